@@ -1,0 +1,115 @@
+import { zstdDecompressSync } from 'node:zlib';
+import type { Log, LogBatch, Topic } from '../../ports/log.ts';
+import type { Database } from '../postgres/database.ts';
+
+/** A read returns at most this many rows, and stops after this many compressed bytes, whichever comes first. */
+const ROWS_PER_READ_MAX = 256;
+const BYTES_PER_READ_MAX = 512 * 1024;
+/** No batch of our own comes near it; a length in a damaged row cannot fill the memory. */
+const PAYLOAD_BYTES_MAX = 256 * 1024 * 1024;
+
+export interface EmbeddedLog extends Log {
+  close(): Promise<void>;
+}
+
+/** The log of one election in PostgreSQL: readers read table `log` and are woken by NOTIFY. */
+export async function openEmbeddedLog(database: Database, electionNo: number): Promise<EmbeddedLog> {
+  const wakeUps = await listen(database, electionNo);
+
+  const end = async (topic: Topic, partition: number): Promise<number> => {
+    const [row] = await database.query<{ next_offset: string }>(
+      'SELECT next_offset FROM log_ends WHERE election_no = $1 AND topic = $2 AND partition = $3',
+      [electionNo, topic, partition],
+    );
+    return Number(row?.next_offset ?? 0);
+  };
+
+  return {
+    end,
+    async read(topic, partition, from) {
+      const rows = await database.query<{ base_offset: string; record_count: number; payload: Buffer }>(
+        READ,
+        [electionNo, topic, partition, from],
+        'read-log',
+      );
+      return rows
+        .map(
+          (row): LogBatch => ({
+            base_offset: Number(row.base_offset),
+            count: row.record_count,
+            text: zstdDecompressSync(row.payload, { maxOutputLength: PAYLOAD_BYTES_MAX }).toString('utf8'),
+          }),
+        )
+        .filter((batch) => batch.base_offset + batch.count > from);
+    },
+    async wait(topic, partition, from, signal) {
+      if (signal.aborted) return;
+      // Listening comes before looking, so that nothing falls between the two.
+      const woken = wakeUps.next(topic, partition, signal);
+      if ((wakeUps.known(topic, partition) ?? (await end(topic, partition))) > from) return;
+      await woken;
+    },
+    close: wakeUps.close,
+  };
+}
+
+/** The row that holds `from` may begin before it; the window keeps a call's bytes bounded without reading the payloads. */
+const READ = `
+  SELECT base_offset, record_count, payload FROM (
+    SELECT base_offset, record_count, payload, sum(octet_length(payload)) OVER (ORDER BY base_offset) - octet_length(payload) AS before
+    FROM (
+      SELECT * FROM log WHERE election_no = $1 AND topic = $2 AND partition = $3 AND base_offset >= coalesce(
+        (SELECT max(base_offset) FROM log WHERE election_no = $1 AND topic = $2 AND partition = $3 AND base_offset <= $4), 0)
+      ORDER BY base_offset LIMIT ${ROWS_PER_READ_MAX}
+    ) AS rows
+  ) AS sized WHERE before <= ${BYTES_PER_READ_MAX} ORDER BY base_offset`;
+
+interface WakeUps {
+  /** The next time something happens in the partition, the connection is lost, or the signal aborts. */
+  next(topic: Topic, partition: number, signal: AbortSignal): Promise<void>;
+  /** One past the last offset as far as notifications have told; undefined before the first. */
+  known(topic: Topic, partition: number): number | undefined;
+  close(): Promise<void>;
+}
+
+async function listen(database: Database, electionNo: number): Promise<WakeUps> {
+  const waiters = new Map<string, Set<() => void>>();
+  const ends = new Map<string, number>();
+  const wake = (key: string): void => {
+    const woken = waiters.get(key);
+    waiters.delete(key);
+    if (woken !== undefined) for (const resolve of woken) resolve();
+  };
+  const client = await database.connect();
+  client.on('notification', ({ payload = '' }) => {
+    const [election, topic, partition, end] = payload.split('/');
+    if (Number(election) !== electionNo) return;
+    if (partition === 'end') {
+      for (const key of [...waiters.keys()]) if (key.startsWith(`${topic}/`)) wake(key);
+      return;
+    }
+    ends.set(`${topic}/${partition}`, Number(end));
+    wake(`${topic}/${partition}`);
+  });
+  client.on('end', () => {
+    ends.clear();
+    for (const key of [...waiters.keys()]) wake(key);
+  });
+  await client.query('LISTEN tallyroom_log');
+  return {
+    next: (topic, partition, signal) =>
+      new Promise((resolve) => {
+        const key = `${topic}/${partition}`;
+        const done = (): void => {
+          signal.removeEventListener('abort', done);
+          waiters.get(key)?.delete(done);
+          resolve();
+        };
+        signal.addEventListener('abort', done, { once: true });
+        const waiting = waiters.get(key) ?? new Set();
+        waiters.set(key, waiting.add(done));
+      }),
+    known: (topic, partition) => ends.get(`${topic}/${partition}`),
+    close: () => client.end().catch(() => {}),
+  };
+}

@@ -1,0 +1,177 @@
+import pg from 'pg';
+import { OperationalError } from '../../errors.ts';
+
+/** Connections to one database. A stage that holds locks or COPYs takes a client of its own; short queries share a few. */
+export interface Database {
+  /** A connection of the caller's own. End it with `end()`. */
+  connect(): Promise<pg.Client>;
+  /** A named statement is prepared once a connection. */
+  query<Row extends pg.QueryResultRow>(sql: string, parameters?: readonly unknown[], name?: string): Promise<Row[]>;
+  close(): Promise<void>;
+}
+
+/** Short queries wait for one another beyond this many; the rest of PostgreSQL's connections is left for stages. */
+const SHARED_CONNECTIONS_MAX = 3;
+
+/** @param configure asked before every new connection, so that a server that was started again is found. */
+export function openDatabase(configure: () => Promise<pg.ClientConfig>): Database {
+  const idle: pg.Client[] = [];
+  const waiting: ((client: pg.Client | null) => void)[] = [];
+  let open = 0;
+
+  const connect = async (): Promise<pg.Client> => {
+    const client = new pg.Client({ ...(await configure()), application_name: 'tallyroom' });
+    // A connection that breaks while idle is noticed at its next use; without a listener it would end the process.
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      return client;
+    } catch (cause) {
+      await client.end().catch(() => {});
+      throw explain(cause);
+    }
+  };
+  const take = async (): Promise<pg.Client> => {
+    const client = idle.pop();
+    if (client !== undefined) return client;
+    if (open >= SHARED_CONNECTIONS_MAX) {
+      const given = await new Promise<pg.Client | null>((resolve) => waiting.push(resolve));
+      if (given !== null) return given;
+    }
+    open++;
+    try {
+      return await connect();
+    } catch (error) {
+      open--;
+      waiting.shift()?.(null);
+      throw error;
+    }
+  };
+  const giveBack = (client: pg.Client): void => {
+    const next = waiting.shift();
+    if (next === undefined) idle.push(client);
+    else next(client);
+  };
+  const drop = (client: pg.Client): void => {
+    open--;
+    client.end().catch(() => {});
+    waiting.shift()?.(null);
+  };
+
+  return {
+    connect,
+    async query<Row extends pg.QueryResultRow>(
+      text: string,
+      parameters: readonly unknown[] = [],
+      name?: string,
+    ): Promise<Row[]> {
+      const client = await take();
+      try {
+        const { rows } = await client.query<Row>({
+          text,
+          values: [...parameters],
+          ...(name === undefined ? {} : { name }),
+        });
+        giveBack(client);
+        return rows;
+      } catch (cause) {
+        const error = explain(cause);
+        if (isConnectionLost(error)) drop(client);
+        else giveBack(client);
+        throw error;
+      }
+    },
+    async close() {
+      await Promise.all(idle.splice(0).map((client) => client.end().catch(() => {})));
+    },
+  };
+}
+
+/** Runs `work` in one transaction and rolls back whatever it throws. @throws what `work` throws, explained. */
+export async function inTransaction<Value>(client: pg.Client, work: () => Promise<Value>): Promise<Value> {
+  try {
+    await client.query('BEGIN');
+    const value = await work();
+    await client.query('COMMIT');
+    return value;
+  } catch (cause) {
+    const error = explain(cause);
+    if (!isConnectionLost(error)) await client.query('ROLLBACK').catch(() => {});
+    throw error;
+  }
+}
+
+export const isConnectionLost = (error: unknown): boolean =>
+  error instanceof OperationalError && error.code === 'DATABASE_UNREACHABLE';
+
+export const sqlState = (error: unknown): string | undefined => {
+  const inner = error instanceof OperationalError ? error.cause : error;
+  return inner instanceof pg.DatabaseError ? inner.code : undefined;
+};
+
+const CONNECTION_ERRORS = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOENT',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EHOSTUNREACH',
+]);
+/** PostgreSQL's classes: 08 connection exception, 57P01-05 shutdown and crash. */
+const CONNECTION_STATES = /^(08...|57P0[1-5])$/;
+
+/** Turns what the driver throws into an error with a code and a next step; what it does not know, it returns unchanged. */
+export function explain(cause: unknown): unknown {
+  if (cause instanceof OperationalError || !(cause instanceof Error)) return cause;
+  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
+  if (
+    CONNECTION_ERRORS.has(code) ||
+    CONNECTION_STATES.test(code) ||
+    /^(Connection terminated|Client .*(closed|not queryable))/.test(cause.message)
+  )
+    return new OperationalError('DATABASE_UNREACHABLE', {
+      message: `PostgreSQL does not answer: ${cause.message}`,
+      nextStep:
+        'Check that the server runs and that DATABASE_URL names it, then start again: nothing committed is lost.',
+      canRetry: true,
+      cause,
+    });
+  if (code === '53100' || code === 'ENOSPC')
+    return new OperationalError('DISK_FULL', {
+      message: `PostgreSQL has no space left on its disk: ${cause.message}`,
+      nextStep: 'Free some space and start again: nothing committed is lost.',
+      cause,
+    });
+  if (code === 'TR001')
+    return new OperationalError('FENCED', {
+      message: cause.message,
+      nextStep: 'Leave the work to the other process, or end it and start this one again.',
+      cause,
+    });
+  return cause;
+}
+
+/** The settings without which a committed vote can be lost in a power cut. Asserted at the start of every stage that stores votes. */
+const DURABLE_SETTINGS = ['fsync', 'full_page_writes', 'synchronous_commit'];
+const SERVER_VERSION_MIN = 150_000;
+
+/** @throws OperationalError DATABASE_UNSAFE naming the setting or the version that is wrong. */
+export async function assertDurable(database: Database): Promise<void> {
+  const settings = await database.query<{ name: string; setting: string }>(
+    'SELECT name, setting FROM pg_settings WHERE name = ANY($1)',
+    [[...DURABLE_SETTINGS, 'server_version_num']],
+  );
+  for (const { name, setting } of settings) {
+    if (name === 'server_version_num' && Number(setting) < SERVER_VERSION_MIN)
+      throw new OperationalError('DATABASE_UNSAFE', {
+        message: `PostgreSQL is version ${setting}; Tallyroom needs 15 or later`,
+        nextStep: 'Point DATABASE_URL at a newer server.',
+      });
+    if (DURABLE_SETTINGS.includes(name) && setting === 'off')
+      throw new OperationalError('DATABASE_UNSAFE', {
+        message: `PostgreSQL runs with ${name} = off, so a committed vote could be lost`,
+        nextStep: `Set ${name} to on and start again.`,
+      });
+  }
+}

@@ -1,0 +1,216 @@
+import { createHash } from 'node:crypto';
+import type pg from 'pg';
+import { canonicalDefinition, type Election, type ElectionId } from '../../domain/election.ts';
+import { DEFINITION_KEY, type DefinitionRecord } from '../../domain/records.ts';
+import { OperationalError } from '../../errors.ts';
+import { TOPICS } from '../../ports/log.ts';
+import type { ElectionEntry, Elections, NewElection, ReplayedVotes } from '../../ports/store.ts';
+import { appendLog } from './append.ts';
+import { type Database, inTransaction, sqlState } from './database.ts';
+
+const UNIQUE_VIOLATION = '23505';
+const PARTITIONED_TOPICS = new Set(['voters', 'votes', 'returns']);
+
+type ElectionRow = Omit<ElectionEntry, 'id' | 'voters_total'> & {
+  election_id: ElectionId;
+  voters_total: string | null;
+};
+
+const COLUMNS =
+  'election_no, election_id, name, arguments, seed, partitions, definition, definition_hash, voters_total';
+
+const entryOf = ({ election_id, voters_total, ...row }: ElectionRow): ElectionEntry => ({
+  ...row,
+  id: election_id,
+  voters_total: voters_total === null ? null : Number(voters_total),
+});
+
+export function openElections(database: Database): Elections {
+  const find = async (where: string, parameters: readonly unknown[]): Promise<ElectionEntry | null> => {
+    const [row] = await database.query<ElectionRow>(`SELECT ${COLUMNS} FROM elections ${where}`, parameters);
+    return row === undefined ? null : entryOf(row);
+  };
+  const transact = async <Value>(work: (client: pg.Client) => Promise<Value>): Promise<Value> => {
+    const client = await database.connect();
+    try {
+      return await inTransaction(client, () => work(client));
+    } finally {
+      await client.end().catch(() => {});
+    }
+  };
+  return {
+    latest: () => find('ORDER BY election_no DESC LIMIT 1', []),
+    find: (id) => find('WHERE election_id = $1', [id]),
+    async create(entry) {
+      try {
+        return await transact((client) => createElection(client, entry));
+      } catch (cause) {
+        if (sqlState(cause) !== UNIQUE_VIOLATION) throw cause;
+        throw new OperationalError('ELECTION_DIFFERS', {
+          message: `there is already an election ${entry.id}`,
+          nextStep: 'Give this one another --id.',
+          cause,
+        });
+      }
+    },
+    define: (entry, election, replayed = []) => transact((client) => define(client, entry, election, replayed)),
+    replayed: (entry) =>
+      database.query<{ location: number; candidate: number; votes: number }>(
+        `SELECT location_no AS location, candidate_no AS candidate, votes::float8 AS votes FROM replayed_votes WHERE election_no = $1`,
+        [entry.election_no],
+      ),
+    async votesInLog(entry) {
+      const rows = await database.query<{ next_seq: string }>(
+        "SELECT next_seq FROM log_ends WHERE election_no = $1 AND topic = 'votes' ORDER BY partition",
+        [entry.election_no],
+      );
+      return rows.map((row) => Number(row.next_seq));
+    },
+    async fixEngine(entry, engine) {
+      const [row] = await database.query<{ engine: 'local' | 'spark' }>(
+        'UPDATE elections SET engine = coalesce(engine, $2) WHERE election_no = $1 RETURNING engine',
+        [entry.election_no, engine],
+      );
+      return row!.engine;
+    },
+  };
+}
+
+async function createElection(client: pg.Client, entry: NewElection): Promise<ElectionEntry> {
+  const { rows } = await client.query<ElectionRow>(
+    `INSERT INTO elections (election_id, name, source, arguments, seed, partitions) VALUES ($1, $2, 'ballots', $3, $4, $5)
+     RETURNING ${COLUMNS}`,
+    [entry.id, entry.name, JSON.stringify(entry.arguments), entry.seed, entry.partitions],
+  );
+  const created = entryOf(rows[0]!);
+  const number = created.election_no;
+  // The rows go straight into these tables; the number is a default, so that COPY need not send it with every row.
+  for (const [table, key] of [
+    ['participation', ', ADD PRIMARY KEY (voter_id)'],
+    ['votes', ''],
+  ] as const) {
+    await client.query(`CREATE TABLE ${table}_${number} (LIKE ${table} INCLUDING ALL)`);
+    await client.query(
+      `ALTER TABLE ${table}_${number} ALTER election_no SET DEFAULT ${number}, ADD CHECK (election_no = ${number})${key}`,
+    );
+    await client.query(`ALTER TABLE ${table} ATTACH PARTITION ${table}_${number} FOR VALUES IN (${number})`);
+    await client.query(`ALTER TABLE ${table}_${number} DROP CONSTRAINT ${table}_${number}_election_no_check`);
+  }
+  for (const topic of TOPICS)
+    for (let partition = 0; partition < (PARTITIONED_TOPICS.has(topic) ? entry.partitions : 1); partition++)
+      await client.query('INSERT INTO log_ends (election_no, topic, partition) VALUES ($1, $2, $3)', [
+        number,
+        topic,
+        partition,
+      ]);
+  return created;
+}
+
+async function define(
+  client: pg.Client,
+  entry: ElectionEntry,
+  election: Election,
+  replayed: readonly ReplayedVotes[],
+): Promise<ElectionEntry> {
+  const text = canonicalDefinition(election);
+  const hash = createHash('sha256').update(text).digest('hex');
+  const { rows } = await client.query<ElectionRow>(
+    `UPDATE elections SET definition = $2, definition_hash = $3, name = $4
+     WHERE election_no = $1 AND (definition_hash IS NULL OR definition_hash = $3) RETURNING ${COLUMNS}`,
+    [entry.election_no, text, hash, election.name],
+  );
+  if (rows.length === 0)
+    throw new OperationalError('ELECTION_DIFFERS', {
+      message: `election ${entry.id} is defined already, and not like this`,
+      nextStep: 'Start a new election beside it with --fresh.',
+    });
+  const defined = entryOf(rows[0]!);
+  const { rows: known } = await client.query('SELECT 1 FROM contests WHERE election_no = $1 LIMIT 1', [
+    entry.election_no,
+  ]);
+  if (known.length > 0) return defined;
+  await insertDefinition(client, entry.election_no, election);
+  await client.query(
+    `INSERT INTO replayed_votes SELECT $1, location, candidate, votes
+     FROM unnest($2::integer[], $3::integer[], $4::bigint[]) AS replayed (location, candidate, votes)`,
+    [
+      entry.election_no,
+      replayed.map((row) => row.location),
+      replayed.map((row) => row.candidate),
+      replayed.map((row) => row.votes),
+    ],
+  );
+  const record: DefinitionRecord = {
+    election,
+    hash,
+    partitions: entry.partitions,
+    defined_at: new Date().toISOString(),
+  };
+  await appendLog(client, {
+    election_no: entry.election_no,
+    topic: 'definition',
+    partition: 0,
+    expected_offset: 0,
+    records: 1,
+    entries: 0,
+    batches: 0,
+    hash: null,
+    text: `${DEFINITION_KEY}\t${JSON.stringify(record)}\n`,
+  });
+  return defined;
+}
+
+async function insertDefinition(client: pg.Client, electionNo: number, election: Election): Promise<void> {
+  const contestNumbers = new Map(election.contests.map((contest, number) => [contest.id, number]));
+  const insert = (table: string, columns: string, rows: readonly unknown[]): Promise<unknown> =>
+    client.query(
+      `INSERT INTO ${table} (election_no, ${columns}) SELECT $1, ${columns} FROM jsonb_populate_recordset(NULL::${table}, $2)
+       ON CONFLICT DO NOTHING`,
+      [electionNo, JSON.stringify(rows)],
+    );
+  // Staged locations were numbered as they were met; the definition keeps those numbers and knows more about each.
+  await client.query('DELETE FROM locations WHERE election_no = $1', [electionNo]);
+  await insert(
+    'contests',
+    'contest_no, contest_id, name, vote_for, seats',
+    election.contests.map((contest, contest_no) => ({ ...contest, contest_no, contest_id: contest.id })),
+  );
+  await insert(
+    'parties',
+    'party_id, name',
+    election.parties.map((party) => ({ party_id: party.id, name: party.name })),
+  );
+  await insert(
+    'candidates',
+    'candidate_no, contest_no, candidate_id, name, party_id, biography, platform, photo, aggregate',
+    election.candidates.map((candidate, candidate_no) => ({
+      ...candidate,
+      candidate_no,
+      contest_no: contestNumbers.get(candidate.contest_id),
+      candidate_id: candidate.id,
+    })),
+  );
+  await insert(
+    'locations',
+    'location_no, location_id, name, type, parent_id, registered_voters',
+    [...election.locations, ...election.parents].map((location, location_no) => ({
+      ...location,
+      location_no,
+      location_id: location.id,
+    })),
+  );
+}
+
+/** The error of a table whose unique constraint is missing: one voter, one vote would not hold. */
+export async function assertUniqueVoters(database: Database, electionNo: number): Promise<void> {
+  const rows = await database.query(
+    `SELECT 1 FROM pg_index WHERE indrelid = to_regclass($1) AND indisunique AND indisvalid AND indpred IS NULL
+       AND indkey::text = (SELECT attnum::text FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = 'voter_id')`,
+    [`participation_${electionNo}`],
+  );
+  if (rows.length === 0)
+    throw new OperationalError('DATABASE_UNSAFE', {
+      message: `table participation_${electionNo} has no unique index on voter_id, so a voter could vote twice`,
+      nextStep: `Restore the backup with its constraints, or add it: ALTER TABLE participation_${electionNo} ADD PRIMARY KEY (voter_id).`,
+    });
+}

@@ -1,0 +1,69 @@
+import { readFile } from 'node:fs/promises';
+import { indexBallots } from '../../domain/ballot.ts';
+import { assert } from '../../domain/result.ts';
+import { createTally } from '../../domain/tally.ts';
+import type { BatchEntry, Recount } from '../../ports/store.ts';
+import type { Database } from './database.ts';
+
+/** Batches are read in pages of this many, so that verifying needs no memory for each. */
+const BATCHES_PER_PAGE = 1_000;
+
+export function openRecount(database: Database): Recount {
+  return {
+    async tally(entry) {
+      assert(entry.definition !== null, 'the election is defined');
+      const index = indexBallots(entry.definition);
+      const tally = createTally(index);
+      const sql = await readFile(new URL('recount.sql', import.meta.url), 'utf8');
+      const rows = await database.query<{
+        kind: string;
+        location_no: number;
+        contest_no: number;
+        candidate_no: number;
+        n: string;
+      }>(sql, [entry.election_no]);
+      for (const { kind, location_no, contest_no, candidate_no, n } of rows) {
+        const slot = index.slot_of[location_no * index.vote_for.length + contest_no]!;
+        if (kind === 'ballots') tally.ballots[location_no] = Number(n);
+        else if (kind === 'overvoted') tally.overvoted[slot] = Number(n);
+        else tally.votes[index.first_cell[slot]! + candidate_no - index.first_candidate[contest_no]!] = Number(n);
+      }
+      // What was not selected is not in the table: it follows from the ballots by the accounting law.
+      for (let location = 0; location < tally.ballots.length; location++)
+        for (let slot = index.first_slot[location]!; slot < index.first_slot[location + 1]!; slot++) {
+          let votes = 0;
+          for (let cell = index.first_cell[slot]!; cell < index.first_cell[slot + 1]!; cell++)
+            votes += tally.votes[cell]!;
+          const voteFor = index.vote_for[index.contest_of_slot[slot]!]!;
+          tally.undervotes[slot] = voteFor * (tally.ballots[location]! - tally.overvoted[slot]!) - votes;
+        }
+      return tally;
+    },
+    async participation(entry) {
+      const [row] = await database.query<{ n: string }>(
+        'SELECT count(*) AS n FROM participation WHERE election_no = $1',
+        [entry.election_no],
+      );
+      return Number(row!.n);
+    },
+    async *batches(entry, partition) {
+      for (let after = -1; ; ) {
+        const rows = await database.query<Omit<BatchEntry, 'first_seq'> & { first_seq: string }>(
+          `SELECT batch_no, first_seq, votes, definition_hash, hash FROM batches
+           WHERE election_no = $1 AND partition = $2 AND first_seq > $3 ORDER BY first_seq LIMIT ${BATCHES_PER_PAGE}`,
+          [entry.election_no, partition, after],
+        );
+        for (const row of rows) yield { ...row, first_seq: Number(row.first_seq) };
+        if (rows.length === 0) return;
+        after = Number(rows.at(-1)!.first_seq);
+      }
+    },
+    async rejections(entry) {
+      const rows = await database.query<{ reason: string; n: string }>(
+        'SELECT reason, count(*) AS n FROM rejections WHERE election_no = $1 GROUP BY reason ORDER BY reason',
+        [entry.election_no],
+      );
+      return new Map(rows.map((row) => [row.reason, Number(row.n)]));
+    },
+  };
+}

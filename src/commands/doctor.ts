@@ -1,0 +1,38 @@
+import { existsSync, statfsSync } from 'node:fs';
+import { freemem, totalmem } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Command, EXIT, withBackend } from './shared.ts';
+
+const PAGE = fileURLToPath(new URL('../../dist/web/index.html', import.meta.url));
+/** Below this PostgreSQL's own log of changes does not fit. */
+const DISK_GB_MIN = 5;
+
+export const command: Command = async (config, terminal) => {
+  const say = (good: boolean, line: string): void => void terminal.stdout.write(`${good ? 'ok   ' : 'FAIL '} ${line}\n`);
+  say(true, `Node ${process.version} on ${process.platform} ${process.arch}`);
+  say(existsSync(PAGE), existsSync(PAGE) ? 'the page is built' : 'the page is not built: start with `npm start`, which builds it');
+  const gigabytes = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
+  say(true, `memory: ${gigabytes(freemem())} of ${gigabytes(totalmem())} GiB free`);
+  const free = freeBytes(resolve(config.data_dir));
+  say(free > DISK_GB_MIN * 2 ** 30, `disk: ${gigabytes(free)} GiB free for ${resolve(config.data_dir)} (100 MB a million votes)`);
+  return withBackend(config, terminal, async (backend) => {
+    for (const line of await backend.describe()) say(true, line);
+    const entry = await backend.elections.latest();
+    if (entry === null) say(true, 'no election yet: `npm start` makes one');
+    else {
+      say(true, `last election: ${entry.id}, "${entry.name}", seed ${entry.seed}`);
+      await backend.assertSafe(entry);
+      say(true, 'commits are durable, and a voter can vote once');
+    }
+    return EXIT.done;
+  });
+};
+
+/** Of the nearest directory that exists. */
+function freeBytes(path: string): number {
+  const existing = existsSync(path) ? path : dirname(path);
+  if (!existsSync(existing) && existing !== path) return freeBytes(existing);
+  const { bavail, bsize } = statfsSync(existing);
+  return bavail * bsize;
+}

@@ -1,0 +1,67 @@
+import { isCompleteStatus, type Results } from '../domain/results.ts';
+import { startServer } from '../server/server.ts';
+import { allOrStop, type StageContext } from '../stages/context.ts';
+import { count } from '../stages/count.ts';
+import type { ResultsFeed } from '../stages/dashboard.ts';
+import { openElection } from '../stages/make-election.ts';
+import { paceOf } from '../stages/pace.ts';
+import { leaderText } from '../stages/progress.ts';
+import { chooserOf, registerElection, votersByLocation } from '../stages/register.ts';
+import { showResults } from '../stages/show-results.ts';
+import { voteFromRoll } from '../stages/vote.ts';
+import { type Command, EXIT, withBackend } from './shared.ts';
+
+/** Registers, votes, counts and shows an election in this process; each stage goes on from where the last process left it. */
+export const command: Command = (config, terminal) =>
+  withBackend(config, terminal, async (backend, progress) => {
+    const entry = await openElection(backend, config, progress, terminal.signal);
+    const context: StageContext = { backend, entry, progress, signal: terminal.signal };
+    const shown = showResults(context);
+    const server = await startServer({ port: config.port, host: config.host, results: shown.feed });
+    try {
+      progress.say(`Election ${entry.id} (seed ${entry.seed}). Results: ${server.url}`);
+      const replayed = await backend.elections.replayed(entry);
+      const voters = Array.from(votersByLocation(entry, replayed)).reduce((sum, size) => sum + size, 0);
+      const pace = paceOf(config.rate, voters);
+      const finish = new AbortController();
+      const stages: ((stage: StageContext) => Promise<unknown>)[] = [
+        registerElection,
+        (stage) => voteFromRoll(stage, chooserOf(entry, replayed), pace),
+        (stage) => count(stage, config.engine),
+        shown.follow,
+      ];
+      const signal = AbortSignal.any([terminal.signal, finish.signal]);
+      const ended = allOrStop(signal, stages, (stage, each) => stage({ ...context, signal: each }));
+      const results = await Promise.race([untilComplete(shown.feed), ended.then(() => null)]);
+      if (results !== null) progress.say(summary(results));
+      if (config.once) finish.abort();
+      else if (results !== null) progress.say('All votes are counted. The dashboard stays up; Ctrl-C ends it.');
+      await ended;
+      if (config.json && results !== null) terminal.stdout.write(`${JSON.stringify(results)}\n`);
+      return results === null && config.once ? EXIT.interrupted : EXIT.done;
+    } finally {
+      await server.close();
+    }
+  });
+
+/** Resolves with the first state that holds every vote of the election. */
+function untilComplete(feed: ResultsFeed): Promise<Results> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      const results = feed.state()?.results;
+      if (results === undefined || !isCompleteStatus(results.election.status)) return;
+      unsubscribe();
+      resolve(results);
+    };
+    const unsubscribe = feed.subscribe(look);
+    look();
+  });
+}
+
+const whole = new Intl.NumberFormat('en-GB');
+
+function summary(results: Results): string {
+  const { ballots_cast, registered_voters } = results.totals;
+  const of = registered_voters === null ? '' : ` of ${whole.format(registered_voters)} registered voters`;
+  return `${whole.format(ballots_cast)} ballots cast${of}.${leaderText(results)}`;
+}

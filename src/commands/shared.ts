@@ -1,0 +1,60 @@
+import type { CommandLine } from '../cli.ts';
+import type { Config } from '../config.ts';
+import type { ElectionId } from '../domain/election.ts';
+import { OperationalError } from '../errors.ts';
+import type { Backend } from '../ports/backend.ts';
+import type { ElectionEntry } from '../ports/store.ts';
+import { type Progress, showProgress } from '../stages/progress.ts';
+import { openBackend } from '../wire.ts';
+
+/** What a command works with besides its configuration. */
+export interface Terminal {
+  readonly stdout: NodeJS.WriteStream;
+  readonly stderr: NodeJS.WriteStream;
+  /** Aborts at the first Ctrl-C or SIGTERM. */
+  readonly signal: AbortSignal;
+}
+
+export const EXIT = { done: 0, check_failed: 1, usage: 2, unreachable: 3, interrupted: 130 } as const;
+
+/** @returns the exit code. @throws OperationalError, which main explains. */
+export type Command = (config: Config, terminal: Terminal, line: CommandLine) => Promise<number>;
+
+/** Opens what nearly every command needs, and closes it whatever happens. */
+export async function withBackend(
+  config: Config,
+  terminal: Terminal,
+  work: (backend: Backend, progress: Progress) => Promise<number>,
+): Promise<number> {
+  const progress = showProgress(terminal.stderr);
+  try {
+    const backend = await openBackend({
+      data_dir: config.data_dir,
+      database_url: config.database_url,
+      onProgress: progress.say,
+    });
+    try {
+      return await work(backend, progress);
+    } finally {
+      await backend.close();
+    }
+  } finally {
+    progress.stop();
+  }
+}
+
+/** The election a command is about: `--id`, or the last one made. @throws OperationalError NO_ELECTION. */
+export async function findElection(backend: Backend, id: string | null): Promise<ElectionEntry> {
+  const entry = id === null ? await backend.elections.latest() : await backend.elections.find(id as ElectionId);
+  if (entry === null)
+    throw new OperationalError('NO_ELECTION', {
+      message: id === null ? 'there is no election here yet' : `there is no election ${id} here`,
+      nextStep: 'Make one with `npm start`, or with `npm run tallyroom -- register`.',
+    });
+  if (entry.definition === null)
+    throw new OperationalError('NO_ELECTION', {
+      message: `election ${entry.id} is not defined yet: its voters are still being read in`,
+      nextStep: 'Let `register` finish first.',
+    });
+  return entry;
+}

@@ -1,0 +1,45 @@
+import { OperationalError } from '../errors.ts';
+import type { Log, Topic } from '../ports/log.ts';
+import { recordsOf, TOPICS } from '../ports/log.ts';
+import { once } from 'node:events';
+import { type Command, EXIT, findElection, type Terminal, withBackend } from './shared.ts';
+
+export const command: Command = (config, terminal, { positional }) => {
+  const topic = positional === null ? null : (TOPICS.find((each) => each === positional) ?? unknownTopic(positional));
+  return withBackend(config, terminal, async (backend) => {
+    const entry = await findElection(backend, config.id);
+    const log = await backend.openLog(entry);
+    try {
+      if (topic !== null) await printTopic(log, topic, entry.partitions, terminal);
+      else
+        for (const each of TOPICS) {
+          let records = 0;
+          for (let partition = 0; partition < entry.partitions; partition++) records += await log.end(each, partition);
+          terminal.stdout.write(`${entry.id}.${each}\t${records}\n`);
+        }
+    } finally {
+      await log.close();
+    }
+    return EXIT.done;
+  });
+};
+
+const unknownTopic = (name: string): never => {
+  throw new OperationalError('USAGE', { message: `there is no topic "${name}"`, nextStep: `The topics are ${TOPICS.join(', ')}.` });
+};
+
+/** A line a record, `key TAB value`, as the log holds it. Stops early when nobody reads on or at Ctrl-C. */
+async function printTopic(log: Log, topic: Topic, partitions: number, { stdout, signal }: Terminal): Promise<void> {
+  for (let partition = 0; partition < partitions; partition++)
+    for (let from = 0; ; ) {
+      const batches = await log.read(topic, partition, from);
+      if (batches.length === 0) break;
+      for (const batch of batches) {
+        for (const { key, value } of recordsOf(batch)) {
+          if (signal.aborted || stdout.destroyed) return;
+          if (!stdout.write(`${key === '' ? '' : `${key}\t`}${value}\n`)) await once(stdout, 'drain', { signal }).catch(() => {});
+        }
+        from = batch.base_offset + batch.count;
+      }
+    }
+}

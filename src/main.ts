@@ -1,0 +1,71 @@
+import { type CommandName, helpOf, parseCommandLine } from './cli.ts';
+import type { Command } from './commands/shared.ts';
+import { resolveConfig } from './config.ts';
+import { type ErrorCode, OperationalError } from './errors.ts';
+
+/** The exit code of an operational error: 2 for usage, 3 for something that does not answer, else 1. */
+const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
+  USAGE: 2,
+  ELECTION_DIFFERS: 2,
+  NO_ELECTION: 2,
+  INPUT_REFUSED: 2,
+  DATABASE_UNREACHABLE: 3,
+  DATABASE_START_FAILED: 3,
+  SOURCE_UNREACHABLE: 3,
+};
+
+/** Imported only when asked for: `--help` answers without loading a database driver. */
+const COMMAND_MODULES: Record<CommandName, () => Promise<{ command: Command }>> = {
+  run: () => import('./commands/run.ts'),
+  register: () => import('./commands/register.ts'),
+  vote: () => import('./commands/vote.ts'),
+  count: () => import('./commands/count.ts'),
+  dashboard: () => import('./commands/dashboard.ts'),
+  verify: () => import('./commands/verify.ts'),
+  topics: () => import('./commands/topics.ts'),
+  doctor: () => import('./commands/doctor.ts'),
+};
+
+async function main(argv: readonly string[]): Promise<number> {
+  let debug = argv.includes('--debug');
+  try {
+    const line = parseCommandLine(argv);
+    if (line.options.help === true) {
+      process.stdout.write(`${helpOf(line.command)}\n`);
+      return 0;
+    }
+    const config = resolveConfig(line, process.env);
+    debug = config.debug;
+    const { command } = await COMMAND_MODULES[line.command]();
+    return await command(config, { stdout: process.stdout, stderr: process.stderr, signal: stopSignal() }, line);
+  } catch (error) {
+    return explain(error, debug);
+  }
+}
+
+/** The first Ctrl-C or SIGTERM lets every stage finish what it holds; a second Ctrl-C ends at once, which loses nothing either. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  const stop = (): void => {
+    if (controller.signal.aborted) process.exit(130);
+    process.stderr.write('\nStopping; everything committed stays. Ctrl-C again ends at once.\n');
+    controller.abort();
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  return controller.signal;
+}
+
+function explain(error: unknown, debug: boolean): number {
+  if (error instanceof OperationalError) {
+    process.stderr.write(`Error: ${error.message}\nNext:  ${error.nextStep}\n`);
+    if (debug) process.stderr.write(`${error.stack}\ncaused by ${error.cause instanceof Error ? error.cause.stack : error.cause}\n`);
+    return EXIT_CODES[error.code] ?? 1;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`Error: this is a defect of Tallyroom: ${message}\nNext:  Report it with what --debug prints.\n`);
+  if (debug) process.stderr.write(`${error instanceof Error ? error.stack : error}\n`);
+  return 1;
+}
+
+process.exitCode = await main(process.argv.slice(2));

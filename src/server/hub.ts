@@ -1,0 +1,229 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { performance } from 'node:perf_hooks';
+import { constants, deflateRawSync } from 'node:zlib';
+import type { ContestResult, LocationResult } from '../domain/results.ts';
+import { resultsDelta } from '../domain/results-delta.ts';
+import type { DashboardState, ResultsFeed } from '../stages/dashboard.ts';
+
+/** Between two ticks: 20 a second look continuous, and 20 frames a second are what a page paints easily. */
+const TICK_SPACING_MS = 50;
+/** A tick takes at most this part of a core: ticks of large elections move apart instead of taking the counter's time. */
+const TICK_CORE_SHARE_MAX = 0.1;
+/** More waiting bytes than this and a viewer is slow: skipped, then told to fetch the snapshot. 100 stalled viewers cost 6 MB. */
+const VIEWER_BUFFER_BYTES_MAX = 64 * 1024;
+/** 18,000 viewers were measured at 228 MB; more than this need a second dashboard process beside this one. */
+export const VIEWERS_MAX = 20_000;
+/** A viewer that hears nothing for some of these knows that the connection is dead. */
+export const HEARTBEAT_MS = 5_000;
+/** States a viewer can come back from: at 20 a second, those of more than three minutes. */
+const RESUME_IDS_MAX = 4_096;
+/** More changed locations than this since a viewer left: the shared, cached snapshot is cheaper than a delta of its own. */
+const RESUME_LOCATIONS_MAX = 500;
+
+/** The ten bytes every gzip stream begins with; the shared raw-deflate blocks follow it. */
+const GZIP_HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
+
+/** One event, serialised once and compressed once for all viewers, each only if somebody needs it. */
+class Frame {
+  readonly plain: Buffer;
+  #packed: Buffer | null = null;
+
+  constructor(text: string) {
+    this.plain = Buffer.from(text);
+  }
+
+  /** A raw-deflate block that ends on a byte and refers to nothing before it, so it fits into any viewer's gzip stream. */
+  get packed(): Buffer {
+    this.#packed ??= deflateRawSync(this.plain, { level: 3, finishFlush: constants.Z_FULL_FLUSH });
+    return this.#packed;
+  }
+}
+
+const HEARTBEAT = new Frame(': heartbeat\n\n');
+
+interface Viewer {
+  readonly response: ServerResponse;
+  readonly isPacked: boolean;
+  /** Skipped at least one frame, so it needs the snapshot. */
+  isBehind: boolean;
+}
+
+const idOf = (state: DashboardState): string => `${state.epoch}:${state.results.sequence}`;
+
+/**
+ * Sends every state to every viewer as server-sent events: `update` (a ResultsDelta) and `resync` (fetch the snapshot), with
+ * `id: epoch:sequence`. Memory: a number a location and contest, some ids, and a bounded buffer a viewer.
+ */
+export class Hub {
+  /** The state of the last tick: what the snapshot serves, so that every snapshot can be resumed from. */
+  shown: DashboardState | null = null;
+  framesSkipped = 0;
+  readonly #feed: ResultsFeed;
+  readonly #unsubscribe: () => void;
+  readonly #heartbeat: NodeJS.Timeout;
+  readonly #viewers = new Set<Viewer>();
+  /** Counts the ticks; entries of `shown` remember the tick that brought them. */
+  #version = 0;
+  #contestVersions = new Float64Array(0);
+  #locationVersions = new Float64Array(0);
+  /** The tick that first showed an id. */
+  readonly #versionOfId = new Map<string, number>();
+  /** Frames made for viewers who came back since the last tick, by the tick they came back from. */
+  readonly #resumeFrames = new Map<number, Frame>();
+  #nextTickAt = 0;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(feed: ResultsFeed) {
+    this.#feed = feed;
+    this.#unsubscribe = feed.subscribe(() => this.#onChange());
+    this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS).unref();
+    this.#tick();
+  }
+
+  get viewers(): number {
+    return this.#viewers.size;
+  }
+
+  /** Takes a viewer in, who then hears every change until the response closes. @returns false when the house is full. */
+  connect(request: IncomingMessage, response: ServerResponse): boolean {
+    if (this.#viewers.size >= VIEWERS_MAX) return false;
+    const isPacked = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
+    const viewer: Viewer = { response, isPacked, isBehind: false };
+    response.writeHead(200, {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+      vary: 'accept-encoding',
+      ...(isPacked ? { 'content-encoding': 'gzip' } : {}),
+    });
+    if (isPacked) response.write(GZIP_HEADER);
+    this.#viewers.add(viewer);
+    // The response's close, not the request's: that one comes when the request has been read.
+    response.on('close', () => this.#viewers.delete(viewer));
+    response.on('error', () => this.#viewers.delete(viewer));
+    this.#send(viewer, this.#welcome(String(request.headers['last-event-id'] ?? '')));
+    return true;
+  }
+
+  close(): void {
+    this.#unsubscribe();
+    clearInterval(this.#heartbeat);
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    for (const { response } of this.#viewers) response.destroy();
+    this.#viewers.clear();
+  }
+
+  /** What a viewer with this last id needs: nothing is known yet, the difference, or the snapshot. */
+  #welcome(lastId: string): Frame {
+    if (this.shown === null) return HEARTBEAT;
+    const since = this.#versionOfId.get(lastId);
+    if (since === undefined) return this.#resyncFrame(this.shown);
+    const known = this.#resumeFrames.get(since);
+    if (known !== undefined) return known;
+    const locations = this.#newerThan(since, this.shown.results.locations, this.#locationVersions);
+    const frame =
+      locations.length > RESUME_LOCATIONS_MAX
+        ? this.#resyncFrame(this.shown)
+        : this.#updateFrame(
+            this.shown,
+            this.#newerThan(since, this.shown.results.contests, this.#contestVersions),
+            locations,
+          );
+    this.#resumeFrames.set(since, frame);
+    return frame;
+  }
+
+  #newerThan<Entry>(since: number, entries: readonly Entry[], versions: Float64Array): Entry[] {
+    return entries.filter((_, i) => versions[i]! > since);
+  }
+
+  /** The leading edge at once; what follows soon after it waits for the next tick and is sent together. */
+  #onChange(): void {
+    if (this.#timer !== null) return;
+    const wait_ms = this.#nextTickAt - performance.now();
+    if (wait_ms <= 0) this.#tick();
+    else {
+      this.#timer = setTimeout(() => {
+        this.#timer = null;
+        this.#tick();
+      }, wait_ms);
+    }
+  }
+
+  #tick(): void {
+    const state = this.#feed.state();
+    if (state === null || state === this.shown) return;
+    const startedAt = performance.now();
+    const before = this.shown;
+    this.shown = state;
+    this.#version++;
+    this.#resumeFrames.clear();
+    if (before?.definition.hash === state.definition.hash) this.#broadcastChanges(before, state);
+    else {
+      this.#contestVersions = new Float64Array(state.results.contests.length).fill(this.#version);
+      this.#locationVersions = new Float64Array(state.results.locations.length).fill(this.#version);
+      this.#versionOfId.clear();
+      this.#broadcast(this.#resyncFrame(state));
+    }
+    this.#remember(idOf(state));
+    const took_ms = performance.now() - startedAt;
+    this.#nextTickAt = startedAt + Math.max(TICK_SPACING_MS, took_ms / TICK_CORE_SHARE_MAX);
+  }
+
+  #remember(id: string): void {
+    if (this.#versionOfId.has(id)) return;
+    this.#versionOfId.set(id, this.#version);
+    if (this.#versionOfId.size <= RESUME_IDS_MAX) return;
+    for (const oldest of this.#versionOfId.keys()) {
+      this.#versionOfId.delete(oldest);
+      return;
+    }
+  }
+
+  #broadcastChanges(before: DashboardState, state: DashboardState): void {
+    const contests = this.#changed(before.results.contests, state.results.contests, this.#contestVersions);
+    const locations = this.#changed(before.results.locations, state.results.locations, this.#locationVersions);
+    if (this.#viewers.size > 0) this.#broadcast(this.#updateFrame(state, contests, locations));
+  }
+
+  /** Entries of `after` that are not the same object in `before`, noted as brought by this tick. */
+  #changed<Entry>(before: readonly Entry[], after: readonly Entry[], versions: Float64Array): Entry[] {
+    return after.filter((entry, i) => {
+      if (entry === before[i]) return false;
+      versions[i] = this.#version;
+      return true;
+    });
+  }
+
+  #updateFrame(state: DashboardState, contests: ContestResult[], locations: LocationResult[]): Frame {
+    const context = { definition: state.definition.hash, held: state.held };
+    const delta = resultsDelta(state.results, { contests, locations }, context);
+    return new Frame(`id: ${idOf(state)}\nevent: update\ndata: ${JSON.stringify(delta)}\n\n`);
+  }
+
+  #resyncFrame(state: DashboardState): Frame {
+    return new Frame(`id: ${idOf(state)}\nevent: resync\ndata: {"sequence":${state.results.sequence}}\n\n`);
+  }
+
+  #broadcast(frame: Frame): void {
+    for (const viewer of this.#viewers) this.#send(viewer, frame);
+  }
+
+  #beat(): void {
+    for (const viewer of this.#viewers) this.#send(viewer, HEARTBEAT);
+  }
+
+  /** A slow viewer is skipped; once its buffer is empty again it is told to fetch the snapshot instead. */
+  #send(viewer: Viewer, frame: Frame): void {
+    const { response } = viewer;
+    if (viewer.isBehind) {
+      if (response.writableLength > 0 || this.shown === null) return;
+      viewer.isBehind = false;
+      const resync = this.#resyncFrame(this.shown);
+      response.write(viewer.isPacked ? resync.packed : resync.plain);
+    } else if (response.writableLength > VIEWER_BUFFER_BYTES_MAX) {
+      viewer.isBehind = true;
+      this.framesSkipped++;
+    } else response.write(viewer.isPacked ? frame.packed : frame.plain);
+  }
+}

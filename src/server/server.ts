@@ -1,0 +1,144 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { OperationalError } from '../errors.ts';
+import type { ResultsFeed } from '../stages/dashboard.ts';
+import { Hub } from './hub.ts';
+import { type Answer, type Context, errorAnswer, ROUTES } from './routes.ts';
+import { type Body, Snapshots } from './snapshot.ts';
+import { readPage } from './static.ts';
+
+/** Ten thousand browsers that come at once connect in 1.1 s; with Node's default of 511 it took 6.3 s. */
+const BACKLOG = 4_096;
+
+const SECURITY_HEADERS: Readonly<Record<string, string>> = {
+  // Pictures may live elsewhere; everything else comes from here. Nothing inline runs.
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'permissions-policy': 'camera=(), microphone=(), geolocation=()',
+};
+
+export interface ServerOptions {
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Where to listen; only this machine unless told otherwise. */
+  readonly host?: string;
+  readonly results: ResultsFeed;
+  /** The built page; by default `dist/web` of this project. */
+  readonly page?: string;
+}
+
+export interface RunningServer {
+  readonly port: number;
+  readonly url: string;
+  /** Ends every stream and connection. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves the page, the snapshot, the event stream and the metrics of one election.
+ * @throws OperationalError PORT_IN_USE when another program listens there.
+ */
+export async function startServer({ port, host = '127.0.0.1', results, page }: ServerOptions): Promise<RunningServer> {
+  const files = readPage(page ?? fileURLToPath(new URL('../../dist/web', import.meta.url)));
+  const hub = new Hub(results);
+  const context: Context = { feed: results, hub, snapshots: new Snapshots() };
+  const server = createServer((request, response) => {
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
+    // Answers only fail when the viewer is gone; there is nobody left to tell.
+    answerRequest(context, files, request, response).catch(() => response.destroy());
+  });
+  try {
+    await listen(server, port, host);
+  } catch (error) {
+    hub.close();
+    throw error;
+  }
+  const bound = (server.address() as AddressInfo).port;
+  const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
+  return {
+    port: bound,
+    url: `http://${name}:${bound}/`,
+    close: async () => {
+      hub.close();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function listen(server: Server, port: number, host: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.listen({ port, host, backlog: BACKLOG }, resolve);
+  try {
+    await promise;
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE')) throw cause;
+    throw new OperationalError('PORT_IN_USE', {
+      message: `Port ${port} is in use by another program.`,
+      nextStep: 'Stop that program, or take another port: --port 0 finds a free one.',
+      cause,
+    });
+  }
+}
+
+async function answerRequest(
+  context: Context,
+  files: ReadonlyMap<string, Body>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const answer = route(context, files, request, response);
+  if (answer === null) return;
+  const { status, body, headers } = answer;
+  for (const [name, value] of Object.entries(headers ?? {})) response.setHeader(name, value);
+  if (body.etag !== '') response.setHeader('etag', body.etag);
+  response.setHeader('vary', 'accept-encoding');
+  if (body.etag !== '' && isKnown(String(request.headers['if-none-match'] ?? ''), body.etag)) {
+    response.writeHead(304).end();
+    return;
+  }
+  const isPacked = body.plain.length > 1_000 && /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
+  const content = isPacked ? await body.packed() : body.plain;
+  if (isPacked) response.setHeader('content-encoding', 'gzip');
+  response.writeHead(status, { 'content-type': body.type, 'content-length': content.length });
+  response.end(request.method === 'HEAD' ? undefined : content);
+}
+
+/** Caches between here and the browser may have weakened the tag; the comparison of If-None-Match is the weak one (RFC 9110). */
+const isKnown = (ifNoneMatch: string, etag: string): boolean =>
+  ifNoneMatch.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);
+
+function route(
+  context: Context,
+  files: ReadonlyMap<string, Body>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Answer | null {
+  if (request.method !== 'GET' && request.method !== 'HEAD')
+    return {
+      ...errorAnswer(405, 'READ_ONLY', 'This server only answers GET.', 'See /api/openapi.json.'),
+      headers: { allow: 'GET, HEAD' },
+    };
+  const target = request.url ?? '/';
+  if (!URL.canParse(target, 'http://host'))
+    return errorAnswer(400, 'BAD_ADDRESS', 'No address.', 'See /api/openapi.json.');
+  const url = new URL(target, 'http://host');
+  const found = ROUTES.find(({ path }) => path === url.pathname);
+  if (found !== undefined) return found.answer(context, url, request, response);
+  const file = files.get(url.pathname);
+  if (file !== undefined) {
+    // The build puts a hash into the name of each asset: what is once fetched never changes.
+    const isHashed = url.pathname.startsWith('/assets/');
+    const caching = isHashed ? 'public, max-age=31536000, immutable' : 'public, no-cache';
+    return { status: 200, body: file, headers: { 'cache-control': caching } };
+  }
+  if (url.pathname === '/')
+    return errorAnswer(503, 'PAGE_NOT_BUILT', 'The page is not built.', 'Run npm start, or npm run build, once.');
+  return errorAnswer(404, 'NOT_FOUND', 'There is nothing at this address.', 'See /api/openapi.json.');
+}

@@ -1,0 +1,70 @@
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { type LocationResult, type Results, resultsCsv } from '../domain/results.ts';
+import type { DashboardState } from '../stages/dashboard.ts';
+
+const compress = promisify(gzip);
+
+/** A body ready to be sent, compressed once when first asked for. */
+export class Body {
+  readonly type: string;
+  readonly etag: string;
+  readonly plain: Buffer;
+  #packed: Promise<Buffer> | null = null;
+
+  constructor(type: string, etag: string, plain: Buffer) {
+    this.type = type;
+    this.etag = etag;
+    this.plain = plain;
+  }
+
+  packed(): Promise<Buffer> {
+    this.#packed ??= compress(this.plain);
+    return this.#packed;
+  }
+}
+
+/** Serialises each state once, as JSON and as CSV, however many ask for it. Holds one state. */
+export class Snapshots {
+  #state: DashboardState | null = null;
+  #json: Body | null = null;
+  #csv: Body | null = null;
+  /** Locations are most of a document and few change at a time; an entry goes with its location. */
+  readonly #locations = new WeakMap<LocationResult, string>();
+
+  json(state: DashboardState): Body {
+    this.#turnTo(state);
+    this.#json ??= new Body('application/json', etagOf(state, 'json'), Buffer.from(this.#stringify(state.results)));
+    return this.#json;
+  }
+
+  csv(state: DashboardState): Body {
+    this.#turnTo(state);
+    const text = () => resultsCsv(state.definition.election, state.results);
+    this.#csv ??= new Body('text/csv; charset=utf-8; header=present', etagOf(state, 'csv'), Buffer.from(text()));
+    return this.#csv;
+  }
+
+  #turnTo(state: DashboardState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#json = null;
+    this.#csv = null;
+  }
+
+  /** The same text as `JSON.stringify(results)`. */
+  #stringify({ locations, ...rest }: Results): string {
+    const entries = locations.map((location) => {
+      const known = this.#locations.get(location);
+      if (known !== undefined) return known;
+      const text = JSON.stringify(location);
+      this.#locations.set(location, text);
+      return text;
+    });
+    return `${JSON.stringify(rest).slice(0, -1)},"locations":[${entries.join(',')}]}`;
+  }
+}
+
+function etagOf({ definition, epoch, results }: DashboardState, kind: string): string {
+  return `"${epoch}-${results.sequence}-${results.election.status}-${definition.hash.slice(0, 12)}-${kind}"`;
+}

@@ -1,0 +1,174 @@
+import { indexBallots } from '../domain/ballot.ts';
+import type { Chooser } from '../domain/chooser.ts';
+import { createReplay, replayedVoters } from '../domain/replay.ts';
+import { assert } from '../domain/result.ts';
+import { createRoll } from '../domain/roll.ts';
+import { createSimulation } from '../domain/simulate.ts';
+import { createPeople } from '../inputs/generated-people.ts';
+import type { RollEntry, Roll as RollLayout } from '../domain/roll.ts';
+import type { VoterPerson } from '../domain/voter.ts';
+import { createVoterColumns } from '../domain/voter-records.ts';
+import type { ElectionEntry, ReplayedVotes, Roll } from '../ports/store.ts';
+import type { StageContext } from './context.ts';
+import { keepGoing } from './keep-going.ts';
+import { type MakingArguments, TURNOUT_DEFAULT } from './makings.ts';
+
+/** The store's limit of a batch; smaller elections are split further, so that their first voters can vote early. */
+const VOTERS_PER_BATCH_MAX = 20_000;
+const BATCHES_PER_PARTITION_MIN = 4;
+
+/** Invented people need a day on which they are of age; an election without a date takes this one, so that it repeats. */
+const REFERENCE_DATE = '2026-01-01';
+
+/**
+ * Puts all voters of a defined election into table and topic, going on from where it was left.
+ * @returns false when the signal aborted.
+ */
+export async function registerElection({ backend, entry, progress, signal }: StageContext): Promise<boolean> {
+  return keepGoing(async () => {
+    const { kind } = entry.arguments as MakingArguments;
+    const roll = await backend.openRoll(entry);
+    const registered = (total: number): void => {
+      progress.registered = total;
+    };
+    try {
+      const context: RegisterContext = { entry, roll, registered };
+      if (kind === 'roll' || kind === 'api') return await publishStaged(context, signal);
+      const sizes = votersByLocation(entry, await backend.elections.replayed(entry));
+      const people = kind === 'results' ? null : createPeople(entry.seed, definitionOf(entry).date ?? REFERENCE_DATE);
+      return await registerLayout(context, createRoll(sizes, entry.seed), people, signal);
+    } finally {
+      await roll.close();
+    }
+  }, progress.say, signal);
+}
+
+/** How many voters each location has on the roll. */
+export function votersByLocation(entry: ElectionEntry, replayed: readonly ReplayedVotes[]): ArrayLike<number> {
+  const { locations } = definitionOf(entry);
+  if ((entry.arguments as MakingArguments).kind !== 'results') return locations.map((location) => location.registered_voters ?? 0);
+  return replayedVoters(indexBallots(definitionOf(entry)), cellsOf(entry, replayed));
+}
+
+/** How the voters of an election vote where nobody's real votes are given: a replay of real results, or a simulation. */
+export function chooserOf(entry: ElectionEntry, replayed: readonly ReplayedVotes[]): Chooser {
+  const { kind, turnout } = entry.arguments as MakingArguments;
+  const index = indexBallots(definitionOf(entry));
+  return kind === 'results'
+    ? createReplay(index, cellsOf(entry, replayed), entry.seed)
+    : createSimulation(index, votersByLocation(entry, []), turnout ?? TURNOUT_DEFAULT, entry.seed);
+}
+
+function cellsOf(entry: ElectionEntry, replayed: readonly ReplayedVotes[]): Float64Array {
+  const index = indexBallots(definitionOf(entry));
+  const cells = new Float64Array(index.first_cell.at(-1)!);
+  for (const { location, candidate, votes } of replayed) {
+    const contest = index.contest_of_candidate[candidate]!;
+    const slot = index.slot_of[location * index.vote_for.length + contest]!;
+    cells[index.first_cell[slot]! + candidate - index.first_candidate[contest]!] = votes;
+  }
+  return cells;
+}
+
+interface RegisterContext {
+  readonly entry: ElectionEntry;
+  readonly roll: Roll;
+  /** Told of the voters in the log after each commit. */
+  registered(total: number): void;
+}
+
+/**
+ * Registers voters whose order and locations are laid out beforehand (generated and replayed elections); goes on from where the
+ * last process stopped, with the same batches, since a batch's partition follows from its place.
+ * @param personOf the person with an ordinal, or null for voters without one.
+ * @returns true when all are registered, false when the signal aborted.
+ */
+async function registerLayout(
+  { entry, roll, registered }: RegisterContext,
+  layout: RollLayout,
+  personOf: ((ordinal: number, locationName: string) => VoterPerson) | null,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const locations = definitionOf(entry).locations;
+  const size = Math.min(VOTERS_PER_BATCH_MAX, Math.ceil(layout.total / (entry.partitions * BATCHES_PER_PARTITION_MIN)));
+  const voters = createVoterColumns(Math.max(1, size));
+  const at: RollEntry = { location: 0, place: 0 };
+  for (let from = await roll.position('register'); from < layout.total; ) {
+    if (signal.aborted) return false;
+    const to = Math.min(from + size, layout.total);
+    const people: VoterPerson[] | null = personOf === null ? null : [];
+    for (let ordinal = from; ordinal < to; ordinal++) {
+      layout.locate(ordinal, at);
+      voters.locations[ordinal - from] = at.location;
+      voters.places[ordinal - from] = at.place;
+      people?.push(personOf!(ordinal, locations[at.location]!.name));
+    }
+    voters.count = to - from;
+    const partition = Math.floor(from / size) % entry.partitions;
+    await roll.append(entry, { source: 'register', from, to, partition, voters, people });
+    registered(to);
+    from = to;
+  }
+  await roll.finish(layout.total);
+  return true;
+}
+
+/**
+ * Puts staged voters into the topic, once their locations are defined. The source `publish` stands at a voter id.
+ * @returns true when all are in, false when the signal aborted.
+ */
+async function publishStaged(
+  { entry, roll, registered }: RegisterContext,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const voters = createVoterColumns(VOTERS_PER_BATCH_MAX);
+  const places = new Float64Array(definitionOf(entry).locations.length);
+  let from = await roll.position('publish');
+  let total = 0;
+  for (const [location, before] of await roll.stagedBefore(from)) {
+    places[location] = before;
+    total += before;
+  }
+  for (let batch = Math.floor(total / VOTERS_PER_BATCH_MAX); (await roll.readStaged(from, voters)) > 0; batch++) {
+    if (signal.aborted) return false;
+    for (let i = 0; i < voters.count; i++) voters.places[i] = places[voters.locations[i]!]!++;
+    const to = voters.ids[voters.count - 1]! + 1;
+    await roll.publish(entry, { source: 'publish', from, to, partition: batch % entry.partitions, voters });
+    total += voters.count;
+    registered(total);
+    from = to;
+  }
+  await roll.finish(total);
+  return true;
+}
+
+/** Numbers the locations of staged people as they are met, so that they keep their numbers over restarts. */
+export class StagedLocations {
+  readonly #numbers: Map<string, number>;
+  #fresh: string[] = [];
+
+  constructor(known: Iterable<string>) {
+    this.#numbers = new Map([...known].map((name, number) => [name, number]));
+  }
+
+  numberOf(name: string): number {
+    const known = this.#numbers.get(name);
+    if (known !== undefined) return known;
+    const number = this.#numbers.size;
+    this.#numbers.set(name, number);
+    this.#fresh.push(name);
+    return number;
+  }
+
+  /** The names met since the last call, in order. */
+  takeNew(): string[] {
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    return fresh;
+  }
+}
+
+const definitionOf = (entry: ElectionEntry): NonNullable<ElectionEntry['definition']> => {
+  assert(entry.definition !== null, 'the election is defined');
+  return entry.definition;
+};

@@ -1,0 +1,226 @@
+import { indexBallots } from '../domain/ballot.ts';
+import { Count } from '../domain/counting.ts';
+import {
+  applyLocationResult,
+  type CandidateResultRecord,
+  CHECKPOINT_KEY,
+  type CheckpointRecord,
+  type LocationResultRecord,
+  type TurnoutRecord,
+} from '../domain/records.ts';
+import { assert } from '../domain/result.ts';
+import { createTally, type Tally, unbalancedSlots } from '../domain/tally.ts';
+import { type Log, type LogRecord, recordsOf, type Topic } from '../ports/log.ts';
+import type { ElectionEntry, Recount } from '../ports/store.ts';
+import { sha256 } from './booth.ts';
+
+/** One comparison of the reconciliation. `differences` names the first few places where the two sides disagree. */
+export interface Check {
+  readonly name: string;
+  readonly passed: boolean;
+  readonly left: number;
+  readonly right: number;
+  readonly differences: readonly string[];
+}
+
+export interface Reconciliation {
+  readonly election: string;
+  readonly votes: number;
+  readonly checks: readonly Check[];
+  readonly rejections: Readonly<Record<string, number>>;
+  readonly passed: boolean;
+}
+
+const DIFFERENCES_SHOWN_MAX = 5;
+
+/**
+ * Counts everything again, from the log and from PostgreSQL, and compares it with what is published (invariant 4). Reads the
+ * whole log once: every seq, every link of the chain, every batch.
+ */
+export async function verify(entry: ElectionEntry, log: Log, recount: Recount): Promise<Reconciliation> {
+  assert(entry.definition !== null && entry.definition_hash !== null, 'the election is defined');
+  const index = indexBallots(entry.definition);
+  const { count, checks } = await recountLog(entry, log, recount);
+  const sql = await recount.tally(entry);
+  const votes = count.covers.reduce((sum, seq) => sum + seq, 0);
+  const participation = await recount.participation(entry);
+  const published = await readPublished(entry, log);
+  const all: Check[] = [
+    ...checks,
+    compareTallies(entry, 'votes in the log = votes in PostgreSQL', count.tally, sql),
+    check('votes in the log = participation in PostgreSQL', votes, participation),
+    compareTallies(entry, 'votes in the log = published results', count.tally, published.tally),
+    check('published results cover the whole log', votes, published.covers),
+    ...published.checks,
+    check(
+      'votes + undervotes + vote_for x overvoted ballots = vote_for x ballots',
+      0,
+      unbalancedSlots(index, published.tally).length,
+    ),
+  ];
+  return {
+    election: entry.id,
+    votes,
+    checks: all,
+    rejections: Object.fromEntries(await recount.rejections(entry)),
+    passed: all.every((each) => each.passed),
+  };
+}
+
+const check = (name: string, left: number, right: number, differences: readonly string[] = []): Check => ({
+  name,
+  passed: left === right && differences.length === 0,
+  left,
+  right,
+  differences: left === right || differences.length > 0 ? differences : [`${left} on the left, ${right} on the right`],
+});
+
+/** The fold over the whole log from nothing, with the batches of PostgreSQL walked beside it, in the order of their chain. */
+async function recountLog(
+  entry: ElectionEntry,
+  log: Log,
+  recount: Recount,
+): Promise<{ count: Count; checks: Check[] }> {
+  const count = new Count(indexBallots(entry.definition!), entry.definition_hash!, entry.partitions, sha256);
+  const damage: string[] = [];
+  const astray: string[] = [];
+  for (let partition = 0; partition < entry.partitions; partition++) {
+    const batches = recount.batches(entry, partition)[Symbol.asyncIterator]();
+    let batch = await batches.next();
+    try {
+      for await (const record of recordsFrom(log, partition)) {
+        count.countBox(partition, record.value);
+        if (batch.done || count.covers[partition]! < batch.value.first_seq + batch.value.votes) continue;
+        const { batch_no, hash, first_seq, votes } = batch.value;
+        if (count.covers[partition] !== first_seq + votes || count.heads[partition] !== hash)
+          astray.push(`batch ${batch_no} ends at seq ${first_seq + votes} with hash ${hash}, the log's chain does not`);
+        batch = await batches.next();
+      }
+    } catch (cause) {
+      damage.push(`partition ${partition}: ${cause instanceof Error ? cause.message : cause}`);
+    }
+    if (!batch.done) astray.push(`batch ${batch.value.batch_no} is not in the log`);
+  }
+  return {
+    count,
+    checks: [
+      check('every seq and every link of the chain of hashes in the log', 0, damage.length, damage),
+      check('batches in PostgreSQL = batches in the chain', 0, astray.length, astray.slice(0, DIFFERENCES_SHOWN_MAX)),
+    ],
+  };
+}
+
+async function* recordsFrom(log: Log, partition: number): AsyncGenerator<LogRecord> {
+  for (let next = 0; ; ) {
+    const batches = await log.read('votes', partition, next);
+    if (batches.length === 0) return;
+    for (const batch of batches) {
+      yield* recordsOf(batch);
+      next = batch.base_offset + batch.count;
+    }
+  }
+}
+
+function compareTallies(entry: ElectionEntry, name: string, left: Tally, right: Tally): Check {
+  const index = indexBallots(entry.definition!);
+  const differences: string[] = [];
+  const { locations, candidates, contests } = entry.definition!;
+  for (let location = 0; location < locations.length; location++) {
+    const where = locations[location]!.id;
+    const note = (what: string, a: number, b: number): void => {
+      if (a !== b && differences.length < DIFFERENCES_SHOWN_MAX) differences.push(`${where}, ${what}: ${a} and ${b}`);
+    };
+    note('ballots', left.ballots[location]!, right.ballots[location]!);
+    for (let slot = index.first_slot[location]!; slot < index.first_slot[location + 1]!; slot++) {
+      const contest = index.contest_of_slot[slot]!;
+      note(`undervotes in ${contests[contest]!.id}`, left.undervotes[slot]!, right.undervotes[slot]!);
+      note(`overvoted ballots in ${contests[contest]!.id}`, left.overvoted[slot]!, right.overvoted[slot]!);
+      for (let cell = index.first_cell[slot]!; cell < index.first_cell[slot + 1]!; cell++)
+        note(
+          candidates[index.first_candidate[contest]! + cell - index.first_cell[slot]!]!.id,
+          left.votes[cell]!,
+          right.votes[cell]!,
+        );
+    }
+  }
+  return check(name, sum(left.ballots), sum(right.ballots), differences);
+}
+
+const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);
+
+/** What the three result topics say: the last record of each key. */
+async function readPublished(
+  entry: ElectionEntry,
+  log: Log,
+): Promise<{ tally: Tally; covers: number; checks: Check[] }> {
+  const index = indexBallots(entry.definition!);
+  const tally = createTally(index);
+  let covers = 0;
+  for (const [key, value] of await readLatest(log, 'results-by-location'))
+    if (key === CHECKPOINT_KEY)
+      covers = (JSON.parse(value) as CheckpointRecord).covers.reduce((total, seq) => total + seq, 0);
+    else applyLocationResult(index, tally, JSON.parse(value) as LocationResultRecord);
+  const candidates = createVotesByCandidate(entry, tally);
+  const candidateDifferences: string[] = [];
+  for (const value of (await readLatest(log, 'votes-per-candidate')).values()) {
+    const record = JSON.parse(value) as CandidateResultRecord;
+    const key = JSON.stringify([record.contest_id, record.candidate_id]);
+    if (candidates.get(key) !== record.votes)
+      candidateDifferences.push(`${key}: ${candidates.get(key)} and ${record.votes}`);
+    candidates.delete(key);
+  }
+  for (const [key, votes] of candidates) candidateDifferences.push(`${key}: ${votes} and no record`);
+  const turnoutDifferences: string[] = [];
+  let turnoutBallots = 0;
+  for (const value of (await readLatest(log, 'turnout-by-location')).values()) {
+    const record = JSON.parse(value) as TurnoutRecord;
+    turnoutBallots += record.ballots_cast;
+    const ballots = tally.ballots[index.location_numbers.get(record.location_id) ?? -1];
+    if (ballots !== record.ballots_cast)
+      turnoutDifferences.push(`${record.location_id}: ${ballots} and ${record.ballots_cast}`);
+  }
+  return {
+    tally,
+    covers,
+    checks: [
+      check(
+        'results-by-location = votes-per-candidate',
+        0,
+        candidateDifferences.length,
+        candidateDifferences.slice(0, DIFFERENCES_SHOWN_MAX),
+      ),
+      check(
+        'results-by-location = turnout-by-location',
+        sum(tally.ballots),
+        turnoutBallots,
+        turnoutDifferences.slice(0, DIFFERENCES_SHOWN_MAX),
+      ),
+    ],
+  };
+}
+
+function createVotesByCandidate(entry: ElectionEntry, tally: Tally): Map<string, number> {
+  const index = indexBallots(entry.definition!);
+  const totals = new Float64Array(entry.definition!.candidates.length);
+  for (const [slot, contest] of index.contest_of_slot.entries())
+    for (let cell = index.first_cell[slot]!; cell < index.first_cell[slot + 1]!; cell++)
+      totals[index.first_candidate[contest]! + cell - index.first_cell[slot]!]! += tally.votes[cell]!;
+  return new Map(
+    entry.definition!.candidates.map((candidate, number) => [
+      JSON.stringify([candidate.contest_id, candidate.id]),
+      totals[number]!,
+    ]),
+  );
+}
+
+async function readLatest(log: Log, topic: Topic): Promise<Map<string, string>> {
+  const latest = new Map<string, string>();
+  for (let from = 0; ; ) {
+    const batches = await log.read(topic, 0, from);
+    if (batches.length === 0) return latest;
+    for (const batch of batches) {
+      for (const { key, value } of recordsOf(batch)) latest.set(key, value);
+      from = batch.base_offset + batch.count;
+    }
+  }
+}

@@ -1,0 +1,151 @@
+import type { Chooser } from '../domain/chooser.ts';
+import { createVoterColumns, readVoters, type VoterColumns } from '../domain/voter-records.ts';
+import { OperationalError } from '../errors.ts';
+import type { Log, LogBatch } from '../ports/log.ts';
+import type { ClaimedPartition } from '../ports/store.ts';
+import { type Booth, openBooth } from './booth.ts';
+import { allOrStop, type StageContext, withLog } from './context.ts';
+import type { Pace } from './pace.ts';
+
+/**
+ * Voters a batch at full speed. Larger batches gain nothing measurable and cost memory; each commit costs about 2 ms, however
+ * small its batch.
+ */
+export const VOTERS_PER_BATCH_MAX = 20_000;
+
+interface VoteContext extends StageContext {
+  readonly log: Log;
+  readonly pace: Pace;
+}
+
+/**
+ * Lets the voters of all partitions vote as the chooser says, until the roll ends or the signal aborts. A partition that another
+ * process holds is waited for.
+ * @throws OperationalError LOG_DAMAGED, FENCED, or what the database says when patience ends.
+ */
+export async function voteFromRoll(context: StageContext, chooser: Chooser, pace: Pace): Promise<void> {
+  await context.backend.assertSafe(context.entry);
+  const partitions = Array.from({ length: context.entry.partitions }, (_, partition) => partition);
+  await allOrStop(context.signal, partitions, (partition, signal) =>
+    withLog({ ...context, signal }, (log) => votePartition({ ...context, signal, log, pace }, chooser, partition)),
+  );
+}
+
+async function votePartition(context: VoteContext, chooser: Chooser, partition: number): Promise<void> {
+  const { entry, log, signal } = context;
+  const claimed = await claimOrAbort(context, partition);
+  if (claimed === null) return;
+  try {
+    const booth = openBooth(entry, VOTERS_PER_BATCH_MAX, VOTERS_PER_BATCH_MAX * chooser.selections_max);
+    const voters = createVoterColumns(VOTERS_PER_BATCH_MAX);
+    while (!signal.aborted) {
+      const batches = await log.read('voters', partition, claimed.next_offset);
+      for (const batch of batches)
+        if (!(await voteBatch(context, booth, chooser, voters, claimed, batch))) return;
+      if (batches.length === 0 && (await waitForVoters(context, claimed))) {
+        await claimed.end();
+        return;
+      }
+    }
+  } finally {
+    await claimed.release();
+  }
+}
+
+async function claimOrAbort({ backend, entry, signal }: VoteContext, partition: number): Promise<ClaimedPartition | null> {
+  try {
+    return await backend.ballot_box.claim(entry, partition, { name: 'voters', partition }, signal);
+  } catch (error) {
+    if (signal.aborted) return null;
+    throw error;
+  }
+}
+
+/** @returns false when the signal aborted. */
+async function voteBatch(
+  context: VoteContext,
+  booth: Booth,
+  chooser: Chooser,
+  voters: VoterColumns,
+  claimed: ClaimedPartition,
+  batch: LogBatch,
+): Promise<boolean> {
+  const cursor = readVoters(booth.index, batch.text, batch.base_offset, claimed.next_offset - batch.base_offset);
+  const end = batch.base_offset + batch.count;
+  while (claimed.next_offset < end) {
+    const allowed = await context.pace.take(Math.min(VOTERS_PER_BATCH_MAX, end - claimed.next_offset), context.signal);
+    if (allowed === 0) return false;
+    try {
+      cursor.read(voters, allowed);
+    } catch (cause) {
+      throw damagedVoters(claimed.partition, cause);
+    }
+    const { ids, offsets } = askVoters(booth, chooser, voters, claimed.next_offset);
+    const committed = await claimed.commit({
+      next_offset: claimed.next_offset + voters.count,
+      voters: ids,
+      voter_offsets: offsets,
+      rejections: [],
+      seal: (accepted) => booth.seal(claimed, accepted),
+    });
+    context.progress.voted += committed.votes;
+    context.progress.rejected += committed.rejected;
+  }
+  return true;
+}
+
+/** Asks each voter for a choice into the booth. @returns who votes, in the order of the topic, which is that of their ids. */
+function askVoters(
+  booth: Booth,
+  chooser: Chooser,
+  voters: VoterColumns,
+  offset: number,
+): { ids: Float64Array; offsets: Float64Array } {
+  const { cast } = booth;
+  const ids = new Float64Array(voters.count);
+  const offsets = new Float64Array(voters.count);
+  let count = 0;
+  let selected = 0;
+  for (let i = 0; i < voters.count; i++) {
+    const location = voters.locations[i]!;
+    const written = chooser.choose(location, voters.places[i]!, cast.selections, selected);
+    if (written === -1) continue;
+    cast.locations[count] = location;
+    cast.starts[count] = selected;
+    ids[count] = voters.ids[i]!;
+    offsets[count++] = offset + i;
+    selected += written;
+  }
+  cast.starts[count] = selected;
+  cast.count = count;
+  return { ids: ids.subarray(0, count), offsets: offsets.subarray(0, count) };
+}
+
+/** @returns true when no voter follows; false when one may have come, or the signal aborted. */
+async function waitForVoters(context: VoteContext, claimed: ClaimedPartition): Promise<boolean> {
+  const waiting = new AbortController();
+  // Waiting begins before looking, so that the end of the roll cannot fall between the two.
+  const woken = context.log.wait(
+    'voters',
+    claimed.partition,
+    claimed.next_offset,
+    AbortSignal.any([context.signal, waiting.signal]),
+  );
+  try {
+    const entry = await context.backend.elections.find(context.entry.id);
+    const ended =
+      entry?.voters_total != null && (await context.log.end('voters', claimed.partition)) === claimed.next_offset;
+    if (!ended) await woken;
+    return ended;
+  } finally {
+    waiting.abort();
+    await woken;
+  }
+}
+
+const damagedVoters = (partition: number, cause: unknown): OperationalError =>
+  new OperationalError('LOG_DAMAGED', {
+    message: `partition ${partition} of topic voters is damaged: ${cause instanceof Error ? cause.message : cause}`,
+    nextStep: 'Stop and keep everything as it is; run `tallyroom verify`, then restore the log from a backup.',
+    cause,
+  });

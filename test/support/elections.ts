@@ -1,0 +1,138 @@
+import fc from 'fast-check';
+import { type BallotIndex, createVoteColumns, indexBallots, type VoteColumns } from '../../src/domain/ballot.ts';
+import type {
+  Candidate,
+  CandidateId,
+  Contest,
+  ContestId,
+  Election,
+  ElectionId,
+  Location,
+  LocationId,
+} from '../../src/domain/election.ts';
+
+/** Ids that an object used as a map, or a sort by number, would get wrong. */
+const AWKWARD_IDS = ['10', '9', '__proto__', 'constructor', 'a b', 'É', '"', '\u2028'];
+
+const arbitraryIds = (most: number): fc.Arbitrary<string[]> =>
+  fc.shuffledSubarray([...AWKWARD_IDS, 'x', 'y', 'z'], { minLength: 1, maxLength: most });
+
+interface ContestShape {
+  readonly candidates: readonly string[];
+  readonly vote_for: number;
+  readonly everywhere: boolean;
+  readonly there: readonly boolean[];
+}
+
+const arbitraryShape: fc.Arbitrary<ContestShape> = fc.record({
+  candidates: arbitraryIds(5),
+  vote_for: fc.integer({ min: 1, max: 3 }),
+  everywhere: fc.boolean(),
+  there: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
+});
+
+/** Small valid elections: 1 to 3 contests, of one or more votes, some valid in a part of 1 to 5 locations. */
+export const arbitraryElection: fc.Arbitrary<Election> = fc
+  .tuple(
+    arbitraryIds(5),
+    arbitraryIds(3).chain((ids) =>
+      fc.tuple(fc.constant(ids), fc.array(arbitraryShape, { minLength: 3, maxLength: 3 })),
+    ),
+    fc.array(fc.option(fc.nat(60)), { minLength: 5, maxLength: 5 }),
+  )
+  .map(([locationIds, [contestIds, shapes], registered]) => {
+    const contests = contestIds.map(
+      (id, c): Contest => ({
+        id: id as ContestId,
+        name: `Contest ${id}`,
+        vote_for: shapes[c]!.vote_for,
+        seats: 1,
+        location_ids: shapes[c]!.everywhere
+          ? null
+          : locationIds.filter((_, l) => shapes[c]!.there[l]).map((each) => each as LocationId),
+      }),
+    );
+    const candidates = contestIds.flatMap((contest, c) =>
+      shapes[c]!.candidates.map(
+        (id): Candidate => ({
+          id: id as CandidateId,
+          contest_id: contest as ContestId,
+          name: id,
+          party_id: null,
+          aggregate: false,
+          biography: null,
+          platform: null,
+          photo: null,
+        }),
+      ),
+    );
+    const locations = locationIds.map(
+      (id, l): Location => ({
+        id: id as LocationId,
+        name: id,
+        type: 'county',
+        parent_id: null,
+        registered_voters: registered[l]!,
+      }),
+    );
+    return {
+      id: 'test' as ElectionId,
+      name: 'Test',
+      date: null,
+      is_test: true,
+      source: 'ballots',
+      contests,
+      parties: [],
+      candidates,
+      locations,
+      parents: [],
+    };
+  });
+
+export interface Ballot {
+  readonly location: number;
+  /** Candidate numbers, ascending. */
+  readonly selections: readonly number[];
+}
+
+/** The numbers of the candidates who stand in a location, ascending. */
+export function candidatesAt(index: BallotIndex, location: number): number[] {
+  const numbers: number[] = [];
+  for (let slot = index.first_slot[location]!; slot < index.first_slot[location + 1]!; slot++) {
+    const contest = index.contest_of_slot[slot]!;
+    for (let number = index.first_candidate[contest]!; number < index.first_candidate[contest + 1]!; number++)
+      numbers.push(number);
+  }
+  return numbers;
+}
+
+/** Ballots of an election, blank and overvoted ones among them. */
+export const arbitraryBallots = (index: BallotIndex): fc.Arbitrary<Ballot[]> =>
+  fc.array(
+    fc
+      .nat(index.election.locations.length - 1)
+      .chain((location) =>
+        fc.record({ location: fc.constant(location), selections: fc.subarray(candidatesAt(index, location)) }),
+      ),
+    { maxLength: 60 },
+  );
+
+export const arbitraryElectionWithBallots: fc.Arbitrary<{ index: BallotIndex; ballots: Ballot[] }> = arbitraryElection
+  .map(indexBallots)
+  .chain((index) => fc.record({ index: fc.constant(index), ballots: arbitraryBallots(index) }));
+
+/** Ballots as the loops that count take them. */
+export function toColumns(ballots: readonly Ballot[]): VoteColumns {
+  const columns = createVoteColumns(
+    ballots.length,
+    ballots.reduce((sum, { selections }) => sum + selections.length, 0),
+  );
+  for (const { location, selections } of ballots) {
+    const start = columns.starts[columns.count]!;
+    columns.locations[columns.count] = location;
+    columns.selections.set(selections, start);
+    columns.count++;
+    columns.starts[columns.count] = start + selections.length;
+  }
+  return columns;
+}
