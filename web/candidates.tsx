@@ -24,6 +24,7 @@ export function CandidateTable() {
   const sorting = useSignal<Sorting<Key>>({ key: 'votes', isDescending: true });
   if (chosen === null) return null;
   const { key, isDescending } = sorting.value;
+  const isTie = chosen.candidates.filter((candidate) => candidate.leading).length > 1;
   const rows = rowsOf(chosen).sort((left, right) => compareValues(left[key], right[key], isDescending));
   return (
     <Section title="Results">
@@ -38,7 +39,7 @@ export function CandidateTable() {
                   <span class={`swatch colour-${place % 12}`} aria-hidden="true" />
                   {name}
                   {elected && <span class="mark">most votes</span>}
-                  {leading && !elected && <span class="mark">leading</span>}
+                  {leading && !elected && <span class="mark">{isTie ? 'tied' : 'leading'}</span>}
                   {party !== null && <span class="party-below">{party}</span>}
                 </th>
                 <td class="is-party">{party ?? '—'}</td>
@@ -51,8 +52,7 @@ export function CandidateTable() {
         </table>
       </div>
       <p class="aside">
-        {formatCount(chosen.votes_counted)} votes for candidates, {formatCount(chosen.undervotes)} possible votes not
-        used.
+        {formatCount(chosen.votes_counted)} votes for candidates, {formatCount(chosen.undervotes)} choices left blank.
       </p>
     </Section>
   );

@@ -31,10 +31,10 @@ export function formatDate(iso: string | null): string | null {
 
 export function formatAgo(elapsed_ms: number): string {
   const seconds = Math.max(0, Math.round(elapsed_ms / 1000));
-  if (seconds < 90) return `${whole.format(seconds)} s`;
+  if (seconds < 90) return `${whole.format(seconds)}\u00a0s`;
   return seconds < 5400
-    ? `${whole.format(Math.round(seconds / 60))} min`
-    : `${whole.format(Math.round(seconds / 3600))} h`;
+    ? `${whole.format(Math.round(seconds / 60))}\u00a0min`
+    : `${whole.format(Math.round(seconds / 3600))}\u00a0h`;
 }
 
 /** A difference of two shares, in percentage points. */

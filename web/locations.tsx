@@ -16,7 +16,7 @@ const PAGE_SIZES = [10, 25, 50, 100] as const;
 
 /** Who has the most votes in a location: a place in the contest, -1 without votes, -2 in a tie, -3 where it is not on the ballot. */
 function firstIn(location: LocationResult, chosen: ContestResult): number {
-  const votes = location.votes[chosen.id];
+  const votes = Object.hasOwn(location.votes, chosen.id) ? location.votes[chosen.id] : undefined;
   if (votes === undefined) return -3;
   let most = 0;
   let first = -1;

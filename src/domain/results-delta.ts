@@ -37,8 +37,10 @@ export function resultsDelta(
     locations: changed.locations.map(({ id, ballots_cast, votes }) => {
       const counts: number[][] = [];
       for (const order of orders) {
-        const cells = votes[order.id];
-        if (cells !== undefined) counts.push(order.candidates.map((candidate) => cells[candidate] ?? 0));
+        // An id may be "constructor": only own keys are contests.
+        if (!Object.hasOwn(votes, order.id)) continue;
+        const cells = votes[order.id]!;
+        counts.push(order.candidates.map((candidate) => cells[candidate]!));
       }
       return [id, ballots_cast, counts];
     }),
@@ -89,7 +91,7 @@ function changedLocation(
   const votes: [string, { readonly [candidateId: string]: number }][] = [];
   let next = 0;
   for (const contest of contests) {
-    if (before.votes[contest.id] === undefined) continue;
+    if (!Object.hasOwn(before.votes, contest.id)) continue;
     const cells = counts[next++] ?? [];
     votes.push([contest.id, Object.fromEntries(contest.candidates.map(({ id }, i) => [id, cells[i] ?? 0]))]);
   }

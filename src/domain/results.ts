@@ -319,8 +319,9 @@ export function resultsCsv(election: Election, results: Results): string {
   const lines = [RESULTS_CSV_COLUMNS.join(',')];
   for (const contest of results.contests)
     for (const location of results.locations) {
-      const votes = location.votes[contest.id];
-      if (votes === undefined) continue;
+      // An id may be "constructor": only own keys are contests.
+      if (!Object.hasOwn(location.votes, contest.id)) continue;
+      const votes = location.votes[contest.id]!;
       const parent = location.parent_id ?? '';
       const place = [contest.id, location.id, location.name, parent, parents.get(parent) ?? ''].map(csvField).join(',');
       for (const { id, name, party } of contest.candidates)

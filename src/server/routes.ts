@@ -70,14 +70,16 @@ export const ROUTES: readonly Route[] = [
     type: 'text/event-stream',
     parameters: [{ name: 'Last-Event-ID', in: 'header', description: 'Go on after this event or snapshot.' }],
     answer: ({ hub }, _url, request, response) =>
-      hub.connect(request, response)
-        ? null
-        : errorAnswer(
-            503,
-            'TOO_MANY_VIEWERS',
-            `This server has its ${VIEWERS_MAX} viewers.`,
-            'Try again later, or read /api/results.',
-          ),
+      request.method === 'HEAD'
+        ? { status: 200, body: textBody('text/event-stream; charset=utf-8', ''), headers: NEVER_STORE }
+        : hub.connect(request, response)
+          ? null
+          : errorAnswer(
+              503,
+              'TOO_MANY_VIEWERS',
+              `This server has its ${VIEWERS_MAX} viewers.`,
+              'Try again later, or read /api/results.',
+            ),
   },
   {
     path: '/api/results.csv',

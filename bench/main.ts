@@ -1,0 +1,11 @@
+/** `npm run bench -- NAME [options]`: one figure a file, each prints JSON lines: name, figures, conditions. */
+const BENCHES: Record<string, () => Promise<{ bench(argv: readonly string[]): Promise<void> }>> = {
+  throughput: () => import('./throughput.ts'),
+};
+
+const [name = '', ...argv] = process.argv.slice(2);
+const load = BENCHES[name];
+if (load === undefined) {
+  process.stderr.write(`Error: there is no benchmark "${name}"\nNext:  npm run bench -- ${Object.keys(BENCHES).join(' | ')}\n`);
+  process.exitCode = 2;
+} else await (await load()).bench(argv);

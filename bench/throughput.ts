@@ -1,0 +1,145 @@
+import { spawn } from 'node:child_process';
+import { Session } from 'node:inspector/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { Backend } from '../src/ports/backend.ts';
+import type { ElectionEntry } from '../src/ports/store.ts';
+import { count } from '../src/stages/count.ts';
+import { paceOf } from '../src/stages/pace.ts';
+import { chooserOf, registerElection } from '../src/stages/register.ts';
+import { verify } from '../src/stages/verify.ts';
+import { voteFromRoll } from '../src/stages/vote.ts';
+import { conditions, makeReplay, median, print, silentProgress, withFreshBackend } from './support.ts';
+import { measureUsualDemo } from './usual-demo.ts';
+
+/**
+ * How many votes a second go from a voter's record in the log to a published, durable, recountable result, on the embedded
+ * profile: each voter read from topic `voters`, known and not yet voted (unique index), the vote stored with fsync on, chained,
+ * appended to topic `votes`, counted and published. Registration is a figure of its own; `verify` runs afterwards, untimed.
+ *
+ * Without options: 1 and 10 million votes, each in a process of its own so that their peak memory can be compared, the shares of
+ * the steps, and the pipeline of the usual demo on the same server.
+ */
+export async function bench(argv: readonly string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      votes: { type: 'string' },
+      profile: { type: 'boolean' },
+      demo: { type: 'boolean' },
+      repeat: { type: 'string', default: '3' },
+    },
+  });
+  if (values.demo === true) return measureUsualDemo();
+  if (values.votes !== undefined) return measure(Number(values.votes), values.profile === true);
+  const rates: number[] = [];
+  for (let run = 0; run < Number(values.repeat); run++) rates.push((await inChild(['--votes', '1000000'])).votes_per_s);
+  const large = await inChild(['--votes', '10000000']);
+  await inChild(['--votes', '1000000', '--profile']);
+  const demo = await inChild(['--demo']);
+  print({
+    name: 'throughput',
+    votes_per_s: median(rates),
+    votes_per_s_10m: large.votes_per_s,
+    usual_demo_votes_per_s: demo.votes_per_s,
+    ratio_to_usual_demo: Math.round(median(rates) / demo.votes_per_s),
+    ...conditions(),
+  });
+}
+
+/** Runs one measurement in a process of its own; its lines go to standard output as they are. @returns its last line. */
+async function inChild(args: readonly string[]): Promise<{ votes_per_s: number }> {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('main.ts', import.meta.url)), 'throughput', ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  for await (const chunk of child.stdout) output += chunk;
+  process.stdout.write(output);
+  return JSON.parse(output.trimEnd().split('\n').at(-1)!);
+}
+
+async function measure(votes: number, profile: boolean): Promise<void> {
+  await withFreshBackend(async (backend) => {
+    const entry = await makeReplay(backend, votes);
+    const signal = new AbortController().signal;
+    const begun = performance.now();
+    await registerElection({ backend, entry, progress: silentProgress(), signal });
+    print({ name: 'registration', voters: votes, voters_per_s: perSecond(votes, begun), ...conditions() });
+    const profiler = profile ? await startProfile() : null;
+    const figures = await voteAndCount(backend, entry, votes);
+    const shares = await profiler?.();
+    const log = await backend.openLog(entry);
+    const { passed } = await verify(entry, log, backend.recount);
+    await log.close();
+    if (!passed) throw new Error('verify disagrees: the figure does not count');
+    print({
+      name: profile ? 'throughput-profiled' : 'throughput-once',
+      votes,
+      ...figures,
+      peak_rss_mb: Math.round(process.resourceUsage().maxRSS / 1024),
+      ...(shares === undefined ? {} : { share_of_node_cpu: shares }),
+    });
+  });
+}
+
+const perSecond = (n: number, begun: number): number => Math.round((n * 1000) / (performance.now() - begun));
+
+async function voteAndCount(backend: Backend, entry: ElectionEntry, votes: number): Promise<{ votes_per_s: number; node_cores: number }> {
+  const progress = silentProgress();
+  const counted = new AbortController();
+  Object.defineProperty(progress, 'counted', {
+    set(total: number) {
+      if (total === votes) counted.abort();
+    },
+  });
+  const chooser = chooserOf(entry, await backend.elections.replayed(entry));
+  const before = process.cpuUsage();
+  const begun = performance.now();
+  const context = { backend, entry, progress, signal: new AbortController().signal };
+  await Promise.all([
+    voteFromRoll(context, chooser, paceOf('max', votes)),
+    count({ ...context, signal: counted.signal }, 'local'),
+  ]);
+  const { user, system } = process.cpuUsage(before);
+  const seconds = (performance.now() - begun) / 1000;
+  return { votes_per_s: Math.round(votes / seconds), node_cores: Number(((user + system) / 1e6 / seconds).toFixed(2)) };
+}
+
+/** Which functions belong to which step of the loop, by the file they are in; the first match counts. */
+const STEPS: readonly (readonly [string, RegExp])[] = [
+  ['idle', /^\(idle\)/],
+  ['collect garbage', /^\(garbage/],
+  ['count', /counting\.ts|tally\.ts|adapters\/embedded\/counter\.ts|^read(Fast|Slowly)? .*box\.ts/],
+  ['hash', /crypto\/hash|^hash |oneShotDigest/],
+  ['compress', /zlib|processChunkSync|^writeSync/],
+  ['make boxes', /box\.ts/],
+  ['shuffle', /shuffle\.ts|random(Fill)?/],
+  ['make COPY rows', /copy\.ts/],
+  ['choose', /replay\.ts|simulate\.ts|permutation\.ts|random\.ts|stages\/vote\.ts/],
+  ['read voters', /voter-records\.ts/],
+  ['talk to PostgreSQL', /\/pg|net:|stream_base|streams\/|writev|writeBuffer|buffer/],
+];
+
+async function startProfile(): Promise<() => Promise<Record<string, string>>> {
+  const session = new Session();
+  session.connect();
+  await session.post('Profiler.enable');
+  await session.post('Profiler.start');
+  return async () => {
+    const { profile } = await session.post('Profiler.stop');
+    session.disconnect();
+    const nodes = new Map(profile.nodes.map((node) => [node.id, node.callFrame]));
+    const times = new Map<string, number>();
+    for (const [i, id] of (profile.samples ?? []).entries()) {
+      const { functionName, url } = nodes.get(id)!;
+      const name = `${functionName} ${url}`;
+      const step = STEPS.find(([, pattern]) => pattern.test(name))?.[0] ?? 'other';
+      times.set(step, (times.get(step) ?? 0) + (profile.timeDeltas?.[i] ?? 0));
+    }
+    times.delete('idle');
+    const total = [...times.values()].reduce((sum, time) => sum + time, 0);
+    return Object.fromEntries(
+      [...times].toSorted(([, a], [, b]) => b - a).map(([step, time]) => [step, `${((100 * time) / total).toFixed(1)} %`]),
+    );
+  };
+}

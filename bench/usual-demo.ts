@@ -1,0 +1,73 @@
+import pg from 'pg';
+import { openEmbeddedServer } from '../src/adapters/embedded/server.ts';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { print } from './support.ts';
+
+const VOTES = 10_000;
+const CONNECTIONS = 2;
+
+/**
+ * What the usual demonstration of this pipeline does, on the same server with the same settings: for each voter one INSERT of the
+ * vote, one of a record for the log, one commit; then a consumer that adds the record to a total. Prepared statements, and as many
+ * connections as our own pipeline uses, so nothing is held back but the design.
+ */
+export async function measureUsualDemo(): Promise<void> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'tallyroom-demo-'));
+  const server = await openEmbeddedServer({ dataDir });
+  const clients = await Promise.all(
+    Array.from({ length: CONNECTIONS + 1 }, async () => {
+      const client = new pg.Client({ ...server.connection });
+      await client.connect();
+      return client;
+    }),
+  );
+  try {
+    const [consumer, ...producers] = clients;
+    await consumer!.query('CREATE TABLE demo_votes (voter_id bigint PRIMARY KEY, candidate_id integer NOT NULL, voted_at timestamptz NOT NULL)');
+    await consumer!.query('CREATE TABLE demo_log (record_id bigserial PRIMARY KEY, record text NOT NULL)');
+    const begun = performance.now();
+    let produced = 0;
+    const produce = async (client: pg.Client, first: number): Promise<void> => {
+      for (let voter = first; voter < VOTES; voter += CONNECTIONS) {
+        const record = JSON.stringify({ voter_id: voter, candidate_id: voter % 3, voted_at: new Date() });
+        await client.query('BEGIN');
+        await client.query({ name: 'vote', text: 'INSERT INTO demo_votes VALUES ($1, $2, now())', values: [voter, voter % 3] });
+        await client.query({ name: 'record', text: 'INSERT INTO demo_log (record) VALUES ($1)', values: [record] });
+        await client.query('COMMIT');
+        produced++;
+      }
+    };
+    const consume = async (): Promise<number> => {
+      const totals = new Map<number, number>();
+      let counted = 0;
+      for (let next = 0; counted < VOTES; ) {
+        const { rows } = await consumer!.query<{ record_id: string; record: string }>({
+          name: 'read',
+          text: 'SELECT record_id, record FROM demo_log WHERE record_id > $1 ORDER BY record_id LIMIT 500',
+          values: [next],
+        });
+        for (const row of rows) {
+          const { candidate_id } = JSON.parse(row.record);
+          totals.set(candidate_id, (totals.get(candidate_id) ?? 0) + 1);
+          next = Number(row.record_id);
+          counted++;
+        }
+        if (produced === VOTES && rows.length === 0) break;
+      }
+      return counted;
+    };
+    await Promise.all([...producers.map((client, first) => produce(client, first)), consume()]);
+    print({
+      name: 'usual-demo',
+      votes: VOTES,
+      connections: CONNECTIONS,
+      votes_per_s: Math.round((VOTES * 1000) / (performance.now() - begun)),
+    });
+  } finally {
+    for (const client of clients) await client.end();
+    await server.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * What every script of package.json runs: `node scripts/bootstrap.mjs TASK [ARGUMENTS]`. Plain JavaScript for Node 20, so that a clean
+ * clone needs nothing but Node and npm: it installs the packages, hands over to the Node that they pin, builds the page, runs the task.
+ * Standard output belongs to the task alone; everything said here goes to standard error.
+ */
+import { join } from 'node:path';
+import { preparePackages, preparePage, root, runToEnd, SetupError } from './setup.mjs';
+
+const UNIT_AND_INTEGRATION = [
+  'src/**/*.test.ts',
+  'scripts/**/*.test.ts',
+  'test/contracts/**/*.test.ts',
+  'test/e2e/**/*.test.ts',
+  'test/chaos/**/*.test.ts',
+];
+
+/** Two files at a time: a database or a browser runs beside most of them. */
+const TEST_FILES_AT_ONCE = 2;
+
+/** @param {string[]} defaults @param {string[]} args */
+function tests(defaults, args) {
+  const files = args.some((arg) => !arg.startsWith('-')) ? [] : defaults;
+  const report = process.env.TALLYROOM_TEST_REPORT;
+  const reporters = ['--test-reporter=spec', '--test-reporter-destination=stdout'];
+  if (report) reporters.push('--test-reporter=tap', `--test-reporter-destination=${report}`);
+  return [['--test', `--test-concurrency=${TEST_FILES_AT_ONCE}`, ...reporters, ...args, ...files]];
+}
+
+/**
+ * What each task runs, one after the other, as arguments of the pinned Node; whether it needs the page; and whether it runs
+ * where the user is, whose arguments name files, instead of in the project.
+ * @type {Record<string, { needsPage: boolean, atUser?: boolean, commands: (args: string[]) => string[][] }>}
+ */
+const TASKS = {
+  start: { needsPage: true, atUser: true, commands: (args) => [[join(root, 'src/main.ts'), 'run', ...args]] },
+  tallyroom: { needsPage: true, atUser: true, commands: (args) => [[join(root, 'src/main.ts'), ...args]] },
+  test: { needsPage: true, commands: (args) => tests(UNIT_AND_INTEGRATION, args) },
+  'test:real': { needsPage: true, commands: (args) => tests(['test/real/**/*.test.ts'], args) },
+  bench: { needsPage: true, atUser: true, commands: (args) => [[join(root, 'bench/main.ts'), ...args]] },
+  check: {
+    needsPage: false,
+    commands: () => [
+      ['node_modules/typescript/bin/tsc', '-p', '.'],
+      ['node_modules/typescript/bin/tsc', '-p', 'src/domain'],
+      ['node_modules/typescript/bin/tsc', '-p', 'web'],
+      ['node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings'],
+      ...tests(['test/tidy.test.ts'], []),
+    ],
+  },
+};
+
+/** npm runs scripts in the project's directory and notes in INIT_CWD where it was called. */
+function userDirectory() {
+  return process.cwd() === root ? (process.env.INIT_CWD ?? root) : process.cwd();
+}
+
+async function main() {
+  const [name = '', ...args] = process.argv.slice(2);
+  const task = TASKS[name];
+  if (task === undefined)
+    throw new SetupError(`There is no task "${name}".`, `Name one of: ${Object.keys(TASKS).join(', ')}.`);
+  const node = await preparePackages();
+  if (task.needsPage && !args.includes('--help')) await preparePage(node);
+  let worst = 0;
+  for (const command of task.commands(args)) {
+    const { code, signal } = await runToEnd(node, command, task.atUser ? userDirectory() : root);
+    if (signal !== null) return process.kill(process.pid, signal);
+    if (code !== 0 && name === 'check') console.error(`Failed: ${command.join(' ')}`);
+    worst = Math.max(worst, code);
+  }
+  process.exitCode = worst;
+}
+
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error;
+  console.error(`${error.message}\n${error.nextStep}`);
+  process.exitCode = 3;
+}

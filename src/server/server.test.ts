@@ -1,0 +1,301 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
+import { describe, type TestContext, test } from 'node:test';
+import { createGunzip, gunzipSync } from 'node:zlib';
+import { stateWhere } from '../../test/support/feed.ts';
+import { TestCount, type TestElectionShape, testElection } from '../../test/support/test-count.ts';
+import { OperationalError } from '../errors.ts';
+import { followResults } from '../stages/dashboard.ts';
+import { startServer } from './server.ts';
+
+/** A served election of one location's ballots; everything ends with the test. */
+async function serve(context: TestContext, shape?: TestElectionShape | null) {
+  const count = new TestCount(testElection(shape ?? {}));
+  const controller = new AbortController();
+  const feed = followResults(count.log, controller.signal);
+  if (shape !== null) {
+    count.define();
+    count.cast(0, [1], 5);
+    count.flush();
+    await stateWhere(feed, ({ results }) => results.sequence === 5);
+  }
+  const server = await startServer({ port: 0, results: feed, page: '/nowhere' });
+  context.after(async () => {
+    await server.close();
+    controller.abort();
+    await feed.done;
+  });
+  const vote = async (location: number, ballots: number) => {
+    count.cast(location, [1], ballots);
+    count.flush();
+    const expected = count.tally.ballots.reduce((sum, each) => sum + each, 0);
+    await stateWhere(feed, ({ results }) => results.sequence === expected);
+  };
+  return { count, feed, server, vote, at: (path: string) => new URL(path, server.url) };
+}
+
+/** Opens the event stream and hands out one event after another, without heartbeats. */
+async function openEvents(context: TestContext, url: URL, headers: Record<string, string> = {}) {
+  const request = get(url, { headers });
+  context.after(() => request.destroy());
+  const [response]: IncomingMessage[] = (await once(request, 'response')) as IncomingMessage[];
+  const isPacked = response!.headers['content-encoding'] === 'gzip';
+  const text = isPacked ? response!.pipe(createGunzip()) : response!;
+  const chunks = text.setEncoding('utf8')[Symbol.asyncIterator]();
+  let rest = '';
+  const next = async (): Promise<{
+    id: string;
+    event: string;
+    data: { locations?: unknown[] } & Record<string, unknown>;
+  }> => {
+    for (;;) {
+      const end = rest.indexOf('\n\n');
+      if (end === -1) {
+        const { done, value } = await chunks.next();
+        assert.ok(!done, 'the stream ended');
+        rest += value;
+        continue;
+      }
+      const lines = rest.slice(0, end).split('\n');
+      rest = rest.slice(end + 2);
+      const field = (name: string) => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2) ?? '';
+      if (field('event') !== '') return { id: field('id'), event: field('event'), data: JSON.parse(field('data')) };
+    }
+  };
+  return { response: response!, isPacked, next };
+}
+
+describe('the snapshot', () => {
+  test('is the results document, with an ETag that answers 304 until something changes', async (context) => {
+    const { at, feed, vote } = await serve(context);
+    const first = await fetch(at('/api/results'));
+    assert.deepEqual(await first.json(), JSON.parse(JSON.stringify(feed.state()!.results)));
+    const etag = first.headers.get('etag')!;
+    assert.match(etag, /^"1-5-unofficial-partial-/);
+    assert.equal(first.headers.get('tallyroom-event-id'), '1:5');
+    const known = { headers: { 'if-none-match': `"other", W/${etag}` } };
+    assert.equal((await fetch(at('/api/results'), known)).status, 304);
+    await vote(1, 2);
+    const { body } = await nextState(at, known, 7);
+    assert.equal(body.totals.ballots_cast, 7);
+  });
+
+  test('is compressed for who takes gzip, and the same', async (context) => {
+    const { at, feed } = await serve(context, { locations: 50 });
+    const request = get(at('/api/results'), { headers: { 'accept-encoding': 'gzip' } });
+    const [response]: IncomingMessage[] = (await once(request, 'response')) as IncomingMessage[];
+    assert.equal(response!.headers['content-encoding'], 'gzip');
+    const content = Buffer.concat(await response!.toArray());
+    assert.equal(gunzipSync(content).toString(), JSON.stringify(feed.state()!.results));
+  });
+
+  test('as CSV', async (context) => {
+    const { at } = await serve(context);
+    const text = await (await fetch(at('/api/results.csv'))).text();
+    assert.match(text, /\ncontest-1,L0001,Ward 1,city,The city,Ben,Ben party,5\n/);
+  });
+});
+
+/** A tick may still be waiting for its turn: asks until the sequence is there. */
+async function nextState(at: (path: string) => URL, init: RequestInit, sequence: number) {
+  for (;;) {
+    const response = await fetch(at('/api/results'), init);
+    if (response.status === 200) {
+      const body = await response.json();
+      if (body.sequence === sequence) return { response, body };
+    }
+  }
+}
+
+describe('the event stream', () => {
+  for (const encoding of ['gzip', 'identity'])
+    test(`carries every change at once, ${encoding}`, async (context) => {
+      const { at, vote } = await serve(context);
+      const events = await openEvents(context, at('/api/events'), { 'accept-encoding': encoding });
+      assert.equal(events.isPacked, encoding === 'gzip');
+      assert.equal(events.response.headers['content-type'], 'text/event-stream; charset=utf-8');
+      assert.deepEqual(await events.next(), { id: '1:5', event: 'resync', data: { sequence: 5 } });
+      await vote(1, 2);
+      const update = await events.next();
+      assert.deepEqual([update.event, update.id, update.data.sequence], ['update', '1:7', 7]);
+      assert.deepEqual(update.data.locations, [['L0002', 2, [[0, 2, 0]]]]);
+    });
+
+  test('goes on after the last id, with everything since then in one event', async (context) => {
+    const { at, vote } = await serve(context);
+    const listener = await openEvents(context, at('/api/events'));
+    await listener.next();
+    for (const location of [1, 2, 1]) {
+      await vote(location, 2);
+      await listener.next();
+    }
+    const events = await openEvents(context, at('/api/events'), { 'last-event-id': '1:7' });
+    const update = await events.next();
+    assert.deepEqual([update.event, update.id], ['update', '1:11']);
+    assert.deepEqual(update.data.locations, [
+      ['L0002', 4, [[0, 4, 0]]],
+      ['L0003', 2, [[0, 2, 0]]],
+    ]);
+    const current = await openEvents(context, at('/api/events'), { 'last-event-id': '1:11' });
+    assert.deepEqual((await current.next()).data.locations, []);
+  });
+
+  for (const [what, id] of [
+    ['unknown', '1:4'],
+    ['of another epoch', '0:5'],
+    ['no id at all', 'x'],
+  ] as const)
+    test(`sends who has an id ${what} to the snapshot`, async (context) => {
+      const { at } = await serve(context);
+      const events = await openEvents(context, at('/api/events'), { 'last-event-id': id });
+      assert.equal((await events.next()).event, 'resync');
+    });
+
+  test('sends who was away for too many locations to the snapshot', async (context) => {
+    const { at, count, feed } = await serve(context, { locations: 600 });
+    const listener = await openEvents(context, at('/api/events'));
+    await listener.next();
+    for (let location = 0; location < 600; location++) count.cast(location, [0], 1);
+    count.flush();
+    await stateWhere(feed, ({ results }) => results.sequence === 605);
+    assert.equal((await listener.next()).data.locations?.length, 600);
+    const events = await openEvents(context, at('/api/events'), { 'last-event-id': '1:5' });
+    assert.equal((await events.next()).event, 'resync');
+  });
+
+  test('waits for the definition, then says that there is something to fetch', async (context) => {
+    const { at, count } = await serve(context, null);
+    const events = await openEvents(context, at('/api/events'));
+    count.define();
+    assert.deepEqual(await events.next(), { id: '0:0', event: 'resync', data: { sequence: 0 } });
+  });
+
+  test('tells why a state is held', async (context) => {
+    const { at, count } = await serve(context);
+    const events = await openEvents(context, at('/api/events'));
+    await events.next();
+    count.cast(0, [0], 1);
+    count.flush({ definition: 'another' });
+    const update = await events.next();
+    assert.match(String(update.data.held), /another definition/);
+    assert.equal(update.data.sequence, 5);
+    const metrics = await (await fetch(at('/metrics'))).text();
+    assert.match(metrics, /\ntallyroom_held\{reason="The count follows another definition/);
+  });
+
+  test('a viewer who does not read is skipped, never buffered without bound, and resynced afterwards', async (context) => {
+    const { at, count, feed, server } = await serve(context, { locations: 600 });
+    const metric = async (name: string): Promise<number> => {
+      const text = await (await fetch(at('/metrics'))).text();
+      return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
+    };
+    const stalled = connect({ port: server.port, host: '127.0.0.1' });
+    context.after(() => stalled.destroy());
+    stalled.pause();
+    stalled.write('GET /api/events HTTP/1.1\r\nHost: test\r\n\r\n');
+    const listener = await openEvents(context, at('/api/events'));
+    await listener.next();
+    let sequence = 5;
+    while ((await metric('tallyroom_frames_skipped_total')) === 0) {
+      for (let location = 0; location < 600; location++) count.cast(location, [0], 1);
+      count.flush();
+      sequence += 600;
+      await stateWhere(feed, ({ results }) => results.sequence === sequence);
+      await listener.next();
+    }
+    let text = '';
+    stalled.setEncoding('utf8').on('data', (chunk: string) => {
+      text = (text + chunk).slice(-400);
+    });
+    stalled.resume();
+    while (!text.includes('event: resync')) {
+      count.cast(0, [0], 1);
+      count.flush();
+      await listener.next();
+    }
+    assert.equal(await metric('tallyroom_viewers'), 2);
+  });
+
+  test('a viewer who leaves is forgotten', async (context) => {
+    const { at } = await serve(context);
+    const controller = new AbortController();
+    await fetch(at('/api/events'), { signal: controller.signal });
+    const viewers = async () => /^tallyroom_viewers (\d+)$/m.exec(await (await fetch(at('/metrics'))).text())?.[1];
+    assert.equal(await viewers(), '1');
+    controller.abort();
+    while ((await viewers()) !== '0');
+  });
+});
+
+describe('the rest', () => {
+  test('before the definition: alive, not ready, and says so', async (context) => {
+    const { at } = await serve(context, null);
+    assert.equal((await fetch(at('/healthz'))).status, 200);
+    for (const path of ['/readyz', '/api/results', '/api/results.csv']) {
+      const response = await fetch(at(path));
+      assert.equal(response.status, 503);
+      assert.equal((await response.json()).error.code, 'WAITING');
+    }
+  });
+
+  for (const [method, path, status] of [
+    ['GET', '/readyz', 200],
+    ['HEAD', '/api/results', 200],
+    ['HEAD', '/api/events', 200],
+    ['POST', '/api/results', 405],
+    ['GET', '/', 503],
+    ['GET', '/api/nothing', 404],
+    ['GET', '/../../package.json', 404],
+    ['GET', '//', 404],
+    ['GET', '/api/photo?contest=contest-1&candidate=Ada', 200],
+    ['GET', '/api/photo?contest=contest-1&candidate=nobody', 404],
+  ] as const)
+    test(`${method} ${path}: ${status}`, async (context) => {
+      const { at, server } = await serve(context);
+      const response = await fetch(path === '//' ? `${server.url}/` : at(path), { method });
+      assert.equal(response.status, status);
+      assert.match(response.headers.get('content-security-policy') ?? '', /default-src 'none'/);
+      await response.body?.cancel();
+    });
+
+  test('a picture is an image and nothing that runs', async (context) => {
+    const { at } = await serve(context);
+    const response = await fetch(at('/api/photo?contest=contest-1&candidate=Ada'));
+    assert.equal(response.headers.get('content-type'), 'image/svg+xml');
+    assert.match(response.headers.get('content-security-policy') ?? '', /sandbox/);
+    assert.match(await response.text(), /^<svg .*<\/svg>$/);
+  });
+
+  test('metrics are in the Prometheus text format', async (context) => {
+    const { at } = await serve(context);
+    const text = await (await fetch(at('/metrics'))).text();
+    for (const line of text.trim().split('\n'))
+      assert.match(line, /^(# (HELP|TYPE) \S+ .+|[a-z_]+(\{.*\})? [\d.e+]+)$/);
+    assert.match(text, /^tallyroom_votes_counted 5$/m);
+    assert.match(text, /^tallyroom_held 0$/m);
+  });
+
+  test('the API describes every address it has', async (context) => {
+    const { at } = await serve(context);
+    const { paths } = await (await fetch(at('/api/openapi.json'))).json();
+    for (const path of Object.keys(paths)) {
+      const response = await fetch(at(path), { method: 'HEAD' });
+      assert.notEqual(response.status, 405, path);
+      assert.ok(response.status !== 404 || path === '/api/photo', path);
+    }
+    assert.ok(Object.keys(paths).includes('/api/events'));
+  });
+
+  test('a port in use is refused by name, with the way out', async (context) => {
+    const { server, feed } = await serve(context);
+    await assert.rejects(startServer({ port: server.port, results: feed }), (error) => {
+      assert.ok(error instanceof OperationalError);
+      assert.equal(error.code, 'PORT_IN_USE');
+      assert.match(error.message, new RegExp(`Port ${server.port} `));
+      assert.match(error.nextStep, /--port 0/);
+      return true;
+    });
+  });
+});

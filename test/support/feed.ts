@@ -1,0 +1,15 @@
+import type { DashboardState, ResultsFeed } from '../../src/stages/dashboard.ts';
+
+/** Resolves with the first state, present or to come, that the predicate accepts. */
+export function stateWhere(feed: ResultsFeed, accepts: (state: DashboardState) => boolean): Promise<DashboardState> {
+  const { promise, resolve } = Promise.withResolvers<DashboardState>();
+  const look = () => {
+    const state = feed.state();
+    if (state === null || !accepts(state)) return;
+    unsubscribe();
+    resolve(state);
+  };
+  const unsubscribe = feed.subscribe(look);
+  look();
+  return promise;
+}

@@ -1,0 +1,74 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A command of the program in a process of its own, as a user starts it. */
+export interface Started {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  /** Resolves when standard error or output has matched. @throws when the process ends without. */
+  says(pattern: RegExp): Promise<RegExpExecArray>;
+}
+
+export function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Started {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env: { ...process.env, ...environment },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  const looks = new Set<() => void>();
+  const look = (): void => {
+    for (const each of looks) each();
+  };
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk;
+    look();
+  });
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+    look();
+  });
+  const ended = new Promise<Ended>((resolve) =>
+    child.on('close', (code, signal) => {
+      resolve({ code, signal, stdout, stderr });
+      look();
+    }),
+  );
+  return {
+    child,
+    ended,
+    says: (pattern) =>
+      new Promise((resolve, reject) => {
+        const check = (): void => {
+          const found = pattern.exec(stderr) ?? pattern.exec(stdout);
+          if (found === null && child.exitCode === null && child.signalCode === null) return;
+          looks.delete(check);
+          if (found === null) reject(new Error(`ended without saying ${pattern}:\n${stderr}\n${stdout}`));
+          else resolve(found);
+        };
+        looks.add(check);
+        check();
+      }),
+  };
+}
+
+export const tallyroom = (args: readonly string[], environment?: NodeJS.ProcessEnv): Promise<Ended> =>
+  start(args, environment).ended;
+
+/** A directory for one test, and how to remove it. */
+export function temporaryDirectory(): { path: string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), 'tallyroom-test-'));
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
