@@ -6,6 +6,8 @@ const BENCHES: Record<string, () => Promise<{ bench(argv: readonly string[]): Pr
 const [name = '', ...argv] = process.argv.slice(2);
 const load = BENCHES[name];
 if (load === undefined) {
-  process.stderr.write(`Error: there is no benchmark "${name}"\nNext:  npm run bench -- ${Object.keys(BENCHES).join(' | ')}\n`);
+  process.stderr.write(
+    `Error: there is no benchmark "${name}"\nNext:  npm run bench -- ${Object.keys(BENCHES).join(' | ')}\n`,
+  );
   process.exitCode = 2;
 } else await (await load()).bench(argv);

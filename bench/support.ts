@@ -5,7 +5,6 @@ import type { Election } from '../src/domain/election.ts';
 import type { Backend } from '../src/ports/backend.ts';
 import type { ElectionEntry, ReplayedVotes } from '../src/ports/store.ts';
 import type { MakingArguments } from '../src/stages/makings.ts';
-import type { Progress } from '../src/stages/progress.ts';
 import { openBackend } from '../src/wire.ts';
 
 export const print = (figure: object): void => void process.stdout.write(`${JSON.stringify(figure)}\n`);
@@ -18,10 +17,16 @@ export const conditions = (): object => ({
 });
 
 /** A backend on the PostgreSQL that comes along, in a directory that is removed afterwards. */
-export async function withFreshBackend<Value>(work: (backend: Backend, dataDir: string) => Promise<Value>): Promise<Value> {
+export async function withFreshBackend<Value>(
+  work: (backend: Backend, dataDir: string) => Promise<Value>,
+): Promise<Value> {
   const dataDir = mkdtempSync(join(tmpdir(), 'tallyroom-bench-'));
   try {
-    const backend = await openBackend({ data_dir: dataDir, database_url: process.env['DATABASE_URL'] ?? null, onProgress: () => {} });
+    const backend = await openBackend({
+      data_dir: dataDir,
+      database_url: process.env['DATABASE_URL'] ?? null,
+      onProgress: () => {},
+    });
     try {
       return await work(backend, dataDir);
     } finally {
@@ -32,10 +37,6 @@ export async function withFreshBackend<Value>(work: (backend: Backend, dataDir: 
   }
 }
 
-export function silentProgress(): Progress {
-  return { registered: 0, voted: 0, rejected: 0, counted: 0, results: null, say: () => {}, stop: () => {} };
-}
-
 const LOCATIONS = 87;
 const CANDIDATES = 9;
 
@@ -44,8 +45,19 @@ const CANDIDATES = 9;
  * replayed, so that every vote is known beforehand. All voters vote.
  */
 export async function makeReplay(backend: Backend, votes: number): Promise<ElectionEntry> {
-  const names = Array.from({ length: CANDIDATES }, (_, number) => `Candidate ${number + 1} and Running Mate ${number + 1}`);
-  const making: MakingArguments = { kind: 'results', voters: null, turnout: null, scale: null, api: null, files: {}, paths: {} };
+  const names = Array.from(
+    { length: CANDIDATES },
+    (_, number) => `Candidate ${number + 1} and Running Mate ${number + 1}`,
+  );
+  const making: MakingArguments = {
+    kind: 'results',
+    voters: null,
+    turnout: null,
+    scale: null,
+    api: null,
+    files: {},
+    paths: {},
+  };
   const entry = await backend.elections.create({
     id: `bench-${votes}-${process.pid}` as ElectionEntry['id'],
     name: 'Benchmark',
@@ -62,7 +74,8 @@ export async function makeReplay(backend: Backend, votes: number): Promise<Elect
     sizes[location] = size;
     let rest = size;
     for (let candidate = 0; candidate < CANDIDATES; candidate++) {
-      const share = candidate === CANDIDATES - 1 ? rest : Math.floor(rest * (candidate < 2 ? 0.5 + candidate * 0.4 : 0.3));
+      const share =
+        candidate === CANDIDATES - 1 ? rest : Math.floor(rest * (candidate < 2 ? 0.5 + candidate * 0.4 : 0.3));
       rest -= share;
       replayed.push({ location, candidate, votes: share });
     }

@@ -9,7 +9,8 @@ import { paceOf } from '../src/stages/pace.ts';
 import { chooserOf, registerElection } from '../src/stages/register.ts';
 import { verify } from '../src/stages/verify.ts';
 import { voteFromRoll } from '../src/stages/vote.ts';
-import { conditions, makeReplay, median, print, silentProgress, withFreshBackend } from './support.ts';
+import { silent } from '../test/support/progress.ts';
+import { conditions, makeReplay, median, print, withFreshBackend } from './support.ts';
 import { measureUsualDemo } from './usual-demo.ts';
 
 /**
@@ -63,7 +64,7 @@ async function measure(votes: number, profile: boolean): Promise<void> {
     const entry = await makeReplay(backend, votes);
     const signal = new AbortController().signal;
     const begun = performance.now();
-    await registerElection({ backend, entry, progress: silentProgress(), signal });
+    await registerElection({ backend, entry, progress: silent(), signal });
     print({ name: 'registration', voters: votes, voters_per_s: perSecond(votes, begun), ...conditions() });
     const profiler = profile ? await startProfile() : null;
     const figures = await voteAndCount(backend, entry, votes);
@@ -84,8 +85,12 @@ async function measure(votes: number, profile: boolean): Promise<void> {
 
 const perSecond = (n: number, begun: number): number => Math.round((n * 1000) / (performance.now() - begun));
 
-async function voteAndCount(backend: Backend, entry: ElectionEntry, votes: number): Promise<{ votes_per_s: number; node_cores: number }> {
-  const progress = silentProgress();
+async function voteAndCount(
+  backend: Backend,
+  entry: ElectionEntry,
+  votes: number,
+): Promise<{ votes_per_s: number; node_cores: number }> {
+  const progress = silent();
   const counted = new AbortController();
   Object.defineProperty(progress, 'counted', {
     set(total: number) {
@@ -139,7 +144,9 @@ async function startProfile(): Promise<() => Promise<Record<string, string>>> {
     times.delete('idle');
     const total = [...times.values()].reduce((sum, time) => sum + time, 0);
     return Object.fromEntries(
-      [...times].toSorted(([, a], [, b]) => b - a).map(([step, time]) => [step, `${((100 * time) / total).toFixed(1)} %`]),
+      [...times]
+        .toSorted(([, a], [, b]) => b - a)
+        .map(([step, time]) => [step, `${((100 * time) / total).toFixed(1)} %`]),
     );
   };
 }

@@ -1,8 +1,8 @@
-import pg from 'pg';
-import { openEmbeddedServer } from '../src/adapters/embedded/server.ts';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
+import { openEmbeddedServer } from '../src/adapters/embedded/server.ts';
 import { print } from './support.ts';
 
 const VOTES = 10_000;
@@ -25,7 +25,9 @@ export async function measureUsualDemo(): Promise<void> {
   );
   try {
     const [consumer, ...producers] = clients;
-    await consumer!.query('CREATE TABLE demo_votes (voter_id bigint PRIMARY KEY, candidate_id integer NOT NULL, voted_at timestamptz NOT NULL)');
+    await consumer!.query(
+      'CREATE TABLE demo_votes (voter_id bigint PRIMARY KEY, candidate_id integer NOT NULL, voted_at timestamptz NOT NULL)',
+    );
     await consumer!.query('CREATE TABLE demo_log (record_id bigserial PRIMARY KEY, record text NOT NULL)');
     const begun = performance.now();
     let produced = 0;
@@ -33,7 +35,11 @@ export async function measureUsualDemo(): Promise<void> {
       for (let voter = first; voter < VOTES; voter += CONNECTIONS) {
         const record = JSON.stringify({ voter_id: voter, candidate_id: voter % 3, voted_at: new Date() });
         await client.query('BEGIN');
-        await client.query({ name: 'vote', text: 'INSERT INTO demo_votes VALUES ($1, $2, now())', values: [voter, voter % 3] });
+        await client.query({
+          name: 'vote',
+          text: 'INSERT INTO demo_votes VALUES ($1, $2, now())',
+          values: [voter, voter % 3],
+        });
         await client.query({ name: 'record', text: 'INSERT INTO demo_log (record) VALUES ($1)', values: [record] });
         await client.query('COMMIT');
         produced++;

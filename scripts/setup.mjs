@@ -8,8 +8,6 @@ import { fileURLToPath } from 'node:url';
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 
 const NODE_MAJOR_MIN = 20;
-/** A second Ctrl-C within this time is the same one, come by another way: from the terminal, from npm, from a shell. */
-const SAME_SIGNAL_MS = 1000;
 /** What the page is made of: another hash of these, another page. */
 const PAGE_SOURCES = ['web', 'src/domain', 'package-lock.json'];
 const PAGE = join(root, 'dist', 'web');
@@ -182,23 +180,14 @@ function readOutput(program, args) {
 }
 
 /**
- * Runs a task with our own streams and hands signals on to it; it decides when to end. Each press of Ctrl-C reaches it once: a terminal
- * sends it to every process in front, so it is handed on only where there is none.
+ * Runs a task with our own streams and hands signals on to it; it decides when to end. One Ctrl-C may reach it twice, from the terminal and
+ * from here, which the program takes as one; in a process group of its own it would outlive a kill of ours.
  * @param {string} program @param {string[]} args @param {string} cwd
  * @returns {Promise<{ code: number, signal: NodeJS.Signals | null }>}
  */
 export async function runToEnd(program, args, cwd) {
   const child = spawn(program, args, { cwd, stdio: 'inherit' });
-  const hasTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
-  /** @type {Map<string, number>} */
-  const passed = new Map();
-  const pass = (signal) => {
-    const now = performance.now();
-    const isRepeated = now - (passed.get(signal) ?? Number.NEGATIVE_INFINITY) < SAME_SIGNAL_MS;
-    if (isRepeated || (signal === 'SIGINT' && hasTerminal)) return;
-    passed.set(signal, now);
-    child.kill(signal);
-  };
+  const pass = (signal) => child.kill(signal);
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   for (const signal of signals) process.on(signal, pass);
   try {

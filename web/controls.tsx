@@ -24,7 +24,7 @@ export function Controls() {
   const state = connection.value;
   const isShownPaused = paused && state === 'live';
   return (
-    <div class="controls">
+    <div class="controls" data-waiting={updatesWaiting.value}>
       <p class={`connection is-${isShownPaused ? 'paused' : state}`} role="status" data-connection={state}>
         <span class="dot" aria-hidden="true" />
         {isShownPaused ? 'Paused' : CONNECTION_NAMES[state]}

@@ -19,7 +19,7 @@ export const lastContactAt = signal<number | null>(null);
 export const now = signal(Date.now());
 
 export const isPaused = signal(false);
-/** Updates that arrived since the page was paused. */
+/** Updates that arrived and are not shown yet: the page is paused, or waits for its next turn. */
 export const updatesWaiting = signal(0);
 export const RATES = [
   { ms: 0, name: 'Every update' },
@@ -56,6 +56,7 @@ function show(): void {
   scheduled = false;
   if (newest === null || (isPaused.value && results.value !== null)) return;
   shownAt = performance.now();
+  performance.clearMarks('tallyroom-show');
   performance.mark('tallyroom-show');
   const next = newest;
   batch(() => {
@@ -89,8 +90,11 @@ const startedAt = Date.now();
 export function startStore(): void {
   void followStream({
     onResults(state, reason, hash) {
+      // Seen by who measures: from an update's arrival to the frame that shows it.
+      performance.clearMarks('tallyroom-update');
+      performance.mark('tallyroom-update');
       newest = { results: state, held: reason, definition: hash };
-      if (isPaused.value) updatesWaiting.value++;
+      if (isPaused.value || rate_ms.value > 0) updatesWaiting.value++;
       schedule();
     },
     onWaiting() {

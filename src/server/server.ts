@@ -139,6 +139,6 @@ function route(
     return { status: 200, body: file, headers: { 'cache-control': caching } };
   }
   if (url.pathname === '/')
-    return errorAnswer(503, 'PAGE_NOT_BUILT', 'The page is not built.', 'Run npm start, or npm run build, once.');
+    return errorAnswer(503, 'PAGE_NOT_BUILT', 'The page is not built.', 'Run npm start once: it builds the page.');
   return errorAnswer(404, 'NOT_FOUND', 'There is nothing at this address.', 'See /api/openapi.json.');
 }

@@ -219,6 +219,28 @@ describe('what is held back', () => {
   });
 });
 
+test('many flushes read at once give the state of the last, also around a record to ignore', async (context) => {
+  const count = started();
+  count.cast(0, [0], 1);
+  const stale = count.flushRecords();
+  count.nextEpoch();
+  count.flush();
+  const feed = follow(context, count);
+  count.cast(0, [0], 1);
+  count.flush();
+  await stateWhere(feed, ballots(2));
+  const flushes = [];
+  for (let i = 0; i < 5; i++) {
+    count.cast(0, [0], 1);
+    count.cast(i % 3, [2], 1);
+    flushes.push(...count.flushRecords());
+  }
+  const last = flushes.pop()!;
+  count.log.append([...flushes, ...stale, last]);
+  const state = await stateWhere(feed, ballots(12));
+  assert.equal(state.held, null);
+});
+
 test('records of an older epoch than the newest checkpoint are ignored', async (context) => {
   const count = started();
   count.cast(0, [1], 5);

@@ -69,12 +69,14 @@ function assertSame(entry: ElectionEntry, making: Making, seed: string | null): 
   const was = entry.arguments as MakingArguments;
   const now = making.arguments;
   const differing = Object.keys(now).filter(
-    (key) => key !== 'paths' && !isDeepStrictEqual(was[key as keyof MakingArguments], now[key as keyof MakingArguments]),
+    (key) =>
+      key !== 'paths' && !isDeepStrictEqual(was[key as keyof MakingArguments], now[key as keyof MakingArguments]),
   );
   if (isDeepStrictEqual(identity(was), identity(now)) && (seed === null || seed === entry.seed)) return;
   throw new OperationalError('ELECTION_DIFFERS', {
     message: `election ${entry.id} is here already and was made differently (${[...differing, ...(seed !== null && seed !== entry.seed ? ['seed'] : [])].join(', ')})`,
-    nextStep: 'Start a new election beside it with --fresh, use another --data-dir, or leave the options out to go on with this one.',
+    nextStep:
+      'Start a new election beside it with --fresh, use another --data-dir, or leave the options out to go on with this one.',
   });
 }
 

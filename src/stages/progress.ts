@@ -18,7 +18,11 @@ const LINE_MS = 5_000;
 const RATE_WINDOW_MS = 2_000;
 
 const whole = new Intl.NumberFormat('en-GB');
-const percent = new Intl.NumberFormat('en-GB', { style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const percent = new Intl.NumberFormat('en-GB', {
+  style: 'percent',
+  minimumFractionDigits: 1,
+  maximumFractionDigits: 1,
+});
 
 /** @param out usually process.stderr. */
 export function showProgress(out: NodeJS.WriteStream): Progress {

@@ -2,12 +2,12 @@ import { indexBallots } from '../domain/ballot.ts';
 import type { Chooser } from '../domain/chooser.ts';
 import { createReplay, replayedVoters } from '../domain/replay.ts';
 import { assert } from '../domain/result.ts';
+import type { RollEntry, Roll as RollLayout } from '../domain/roll.ts';
 import { createRoll } from '../domain/roll.ts';
 import { createSimulation } from '../domain/simulate.ts';
-import { createPeople } from '../inputs/generated-people.ts';
-import type { RollEntry, Roll as RollLayout } from '../domain/roll.ts';
 import type { VoterPerson } from '../domain/voter.ts';
 import { createVoterColumns } from '../domain/voter-records.ts';
+import { createPeople } from '../inputs/generated-people.ts';
 import type { ElectionEntry, ReplayedVotes, Roll } from '../ports/store.ts';
 import type { StageContext } from './context.ts';
 import { keepGoing } from './keep-going.ts';
@@ -25,28 +25,33 @@ const REFERENCE_DATE = '2026-01-01';
  * @returns false when the signal aborted.
  */
 export async function registerElection({ backend, entry, progress, signal }: StageContext): Promise<boolean> {
-  return keepGoing(async () => {
-    const { kind } = entry.arguments as MakingArguments;
-    const roll = await backend.openRoll(entry);
-    const registered = (total: number): void => {
-      progress.registered = total;
-    };
-    try {
-      const context: RegisterContext = { entry, roll, registered };
-      if (kind === 'roll' || kind === 'api') return await publishStaged(context, signal);
-      const sizes = votersByLocation(entry, await backend.elections.replayed(entry));
-      const people = kind === 'results' ? null : createPeople(entry.seed, definitionOf(entry).date ?? REFERENCE_DATE);
-      return await registerLayout(context, createRoll(sizes, entry.seed), people, signal);
-    } finally {
-      await roll.close();
-    }
-  }, progress.say, signal);
+  return keepGoing(
+    async () => {
+      const { kind } = entry.arguments as MakingArguments;
+      const roll = await backend.openRoll(entry);
+      const registered = (total: number): void => {
+        progress.registered = total;
+      };
+      try {
+        const context: RegisterContext = { entry, roll, registered };
+        if (kind === 'roll' || kind === 'api') return await publishStaged(context, signal);
+        const sizes = votersByLocation(entry, await backend.elections.replayed(entry));
+        const people = kind === 'results' ? null : createPeople(entry.seed, definitionOf(entry).date ?? REFERENCE_DATE);
+        return await registerLayout(context, createRoll(sizes, entry.seed), people, signal);
+      } finally {
+        await roll.close();
+      }
+    },
+    progress.say,
+    signal,
+  );
 }
 
 /** How many voters each location has on the roll. */
 export function votersByLocation(entry: ElectionEntry, replayed: readonly ReplayedVotes[]): ArrayLike<number> {
   const { locations } = definitionOf(entry);
-  if ((entry.arguments as MakingArguments).kind !== 'results') return locations.map((location) => location.registered_voters ?? 0);
+  if ((entry.arguments as MakingArguments).kind !== 'results')
+    return locations.map((location) => location.registered_voters ?? 0);
   return replayedVoters(indexBallots(definitionOf(entry)), cellsOf(entry, replayed));
 }
 
@@ -117,10 +122,7 @@ async function registerLayout(
  * Puts staged voters into the topic, once their locations are defined. The source `publish` stands at a voter id.
  * @returns true when all are in, false when the signal aborted.
  */
-async function publishStaged(
-  { entry, roll, registered }: RegisterContext,
-  signal: AbortSignal,
-): Promise<boolean> {
+async function publishStaged({ entry, roll, registered }: RegisterContext, signal: AbortSignal): Promise<boolean> {
   const voters = createVoterColumns(VOTERS_PER_BATCH_MAX);
   const places = new Float64Array(definitionOf(entry).locations.length);
   let from = await roll.position('publish');

@@ -1,5 +1,5 @@
-import { type DashboardState, followResults, type ResultsFeed } from './dashboard.ts';
 import { type StageContext, withLog } from './context.ts';
+import { type DashboardState, followResults, type ResultsFeed } from './dashboard.ts';
 
 /** The results as the dashboard's server reads them, over restarts of what they are read from. */
 export interface ShownResults {

@@ -40,8 +40,7 @@ async function votePartition(context: VoteContext, chooser: Chooser, partition: 
     const voters = createVoterColumns(VOTERS_PER_BATCH_MAX);
     while (!signal.aborted) {
       const batches = await log.read('voters', partition, claimed.next_offset);
-      for (const batch of batches)
-        if (!(await voteBatch(context, booth, chooser, voters, claimed, batch))) return;
+      for (const batch of batches) if (!(await voteBatch(context, booth, chooser, voters, claimed, batch))) return;
       if (batches.length === 0 && (await waitForVoters(context, claimed))) {
         await claimed.end();
         return;
@@ -52,7 +51,10 @@ async function votePartition(context: VoteContext, chooser: Chooser, partition: 
   }
 }
 
-async function claimOrAbort({ backend, entry, signal }: VoteContext, partition: number): Promise<ClaimedPartition | null> {
+async function claimOrAbort(
+  { backend, entry, signal }: VoteContext,
+  partition: number,
+): Promise<ClaimedPartition | null> {
   try {
     return await backend.ballot_box.claim(entry, partition, { name: 'voters', partition }, signal);
   } catch (error) {

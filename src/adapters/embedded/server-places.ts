@@ -14,6 +14,7 @@ import {
   rm,
   writeFile,
 } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { basename, join, relative, resolve } from 'node:path';
 import { OperationalError } from '../../errors.ts';
 import { type Account, findPrograms, type Programs, programsRoot, runProgram, tryPrograms } from './server-programs.ts';
@@ -30,6 +31,8 @@ export interface Places {
 const MARKER = 'tallyroom-data';
 /** Names the home where it cannot be inside the data directory. */
 const POINTER = 'postgres.location';
+/** Notes in such a home whose it is. */
+const OWNER_NOTE = 'data-directory';
 /** Where root keeps what another account must reach; the first that can be used. Not /tmp: it is emptied at boot. */
 const SHARED_BASES = ['/var/lib', '/opt', '/var/tmp'];
 /**
@@ -158,8 +161,10 @@ async function placeHomeElsewhere(
   onProgress: (line: string) => void,
 ): Promise<string> {
   const base = await sharedBase(await nobody());
+  await removeForgotten(base);
   const home = join(base, randomBytes(8).toString('hex'));
   await mkdir(home, { mode: 0o700 });
+  await writeFile(join(home, OWNER_NOTE), `${directory}\n`);
   const draft = `${pointer}.${randomBytes(4).toString('hex')}`;
   await writeFile(draft, `${home}\n`, { flag: 'wx', flush: true });
   try {
@@ -175,6 +180,19 @@ async function placeHomeElsewhere(
     `PostgreSQL does not run as root, and the user nobody, as whom it runs instead, cannot enter ${directory}: its files are in ${home}, as ${pointer} notes.`,
   );
   return home;
+}
+
+/**
+ * A temporary data directory goes without a word to us (a test's, a trial's): what was kept for it goes when the next is made. Others are
+ * never judged, since their disk may only be unmounted.
+ */
+async function removeForgotten(base: string): Promise<void> {
+  for (const entry of await readdir(base)) {
+    const home = join(base, entry);
+    const directory = (await readIfThere(join(home, OWNER_NOTE)))?.trim();
+    if (directory?.startsWith(`${tmpdir()}/`) && (await statusIfThere(directory)) === undefined)
+      await rm(home, { recursive: true, force: true });
+  }
 }
 
 /** A directory of root's own, open to enter for the account, for what cannot stay under a closed home. */

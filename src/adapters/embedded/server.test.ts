@@ -325,8 +325,13 @@ describe('as root the embedded server', { skip: NEEDS_ROOT }, () => {
     await holdsItsRow(dataDir, (line) => progress.push(line));
     assert.equal(progress.filter((line) => line.includes(server.home)).length, 1);
     assert.equal(basename(dirname(server.home)), 'tallyroom');
-    await rm(server.home, { recursive: true });
-    await refused(dataDir, 'DATA_DIRECTORY_UNUSABLE', /is gone/);
+    await rm(dataDir, { recursive: true });
+    const another = join(closed, 'another');
+    const next = await openEmbeddedServer({ dataDir: another });
+    await next.close();
+    await assert.rejects(stat(server.home), { code: 'ENOENT' });
+    await rm(next.home, { recursive: true });
+    await refused(another, 'DATA_DIRECTORY_UNUSABLE', /is gone/);
   });
 
   test('runs the database of an ordinary user as that user, whom it does not lock out', async (t) => {

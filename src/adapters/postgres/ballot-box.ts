@@ -62,10 +62,12 @@ async function claim(
 ): Promise<ClaimedPartition> {
   signal.throwIfAborted();
   const client = await database.connect();
-  // A wait for a lock is a query that the server answers when it is ours; closing the connection is how to stop waiting.
-  const abort = (): void => void client.end().catch(() => {});
+  // A query that waits for a lock holds its connection until the lock is ours: ending the connection is how to stop waiting.
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  const abort = (): void => void database.query('SELECT pg_terminate_backend($1)', [rows[0]!.pid]).catch(() => {});
   signal.addEventListener('abort', abort, { once: true });
   try {
+    signal.throwIfAborted();
     // The source first, then the partition: in one order everywhere, so that two processes cannot wait for each other.
     await client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [
       `tallyroom ${entry.election_no} ${source.name} ${source.partition}`,

@@ -1,0 +1,123 @@
+import pg from 'pg';
+import { openEmbeddedServer } from '../../src/adapters/embedded/server.ts';
+import { indexBallots, type VoteColumns } from '../../src/domain/ballot.ts';
+import type { Election, ElectionId } from '../../src/domain/election.ts';
+import { createVoterColumns, readVoters, type VoterColumns } from '../../src/domain/voter-records.ts';
+import type { Backend } from '../../src/ports/backend.ts';
+import type { Log } from '../../src/ports/log.ts';
+import type { CastBatch, ClaimedPartition, ElectionEntry } from '../../src/ports/store.ts';
+import { openBooth } from '../../src/stages/booth.ts';
+import type { MakingArguments } from '../../src/stages/makings.ts';
+import { openBackend } from '../../src/wire.ts';
+import { temporaryDirectory } from '../support/tallyroom.ts';
+
+/** A backend under test, and the database beside it for tests that look or tamper. */
+export interface TestBackend {
+  readonly backend: Backend;
+  readonly database: pg.Pool;
+  /** Another process, as far as the backend can tell. */
+  openAnother(): Promise<Backend>;
+  close(): Promise<void>;
+}
+
+export interface BackendUnderTest {
+  readonly name: string;
+  open(): Promise<TestBackend>;
+}
+
+/** The contract suites run over each of these. */
+export const BACKENDS: readonly BackendUnderTest[] = [{ name: 'embedded', open: openEmbedded }];
+
+async function openEmbedded(): Promise<TestBackend> {
+  const directory = temporaryDirectory();
+  const server = await openEmbeddedServer({ dataDir: directory.path });
+  const { host, port, user, database } = server.connection;
+  const url = `postgresql:///${database}?host=${encodeURIComponent(host)}&port=${port}&user=${user}`;
+  const options = { data_dir: directory.path, database_url: url, onProgress: () => {} };
+  const backend = await openBackend(options);
+  const pool = new pg.Pool({ ...server.connection, max: 2 });
+  return {
+    backend,
+    database: pool,
+    openAnother: () => openBackend(options),
+    async close() {
+      await pool.end();
+      await backend.close();
+      await server.close();
+      directory.remove();
+    },
+  };
+}
+
+const MAKING: MakingArguments = {
+  kind: 'generated',
+  voters: null,
+  turnout: null,
+  scale: null,
+  api: null,
+  files: {},
+  paths: {},
+};
+let made = 0;
+
+/** An election of its own for one test. */
+export async function defineElection(backend: Backend, election: Election, partitions = 2): Promise<ElectionEntry> {
+  const id = `test-${process.pid}-${++made}` as ElectionId;
+  const entry = await backend.elections.create({ id, name: election.name, arguments: MAKING, seed: '1', partitions });
+  return backend.elections.define(entry, { ...election, id });
+}
+
+/** Registers voters of these location numbers, in order, in one partition. @returns their ids. */
+export async function registerVoters(
+  backend: Backend,
+  entry: ElectionEntry,
+  locations: readonly number[],
+  partition = 0,
+): Promise<VoterColumns> {
+  const voters = createVoterColumns(Math.max(1, locations.length));
+  if (locations.length === 0) return voters;
+  voters.count = locations.length;
+  voters.locations.set(locations);
+  voters.places.set(locations.map((_, place) => place));
+  const roll = await backend.openRoll(entry);
+  const from = await roll.position('register');
+  await roll.append(entry, { source: 'register', from, to: from + locations.length, partition, voters, people: null });
+  await roll.close();
+  return voters;
+}
+
+/** All voters of a partition of topic `voters`. */
+export async function readRoll(log: Log, entry: ElectionEntry, partition: number): Promise<VoterColumns[]> {
+  const read: VoterColumns[] = [];
+  for (let from = 0; ; ) {
+    const batches = await log.read('voters', partition, from);
+    if (batches.length === 0) return read;
+    for (const batch of batches) {
+      const voters = createVoterColumns(batch.count);
+      readVoters(indexBallots(entry.definition!), batch.text, batch.base_offset, 0).read(voters, batch.count);
+      read.push(voters);
+      from = batch.base_offset + batch.count;
+    }
+  }
+}
+
+/** A batch of these votes by these voters, sealed as the stage does it. */
+export function castBatch(
+  entry: ElectionEntry,
+  claimed: ClaimedPartition,
+  votes: VoteColumns,
+  voters: readonly number[],
+): CastBatch {
+  const booth = openBooth(entry, Math.max(1, votes.count), Math.max(1, votes.starts[votes.count]!));
+  booth.cast.count = votes.count;
+  booth.cast.locations.set(votes.locations.subarray(0, votes.count));
+  booth.cast.starts.set(votes.starts.subarray(0, votes.count + 1));
+  booth.cast.selections.set(votes.selections.subarray(0, votes.starts[votes.count]!));
+  return {
+    next_offset: claimed.next_offset + votes.count,
+    voters: Float64Array.from(voters),
+    voter_offsets: Float64Array.from(voters, (_, i) => claimed.next_offset + i),
+    rejections: [],
+    seal: (accepted) => booth.seal(claimed, accepted),
+  };
+}

@@ -1,0 +1,12 @@
+import type { Progress } from '../../src/stages/progress.ts';
+
+/** Progress that nobody sees. */
+export const silent = (): Progress => ({
+  registered: 0,
+  voted: 0,
+  rejected: 0,
+  counted: 0,
+  results: null,
+  say: () => {},
+  stop: () => {},
+});
