@@ -57,13 +57,19 @@ function stopSignal(): AbortSignal {
 }
 
 function explain(error: unknown, debug: boolean): number {
+  if (error instanceof Error && error.name === 'AbortError') return 130;
   if (error instanceof OperationalError) {
     process.stderr.write(`Error: ${error.message}\nNext:  ${error.nextStep}\n`);
-    if (debug) process.stderr.write(`${error.stack}\ncaused by ${error.cause instanceof Error ? error.cause.stack : error.cause}\n`);
+    if (debug)
+      process.stderr.write(
+        `${error.stack}\ncaused by ${error.cause instanceof Error ? error.cause.stack : error.cause}\n`,
+      );
     return EXIT_CODES[error.code] ?? 1;
   }
   const message = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`Error: this is a defect of Tallyroom: ${message}\nNext:  Report it with what --debug prints.\n`);
+  process.stderr.write(
+    `Error: this is a defect of Tallyroom: ${message}\nNext:  Report it with what --debug prints.\n`,
+  );
   if (debug) process.stderr.write(`${error instanceof Error ? error.stack : error}\n`);
   return 1;
 }

@@ -9,13 +9,20 @@ const PAGE = fileURLToPath(new URL('../../dist/web/index.html', import.meta.url)
 const DISK_GB_MIN = 5;
 
 export const command: Command = async (config, terminal) => {
-  const say = (good: boolean, line: string): void => void terminal.stdout.write(`${good ? 'ok   ' : 'FAIL '} ${line}\n`);
+  const say = (good: boolean, line: string): void =>
+    void terminal.stdout.write(`${good ? 'ok   ' : 'FAIL '} ${line}\n`);
   say(true, `Node ${process.version} on ${process.platform} ${process.arch}`);
-  say(existsSync(PAGE), existsSync(PAGE) ? 'the page is built' : 'the page is not built: start with `npm start`, which builds it');
+  say(
+    existsSync(PAGE),
+    existsSync(PAGE) ? 'the page is built' : 'the page is not built: start with `npm start`, which builds it',
+  );
   const gigabytes = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
   say(true, `memory: ${gigabytes(freemem())} of ${gigabytes(totalmem())} GiB free`);
   const free = freeBytes(resolve(config.data_dir));
-  say(free > DISK_GB_MIN * 2 ** 30, `disk: ${gigabytes(free)} GiB free for ${resolve(config.data_dir)} (100 MB a million votes)`);
+  say(
+    free > DISK_GB_MIN * 2 ** 30,
+    `disk: ${gigabytes(free)} GiB free for ${resolve(config.data_dir)} (100 MB a million votes)`,
+  );
   return withBackend(config, terminal, async (backend) => {
     for (const line of await backend.describe()) say(true, line);
     const entry = await backend.elections.latest();

@@ -7,6 +7,8 @@ export const command: Command = (config, terminal) =>
     const entry = await openElection(backend, config, progress, terminal.signal);
     const finished = await registerElection({ backend, entry, progress, signal: terminal.signal });
     if (!finished) return EXIT.interrupted;
-    progress.say(`Election ${entry.id} (seed ${entry.seed}): ${progress.registered.toLocaleString('en-GB')} voters are registered.`);
+    progress.say(
+      `Election ${entry.id} (seed ${entry.seed}): ${progress.registered.toLocaleString('en-GB')} voters are registered.`,
+    );
     return EXIT.done;
   });

@@ -1,7 +1,7 @@
+import { once } from 'node:events';
 import { OperationalError } from '../errors.ts';
 import type { Log, Topic } from '../ports/log.ts';
 import { recordsOf, TOPICS } from '../ports/log.ts';
-import { once } from 'node:events';
 import { type Command, EXIT, findElection, type Terminal, withBackend } from './shared.ts';
 
 export const command: Command = (config, terminal, { positional }) => {
@@ -25,7 +25,10 @@ export const command: Command = (config, terminal, { positional }) => {
 };
 
 const unknownTopic = (name: string): never => {
-  throw new OperationalError('USAGE', { message: `there is no topic "${name}"`, nextStep: `The topics are ${TOPICS.join(', ')}.` });
+  throw new OperationalError('USAGE', {
+    message: `there is no topic "${name}"`,
+    nextStep: `The topics are ${TOPICS.join(', ')}.`,
+  });
 };
 
 /** A line a record, `key TAB value`, as the log holds it. Stops early when nobody reads on or at Ctrl-C. */
@@ -37,7 +40,8 @@ async function printTopic(log: Log, topic: Topic, partitions: number, { stdout, 
       for (const batch of batches) {
         for (const { key, value } of recordsOf(batch)) {
           if (signal.aborted || stdout.destroyed) return;
-          if (!stdout.write(`${key === '' ? '' : `${key}\t`}${value}\n`)) await once(stdout, 'drain', { signal }).catch(() => {});
+          if (!stdout.write(`${key === '' ? '' : `${key}\t`}${value}\n`))
+            await once(stdout, 'drain', { signal }).catch(() => {});
         }
         from = batch.base_offset + batch.count;
       }

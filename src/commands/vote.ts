@@ -1,5 +1,7 @@
-import { chooserOf, votersByLocation } from '../stages/register.ts';
+import { join } from 'node:path';
+import { castFile, castStandardInput } from '../stages/cast.ts';
 import { paceOf } from '../stages/pace.ts';
+import { chooserOf, votersByLocation } from '../stages/register.ts';
 import { voteFromRoll } from '../stages/vote.ts';
 import { type Command, EXIT, findElection, withBackend } from './shared.ts';
 
@@ -7,9 +9,15 @@ export const command: Command = (config, terminal) =>
   withBackend(config, terminal, async (backend, progress) => {
     const entry = await findElection(backend, config.id);
     const context = { backend, entry, progress, signal: terminal.signal };
-    const replayed = await backend.elections.replayed(entry);
-    const voters = Array.from(votersByLocation(entry, replayed)).reduce((sum, size) => sum + size, 0);
-    await voteFromRoll(context, chooserOf(entry, replayed), paceOf(config.rate, voters));
-    progress.say(`${progress.voted.toLocaleString('en-GB')} votes cast, ${progress.rejected.toLocaleString('en-GB')} refused.`);
+    if (config.votes === '-') await castStandardInput(context, process.stdin, join(config.data_dir, 'spool'));
+    else if (config.votes !== null) await castFile(context, config.votes);
+    else {
+      const replayed = await backend.elections.replayed(entry);
+      const voters = Array.from(votersByLocation(entry, replayed)).reduce((sum, size) => sum + size, 0);
+      await voteFromRoll(context, chooserOf(entry, replayed), paceOf(config.rate, voters));
+    }
+    progress.say(
+      `${progress.voted.toLocaleString('en-GB')} votes cast, ${progress.rejected.toLocaleString('en-GB')} refused.`,
+    );
     return terminal.signal.aborted ? EXIT.interrupted : EXIT.done;
   });

@@ -146,6 +146,7 @@ export async function* readRows(file: CsvFile, fromLine = file.first_row_line): 
     const block = new RecordReader(file, restLine, rest.length === 0 ? lines : [...rest, ...lines]);
     block.readAll(false);
     rest = block.rest();
+    if (block.nextLine === restLine) continue;
     restLine = block.nextLine;
     yield block.finish();
   }

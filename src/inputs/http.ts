@@ -110,7 +110,7 @@ async function request(first: URL, options: HttpOptions): Promise<unknown> {
       const location = response.status >= 300 && response.status < 400 ? response.headers.get('location') : null;
       if (location === null) return parseJson(await readBody(response, options.now ?? Date.now));
       await response.body?.cancel();
-      if (redirects === REDIRECTS_MAX || !URL.canParse(location, url))
+      if (redirects === REDIRECTS_MAX || !URL.canParse(location, url.href))
         throw new RequestFailed({
           reason: `it sends from one address to the next (${REDIRECTS_MAX} followed)`,
           next_step: 'Give the address it ends at with --api.',

@@ -4,7 +4,7 @@ import { formatPath } from './election-file.ts';
 import { getJson, type HttpOptions, unusable } from './http.ts';
 import type { InputProblem } from './problems.ts';
 import type { LocatedPerson } from './roll.ts';
-import { isDate, photoProblem, proseProblem } from './values.ts';
+import { isDate, photoProblem, proseProblem, textProblem } from './values.ts';
 
 /**
  * People from a service that answers like randomuser.me: `GET URL?results=N&page=P&seed=S` gives `{results: [person]}`. They are
@@ -40,7 +40,7 @@ export function parseApiUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url !== null && (url.protocol === 'http:' || url.protocol === 'https:') && url.username === '') return url;
   throw new OperationalError('USAGE', {
-    message: `--api "${text}" is no http or https address`,
+    message: '--api is no http or https address, or holds a password',
     nextStep: 'Give one such as https://randomuser.me/api/.',
   });
 }
@@ -52,7 +52,6 @@ const text = () =>
     .transform((value) => value.trim())
     .refine((value) => proseProblem(value, FIELD_LENGTH_MAX) === null, { error: 'contains what no text may contain' })
     .transform((value) => (value === '' ? null : value));
-const required = () => text().refine((value) => value !== null, { error: 'is empty' });
 const optional = () => text().nullish();
 /** House numbers and postcodes come as numbers where they look like one. */
 const textOrNumber = () => z.union([z.number().transform(String), text()]).nullish();
@@ -103,28 +102,6 @@ export async function fetchPage(api: PeopleApi, page: number): Promise<PeoplePag
     else problems.push({ file: `${url.origin}${url.pathname} page ${page}`, line: i + 1, ...person.problem });
   }
   return { page, people, problems };
-}
-
-/**
- * Pages until `count` people came, the last one cut. Short pages are followed by further ones.
- * @param firstPage 1, or where an earlier run was left
- * @throws OperationalError SOURCE_UNREACHABLE, also when pages stay empty; or the signal's reason
- */
-export async function* fetchPeople(api: PeopleApi, count: number, firstPage = 1): AsyncGenerator<PeoplePage> {
-  let missing = count;
-  for (let page = firstPage, empty = 0; missing > 0; page++) {
-    const { people, problems } = await fetchPage(api, page);
-    empty = people.length === 0 ? empty + 1 : 0;
-    if (empty === EMPTY_PAGES_MAX)
-      throw new OperationalError('SOURCE_UNREACHABLE', {
-        message: `${api.url.origin}${api.url.pathname}: ${EMPTY_PAGES_MAX} pages up to page ${page} have nobody to register, and ${missing} people are missing`,
-        nextStep: 'Ask for fewer with --voters, or check what the service answers.',
-        canRetry: true,
-      });
-    const taken = people.length > missing ? people.slice(0, missing) : people;
-    missing -= taken.length;
-    yield { page, people: taken, problems };
-  }
 }
 
 export interface CandidatePerson {
@@ -178,12 +155,19 @@ function readPerson(value: unknown, locationField: 'state' | 'county' | 'city'):
   const parsed = personSchema.safeParse(value);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
-    return { ok: false, problem: { column: formatPath(issue.path), reason: issue.message.toLowerCase(), next_step } };
+    return {
+      ok: false,
+      problem: { column: formatPath(issue.path) || null, reason: issue.message.toLowerCase(), next_step },
+    };
   }
-  const location = required().safeParse(parsed.data.location[locationField]);
-  if (!location.success || location.data === null)
-    return { ok: false, problem: { column: `location.${locationField}`, reason: 'is not given', next_step } };
-  return { ok: true, value: { location: location.data, person: personOf(parsed.data) } };
+  const location = parsed.data.location[locationField] ?? null;
+  const problem = location === null ? 'is not given' : textProblem(location)?.reason;
+  if (location === null || problem !== undefined)
+    return {
+      ok: false,
+      problem: { column: `location.${locationField}`, reason: problem ?? 'is not given', next_step },
+    };
+  return { ok: true, value: { location, person: personOf(parsed.data) } };
 }
 
 function personOf(api: ApiPerson): LocatedPerson['person'] {

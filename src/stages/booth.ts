@@ -13,31 +13,44 @@ export const sha256 = (text: string): string => hash('sha256', text);
  */
 export interface Booth {
   readonly index: BallotIndex;
-  /** The votes of the batch in hand, as they came in. */
+  /** The votes of the batch in hand, as they came in. Another object after `reserve`. */
   readonly cast: VoteColumns;
+  /** Makes room for a batch of this size, where there is less. */
+  reserve(votes: number, selections: number): void;
   /** Shuffles the votes at the accepted positions, with chance that no seed tells, and chains their boxes to the head. */
   seal(claimed: ClaimedPartition, accepted: ReadonlySet<number> | null): SealedVotes;
 }
 
-/** @param selectionsMax the most selections of a batch, all its votes together. */
-export function openBooth(entry: ElectionEntry, votesMax: number, selectionsMax: number): Booth {
+/** @param selections room for those of all votes of a batch together. */
+export function openBooth(entry: ElectionEntry, votes: number, selections: number): Booth {
   assert(entry.definition !== null && entry.definition_hash !== null, 'the election is defined');
   const definition = entry.definition_hash;
   const index = indexBallots(entry.definition);
   const writer = createBoxWriter(index, definition, sha256);
-  const cast = createVoteColumns(votesMax, selectionsMax);
-  const votes = createVoteColumns(votesMax, selectionsMax);
-  const draws = new Uint32Array(DRAWS_PER_VOTE * votesMax);
-  const order = new Uint32Array(votesMax);
+  const makeRoom = (most: number, selected: number) => ({
+    cast: createVoteColumns(most, selected),
+    shuffled: createVoteColumns(most, selected),
+    draws: new Uint32Array(DRAWS_PER_VOTE * most),
+    order: new Uint32Array(most),
+  });
+  let room = makeRoom(votes, selections);
   return {
     index,
-    cast,
+    get cast() {
+      return room.cast;
+    },
+    reserve(most, selected) {
+      const has = room.cast;
+      if (most > has.locations.length || selected > has.selections.length)
+        room = makeRoom(Math.max(most, has.locations.length), Math.max(selected, has.selections.length));
+    },
     seal(claimed, accepted) {
+      const { cast, shuffled, draws, order } = room;
       randomFillSync(draws, 0, DRAWS_PER_VOTE * cast.count);
-      shuffleVotes(cast, accepted, draws, order, votes);
+      shuffleVotes(cast, accepted, draws, order, shuffled);
       const { next_seq, hash: head } = claimed.head;
       const previous = head ?? chainStart(sha256, entry.id, definition, claimed.partition);
-      return { votes, records: writer.write(votes, next_seq, previous) };
+      return { votes: shuffled, records: writer.write(shuffled, next_seq, previous) };
     },
   };
 }

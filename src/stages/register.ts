@@ -1,4 +1,4 @@
-import { indexBallots } from '../domain/ballot.ts';
+import { type BallotIndex, indexBallots } from '../domain/ballot.ts';
 import type { Chooser } from '../domain/chooser.ts';
 import { createReplay, replayedVoters } from '../domain/replay.ts';
 import { assert } from '../domain/result.ts';
@@ -52,7 +52,8 @@ export function votersByLocation(entry: ElectionEntry, replayed: readonly Replay
   const { locations } = definitionOf(entry);
   if ((entry.arguments as MakingArguments).kind !== 'results')
     return locations.map((location) => location.registered_voters ?? 0);
-  return replayedVoters(indexBallots(definitionOf(entry)), cellsOf(entry, replayed));
+  const index = indexBallots(definitionOf(entry));
+  return replayedVoters(index, cellsOf(index, replayed));
 }
 
 /** How the voters of an election vote where nobody's real votes are given: a replay of real results, or a simulation. */
@@ -60,12 +61,12 @@ export function chooserOf(entry: ElectionEntry, replayed: readonly ReplayedVotes
   const { kind, turnout } = entry.arguments as MakingArguments;
   const index = indexBallots(definitionOf(entry));
   return kind === 'results'
-    ? createReplay(index, cellsOf(entry, replayed), entry.seed)
+    ? createReplay(index, cellsOf(index, replayed), entry.seed)
     : createSimulation(index, votersByLocation(entry, []), turnout ?? TURNOUT_DEFAULT, entry.seed);
 }
 
-function cellsOf(entry: ElectionEntry, replayed: readonly ReplayedVotes[]): Float64Array {
-  const index = indexBallots(definitionOf(entry));
+/** Replayed votes laid out by cell. */
+export function cellsOf(index: BallotIndex, replayed: readonly ReplayedVotes[]): Float64Array {
   const cells = new Float64Array(index.first_cell.at(-1)!);
   for (const { location, candidate, votes } of replayed) {
     const contest = index.contest_of_candidate[candidate]!;
@@ -142,32 +143,6 @@ async function publishStaged({ entry, roll, registered }: RegisterContext, signa
   }
   await roll.finish(total);
   return true;
-}
-
-/** Numbers the locations of staged people as they are met, so that they keep their numbers over restarts. */
-export class StagedLocations {
-  readonly #numbers: Map<string, number>;
-  #fresh: string[] = [];
-
-  constructor(known: Iterable<string>) {
-    this.#numbers = new Map([...known].map((name, number) => [name, number]));
-  }
-
-  numberOf(name: string): number {
-    const known = this.#numbers.get(name);
-    if (known !== undefined) return known;
-    const number = this.#numbers.size;
-    this.#numbers.set(name, number);
-    this.#fresh.push(name);
-    return number;
-  }
-
-  /** The names met since the last call, in order. */
-  takeNew(): string[] {
-    const fresh = this.#fresh;
-    this.#fresh = [];
-    return fresh;
-  }
 }
 
 const definitionOf = (entry: ElectionEntry): NonNullable<ElectionEntry['definition']> => {

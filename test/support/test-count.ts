@@ -19,6 +19,8 @@ export interface TestElectionShape {
   /** The names of the candidates of each contest, each also its party. */
   readonly contests?: readonly (readonly string[])[];
   readonly locations?: number;
+  /** Ids are padded to it, for records and frames that are large. */
+  readonly location_id_length?: number;
   /** Of each location; null is unknown. */
   readonly registered_voters?: number | null;
 }
@@ -29,6 +31,7 @@ export function testElection(shape: TestElectionShape = {}): Election {
     contests = [['Ada', 'Ben', 'Cleo']],
     locations = 3,
     registered_voters = 1_000,
+    location_id_length = 0,
   } = shape;
   const names = [...new Set(contests.flat())];
   return {
@@ -58,7 +61,7 @@ export function testElection(shape: TestElectionShape = {}): Election {
       })),
     ),
     locations: Array.from({ length: locations }, (_, i) => ({
-      id: `L${String(i + 1).padStart(4, '0')}` as LocationId,
+      id: `L${String(i + 1).padStart(4, '0')}`.padEnd(location_id_length, '-') as LocationId,
       name: `Ward ${i + 1}`,
       type: 'ward',
       parent_id: 'city' as LocationId,

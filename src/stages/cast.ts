@@ -1,0 +1,151 @@
+import { indexBallots } from '../domain/ballot.ts';
+import { assert } from '../domain/result.ts';
+import { type CastVote, type CastVotes, openCastVotes, readCastVotes } from '../inputs/cast-votes.ts';
+import { spoolInput } from '../inputs/files.ts';
+import { formatProblem, PROBLEMS_SHOWN_MAX } from '../inputs/problems.ts';
+import type { ClaimedPartition, KnownVoter, Rejection, RejectionReason } from '../ports/store.ts';
+import { type Booth, openBooth } from './booth.ts';
+import type { StageContext } from './context.ts';
+import { keepGoing } from './keep-going.ts';
+
+/**
+ * Real cast votes from a file. The file is known by its hash and the line is the offset, so casting it again repeats nothing. Any
+ * free partition takes them; two processes with two files use two.
+ */
+export async function castFile(context: StageContext, path: string): Promise<void> {
+  const { backend, entry, progress, signal } = context;
+  assert(entry.definition !== null, 'the election is defined');
+  const index = indexBallots(entry.definition);
+  await backend.assertSafe(entry);
+  const file = await openCastVotes(path, index);
+  const tell = teller(progress.say);
+  await keepGoing(
+    async () => {
+      const claimed = await backend.ballot_box.claim(
+        entry,
+        'any',
+        { name: `file:${file.sha256}`, partition: 0 },
+        signal,
+      );
+      try {
+        const booth = openBooth(entry, 0, 0);
+        for await (const block of readCastVotes(file, index, claimed.next_offset)) {
+          for (const { problem } of block.refused) tell(formatProblem(problem));
+          await castBlock(context, booth, claimed, block, (line, reason) =>
+            tell(`${path}:${line}: ${REASONS[reason]}.`),
+          );
+          if (signal.aborted) return;
+        }
+      } finally {
+        await claimed.release();
+      }
+    },
+    progress.say,
+    signal,
+  );
+}
+
+/** Standard input is spooled first: its hash must be known before its first vote is cast, and a crash must find it again. */
+export async function castStandardInput(
+  context: StageContext,
+  input: NodeJS.ReadableStream,
+  directory: string,
+): Promise<void> {
+  const spooled = await spoolInput(input, directory);
+  try {
+    await castFile(context, spooled.path);
+  } finally {
+    await spooled.remove();
+  }
+}
+
+/** What is found only with the roll at hand; as personal as the rest of the line, so without its values. */
+const REASONS: Record<RejectionReason, string> = {
+  'unknown-voter': 'the registration number is not on the roll. Next: look the voter up on the roll',
+  'wrong-location': 'the voter is registered in another location. Next: look the voter up on the roll',
+  'already-voted': 'the voter has voted already, and that vote stays. Next: nothing; it is recorded as a rejection',
+  malformed: 'the line is malformed',
+  'unknown-location': 'the location is unknown',
+  'unknown-contest': 'the contest is unknown',
+  'contest-not-on-ballot': 'the contest is not on the ballot of that location',
+  'unknown-candidate': 'the candidate is unknown',
+  'repeated-candidate': 'a candidate is selected twice',
+};
+
+async function castBlock(
+  { backend, entry, progress }: StageContext,
+  booth: Booth,
+  claimed: ClaimedPartition,
+  block: CastVotes,
+  refuse: (line: number, reason: RejectionReason) => void,
+): Promise<void> {
+  const rejections: Rejection[] = block.refused.map(({ line, reason }) => ({ source_offset: line, reason }));
+  const known = await backend.ballot_box.lookUp(
+    entry,
+    block.votes.map((vote) => vote.registration_number),
+  );
+  const accepted: { vote: CastVote; voter_id: number }[] = [];
+  const inBlock = new Set<number>();
+  for (const vote of block.votes) {
+    const voter = known.get(vote.registration_number);
+    const reason = whyRefused(vote, voter, inBlock);
+    if (reason !== null) {
+      rejections.push({ source_offset: vote.line, reason });
+      refuse(vote.line, reason);
+      continue;
+    }
+    inBlock.add(voter!.voter_id);
+    accepted.push({ vote, voter_id: voter!.voter_id });
+  }
+  // In the order of their ids: two processes that cast the same voters then meet in one order, and participation tells nothing.
+  accepted.sort((left, right) => left.voter_id - right.voter_id);
+  fillBooth(
+    booth,
+    accepted.map(({ vote }) => vote),
+  );
+  const committed = await claimed.commit({
+    next_offset: block.next_line,
+    voters: Float64Array.from(accepted, ({ voter_id }) => voter_id),
+    voter_offsets: Float64Array.from(accepted, ({ vote }) => vote.line),
+    rejections,
+    seal: (taken) => booth.seal(claimed, taken),
+  });
+  progress.voted += committed.votes;
+  progress.rejected += committed.rejected;
+}
+
+function whyRefused(
+  vote: CastVote,
+  voter: KnownVoter | undefined,
+  inBlock: ReadonlySet<number>,
+): RejectionReason | null {
+  if (voter === undefined) return 'unknown-voter';
+  if (voter.location !== vote.location) return 'wrong-location';
+  return voter.has_voted || inBlock.has(voter.voter_id) ? 'already-voted' : null;
+}
+
+function fillBooth(booth: Booth, votes: readonly CastVote[]): void {
+  booth.reserve(
+    votes.length,
+    votes.reduce((sum, vote) => sum + vote.selections.length, 0),
+  );
+  const { cast } = booth;
+  let selected = 0;
+  for (const [i, vote] of votes.entries()) {
+    cast.locations[i] = vote.location;
+    cast.starts[i] = selected;
+    cast.selections.set(vote.selections, selected);
+    selected += vote.selections.length;
+  }
+  cast.starts[votes.length] = selected;
+  cast.count = votes.length;
+}
+
+function teller(say: (line: string) => void): (line: string) => void {
+  let told = 0;
+  return (line) => {
+    if (told < PROBLEMS_SHOWN_MAX) say(line);
+    if (told === PROBLEMS_SHOWN_MAX) say('... and more lines like these; `tallyroom verify` counts them by reason.');
+    told++;
+  };
+}
