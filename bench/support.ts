@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Election } from '../src/domain/election.ts';
@@ -21,10 +21,11 @@ export async function withFreshBackend<Value>(
   work: (backend: Backend, dataDir: string) => Promise<Value>,
 ): Promise<Value> {
   const dataDir = mkdtempSync(join(tmpdir(), 'tallyroom-bench-'));
+  chmodSync(dataDir, 0o755);
   try {
     const backend = await openBackend({
       data_dir: dataDir,
-      database_url: process.env['DATABASE_URL'] ?? null,
+      database_url: process.env.DATABASE_URL ?? null,
       onProgress: () => {},
     });
     try {

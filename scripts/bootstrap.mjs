@@ -16,6 +16,8 @@ const UNIT_AND_INTEGRATION = [
 
 /** Two files at a time: a database or a browser runs beside most of them. */
 const TEST_FILES_AT_ONCE = 2;
+/** A net for a test that hangs, so that it fails by name instead of stopping the run; far above what any test takes. */
+const TEST_MS_MAX = 300_000;
 
 /** @param {string[]} defaults @param {string[]} args */
 function tests(defaults, args) {
@@ -23,7 +25,16 @@ function tests(defaults, args) {
   const report = process.env.TALLYROOM_TEST_REPORT;
   const reporters = ['--test-reporter=spec', '--test-reporter-destination=stdout'];
   if (report) reporters.push('--test-reporter=tap', `--test-reporter-destination=${report}`);
-  return [['--test', `--test-concurrency=${TEST_FILES_AT_ONCE}`, ...reporters, ...args, ...files]];
+  return [
+    [
+      '--test',
+      `--test-concurrency=${TEST_FILES_AT_ONCE}`,
+      `--test-timeout=${TEST_MS_MAX}`,
+      ...reporters,
+      ...args,
+      ...files,
+    ],
+  ];
 }
 
 /**

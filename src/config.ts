@@ -43,7 +43,7 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
   const rate = text('rate');
   const config: Config = {
     data_dir: text('data-dir') ?? '.tallyroom',
-    database_url: environment['DATABASE_URL'] ?? null,
+    database_url: environment.DATABASE_URL ?? null,
     id: text('id'),
     making: {
       election: text('election'),

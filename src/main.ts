@@ -43,11 +43,19 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** One Ctrl-C may arrive twice: from the terminal, and passed on by npm. */
+const SAME_SIGNAL_MS = 1_000;
+
 /** The first Ctrl-C or SIGTERM lets every stage finish what it holds; a second Ctrl-C ends at once, which loses nothing either. */
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
+  let first = 0;
   const stop = (): void => {
-    if (controller.signal.aborted) process.exit(130);
+    if (controller.signal.aborted) {
+      if (performance.now() - first > SAME_SIGNAL_MS) process.exit(130);
+      return;
+    }
+    first = performance.now();
     process.stderr.write('\nStopping; everything committed stays. Ctrl-C again ends at once.\n');
     controller.abort();
   };

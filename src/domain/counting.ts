@@ -87,7 +87,8 @@ export class Count {
       if (record.covers.some((seq, partition) => seq > this.#covers[partition]!))
         this.#ahead.set(location, record.covers);
     }
-    this.#everything = false;
+    // A location that is ahead is ahead of the other topics too: everything is published once more.
+    this.#everything = this.#ahead.size > 0;
     for (let location = 0; location < this.tally.ballots.length; location++) this.#totalCandidates(location);
   }
 

@@ -84,11 +84,11 @@ function assertSame(entry: ElectionEntry, making: Making, seed: string | null): 
 function optionsOf(entry: ElectionEntry): MakingOptions {
   const { paths, voters, turnout, scale, api } = entry.arguments as MakingArguments;
   return {
-    election: paths['election'] ?? null,
-    candidates: paths['candidates'] ?? null,
-    roll: paths['roll'] ?? null,
-    results: paths['results'] ?? null,
-    electorate: paths['electorate'] ?? null,
+    election: paths.election ?? null,
+    candidates: paths.candidates ?? null,
+    roll: paths.roll ?? null,
+    results: paths.results ?? null,
+    electorate: paths.electorate ?? null,
     api,
     scale,
     voters,

@@ -1,6 +1,13 @@
 import { crashPoint } from '../../crash-points.ts';
 import { OperationalError } from '../../errors.ts';
-import { type Log, type LogWriter, type OutgoingRecord, recordsOf, type Topic } from '../../ports/log.ts';
+import {
+  COMPACTED_TOPICS,
+  type Log,
+  type LogWriter,
+  type OutgoingRecord,
+  recordsOf,
+  type Topic,
+} from '../../ports/log.ts';
 import { appendLog, readLogEnd } from '../postgres/append.ts';
 import { type Database, inTransaction } from '../postgres/database.ts';
 
@@ -26,7 +33,11 @@ export async function openEmbeddedWriter(
   );
   const epoch = rows[0]!.epoch;
   const keys = new Map<Topic, Set<string>>();
-  const stored = new Map<Topic, number>();
+  const { rows: sizes } = await client.query<{ topic: Topic; records: string }>(
+    'SELECT topic, sum(record_count) AS records FROM log WHERE election_no = $1 AND topic = ANY($2) GROUP BY topic',
+    [electionNo, [...COMPACTED_TOPICS]],
+  );
+  const stored = new Map<Topic, number>(sizes.map(({ topic, records }) => [topic, Number(records)]));
 
   const assertEpoch = async (): Promise<void> => {
     const { rows: current } = await client.query<{ epoch: number }>(

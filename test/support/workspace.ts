@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { type EmbeddedServer, openEmbeddedServer } from '../../src/adapters/embedded/server.ts';
+import { type Ended, type Started, start, temporaryDirectory } from './tallyroom.ts';
+
+/** A directory for one test with its own data directory in it, and the processes that work there; all gone when the test is. */
+export interface Workspace {
+  readonly data_dir: string;
+  /** Writes a file beside the data directory. @returns its path */
+  file(name: string, content: string | Uint8Array): string;
+  /** Starts a command on the data directory. */
+  start(args: readonly string[], environment?: NodeJS.ProcessEnv): Started;
+  run(args: readonly string[], environment?: NodeJS.ProcessEnv): Promise<Ended>;
+  /** The server of the data directory, kept running until the test ends; so commands start faster too. */
+  server(): Promise<EmbeddedServer>;
+  /** The database, for a test that looks or tampers. */
+  database(): Promise<pg.Pool>;
+}
+
+/** What has an `after`: the context of a test, or the functions of node:test inside a suite. */
+interface Owner {
+  after(work: () => Promise<void>): void;
+}
+
+/** Tests may be started where somebody works with the program. */
+const SILENT = { DATABASE_URL: undefined, TALLYROOM_CRASH_AT: undefined, TALLYROOM_DATA_DIR: undefined };
+
+export function openWorkspace(owner: Owner): Workspace {
+  const directory = temporaryDirectory();
+  // As root PostgreSQL runs as somebody else, who must be able to come in; otherwise its files would be elsewhere, and stay.
+  chmodSync(directory.path, 0o755);
+  const data_dir = join(directory.path, 'data');
+  mkdirSync(data_dir);
+  const started: Started[] = [];
+  let server: Promise<EmbeddedServer> | null = null;
+  let pool: pg.Pool | null = null;
+  const workspace: Workspace = {
+    data_dir,
+    file(name, content) {
+      const path = join(directory.path, name);
+      writeFileSync(path, content);
+      return path;
+    },
+    start(args, environment = {}) {
+      const command = start([...args, '--data-dir', data_dir], { ...SILENT, ...environment });
+      started.push(command);
+      return command;
+    },
+    run: (args, environment) => workspace.start(args, environment).ended,
+    server: () => {
+      server ??= openEmbeddedServer({ dataDir: data_dir });
+      return server;
+    },
+    async database() {
+      const { connection } = await workspace.server();
+      pool ??= new pg.Pool({ ...connection, max: 2 });
+      return pool;
+    },
+  };
+  owner.after(async () => {
+    for (const { child } of started) if (child.exitCode === null) child.kill('SIGKILL');
+    await Promise.all(started.map(({ ended }) => ended));
+    await pool?.end();
+    // Whoever was killed has left the server running: the next to close stops it.
+    if (existsSync(join(data_dir, 'postgres'))) await (await workspace.server()).close();
+    assert.ok(!isServing(data_dir), 'the last to leave stops PostgreSQL');
+    directory.remove();
+  });
+  return workspace;
+}
+
+/** Whether a server runs on a data directory, by PostgreSQL's own lock file. */
+export const isServing = (dataDir: string): boolean =>
+  existsSync(join(dataDir, 'postgres', 'cluster', 'postmaster.pid'));
+
+/** The address of a database, for DATABASE_URL. */
+export const urlOf = ({ connection: { host, port, user, database } }: EmbeddedServer): string =>
+  `postgresql:///${database}?host=${encodeURIComponent(host)}&port=${port}&user=${user}`;
+
+/** Ends as expected, or shows what it said. @returns its standard output */
+export function succeeded({ code, stdout, stderr }: Ended): string {
+  assert.equal(code, 0, stderr + stdout);
+  return stdout;
+}
