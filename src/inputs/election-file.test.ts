@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { inputFile } from '../../test/support/input-files.ts';
-import { electionJsonSchema, formatPath, readElectionFile } from './election-file.ts';
+import { electionJsonSchema, readElectionFile } from './election-file.ts';
+import { formatPath } from './problems.ts';
 
 test('the published schema is that of the code', () => {
   const published = new URL('../../docs/election.schema.json', import.meta.url);

@@ -13,7 +13,7 @@ import {
 } from '../domain/election.ts';
 import { err, ok, type Result } from '../domain/result.ts';
 import { readWhole } from './files.ts';
-import { ProblemList, refusal } from './problems.ts';
+import { formatPath, ProblemList, refusal } from './problems.ts';
 import { CANDIDATES_MAX, CONTESTS_MAX, LOCATION_CONTEST_PAIRS_MAX, LOCATIONS_MAX } from './results-table.ts';
 import {
   isDate,
@@ -179,13 +179,6 @@ export async function readElectionFile(path: string): Promise<{ election: Electi
 }
 
 const lowerFirst = (message: string): string => message.charAt(0).toLowerCase() + message.slice(1);
-
-/** `candidates[2].party_id` */
-export const formatPath = (path: readonly PropertyKey[]): string =>
-  path
-    .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
-    .join('')
-    .replace(/^\./, '');
 
 function electionOf(file: ElectionFile): Result<Election, string> {
   if (file.contests.length * file.locations.length > LOCATION_CONTEST_PAIRS_MAX)

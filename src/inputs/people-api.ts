@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { OperationalError } from '../errors.ts';
-import { formatPath } from './election-file.ts';
 import { getJson, type HttpOptions, unusable } from './http.ts';
-import type { InputProblem } from './problems.ts';
+import { formatPath, type InputProblem } from './problems.ts';
 import type { LocatedPerson } from './roll.ts';
 import { isDate, photoProblem, proseProblem, textProblem } from './values.ts';
 

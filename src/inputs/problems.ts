@@ -22,6 +22,13 @@ export function formatProblem({ file, line, column, reason, next_step }: InputPr
   return `${place}: ${column === null ? '' : `${column}: `}${reason}. Next: ${next_step}.`;
 }
 
+/** The path of a value in JSON as a column: `candidates[2].party_id`. */
+export const formatPath = (path: readonly PropertyKey[]): string =>
+  path
+    .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
+    .join('')
+    .replace(/^\./, '');
+
 /** Enough of a value to find it in an editor. */
 const QUOTED_LENGTH_MAX = 40;
 

@@ -1,5 +1,6 @@
 /** Rows of voters, candidates and cast votes: what a good one becomes, and where reading goes on. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { inputFile } from '../../test/support/input-files.ts';
@@ -259,7 +260,7 @@ test('whatever the bytes, every reader ends, with rows or a refusal', async (t) 
           counts.refused++;
         }
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
   assert.ok(counts.read > 0 && counts.refused > 0);
 });
@@ -271,4 +272,17 @@ test('whatever the JSON, an election file is read or refused by path', () => {
       assert.ok(parsed.success || parsed.error.issues.length > 0);
     }),
   );
+});
+
+test('the examples of docs/inputs.md are read as it says', async (t) => {
+  const text = readFileSync(new URL('../../docs/inputs.md', import.meta.url), 'utf8');
+  const blocks = [...text.matchAll(/```(?:json)?\n(.*?)```/gs)].map(([, block]) => block!);
+  const example = (start: string): string =>
+    inputFile(t, blocks.find((block) => block.startsWith(start)) ?? assert.fail(start));
+  const { election } = await readElectionFile(example('{\n'));
+  assert.equal((await readResults(example('contest,'))).votes.length, 2);
+  assert.equal((await readCandidates(example('name,contest'))).candidates.length, 1);
+  assert.equal((await rollOf(example('registration_number,location_id,first'), election)).length, 1);
+  const forms = ['registration_number,location_id,mayor', 'registration_number;', '{"registration_number'];
+  for (const form of forms) assert.equal((await votesOf(example(form), election))[0]?.registration_number, 'N-000017');
 });

@@ -1,11 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { OperationalError } from '../errors.ts';
+import { type ErrorCode, OperationalError } from '../errors.ts';
 
 /** Waits between two tries double from the first to the last of these. */
 const PAUSE_MS_FIRST = 100;
 const PAUSE_MS_LAST = 2_000;
 /** How long a stage waits before it gives up: a database that recovers from a crash may take minutes. */
 const PATIENCE_MS = 10 * 60_000;
+
+/** The same sentence from every stage that waits, so that it is said once. */
+const WAITING: Partial<Record<ErrorCode, string>> = {
+  DATABASE_UNREACHABLE: 'PostgreSQL does not answer. Waiting for it; nothing committed is lost.',
+};
 
 /**
  * Runs a stage again while what it needs cannot be reached. Every stage goes on from what is durable, so starting it again is
@@ -29,7 +34,7 @@ export async function keepGoing<Value>(
       if (failingSince === null || failed - begun > PAUSE_MS_LAST) {
         failingSince = failed;
         pause = PAUSE_MS_FIRST;
-        say(`${error.message}. Waiting for it; nothing committed is lost.`);
+        say(WAITING[error.code] ?? `${error.message}. Waiting for it.`);
       } else if (failed - failingSince > PATIENCE_MS) throw error;
       await sleep(pause, undefined, { signal }).catch(() => {});
     }

@@ -7,13 +7,14 @@ export interface Progress {
   rejected: number;
   counted: number;
   results: Results | null;
-  /** A line of its own; the same line twice in a row is said once. */
+  /** A line of its own; the same line again within {@link SAME_LINE_MS} is said once, as when several stages wait for one thing. */
   say(line: string): void;
   stop(): void;
 }
 
 const REFRESH_MS = 250;
 const LINE_MS = 5_000;
+const SAME_LINE_MS = 5_000;
 /** Votes a second are averaged over this long. */
 const RATE_WINDOW_MS = 2_000;
 
@@ -29,7 +30,7 @@ export function showProgress(out: NodeJS.WriteStream): Progress {
   const live = out.isTTY === true;
   const samples: { at: number; counted: number }[] = [];
   let last = '';
-  let said = '';
+  const said = { line: '', at: 0 };
   const clear = live ? '\r\x1b[2K' : '';
 
   const rate = (now: number): number => {
@@ -57,8 +58,9 @@ export function showProgress(out: NodeJS.WriteStream): Progress {
     counted: 0,
     results: null,
     say(line) {
-      if (line === said) return;
-      said = line;
+      const now = performance.now();
+      if (line === said.line && now - said.at < SAME_LINE_MS) return;
+      Object.assign(said, { line, at: now });
       out.write(`${clear}${line}\n`);
     },
     stop() {

@@ -1,39 +1,35 @@
 /** Each stage as a process of its own: the same election as with `run`, whatever ends and starts again. */
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
-import pg from 'pg';
-import type { EmbeddedConnection } from '../../src/adapters/embedded/server.ts';
+import type pg from 'pg';
 import type { Topic } from '../../src/ports/log.ts';
 import { addressOf, completeResults, fetchResults, numbersOf, resultsWhere } from '../support/results.ts';
 import type { Started } from '../support/tallyroom.ts';
 import { openWorkspace, succeeded, urlOf, type Workspace } from '../support/workspace.ts';
 
-const MAKING = ['--voters', '12000', '--seed', '7'];
-const BALLOTS = 8_400;
+const MAKING = ['--voters', '6000', '--seed', '7'];
+const BALLOTS = 4_200;
 
 /** Somewhere to run stages: a data directory, or a database that is named to them. */
 interface Place {
   start(args: readonly string[], environment?: NodeJS.ProcessEnv): Started;
-  readonly connection: EmbeddedConnection;
 }
 
 async function atDataDirectory(workspace: Workspace): Promise<Place> {
-  return { start: workspace.start, connection: (await workspace.server()).connection };
+  await workspace.server();
+  return workspace;
 }
 
 /** The server has another directory than the one the stages are given: only the database is shared. */
 async function atDatabase(workspace: Workspace, context: TestContext): Promise<Place> {
   const server = await openWorkspace(context).server();
   const DATABASE_URL = urlOf(server);
-  const start: Place['start'] = (args, environment) => workspace.start(args, { DATABASE_URL, ...environment });
-  return { start, connection: server.connection };
+  return { start: (args, environment) => workspace.start(args, { DATABASE_URL, ...environment }) };
 }
 
 /** What wakes readers of the log wakes a test too: resolves at the next append to a topic. */
-async function openAppends({ connection }: Place, context: TestContext) {
-  const client = new pg.Client(connection);
-  await client.connect();
-  context.after(() => client.end());
+async function openAppends(workspace: Workspace) {
+  const client = await workspace.connect();
   await client.query('LISTEN tallyroom_log');
   return (topic: Topic): Promise<void> =>
     new Promise((resolve) => {
@@ -89,16 +85,16 @@ describe('the stages', { concurrency: 2 }, () => {
       assert.deepEqual(numbersOf(results), expected);
       assert.equal(results.totals.ballots_cast, BALLOTS);
       succeeded(await register.ended);
-      assert.match((await vote.ended).stderr, /8,400 votes cast, 0 refused/);
-      assert.match(await interrupt(count), /Counted 8,400 votes/);
+      assert.match((await vote.ended).stderr, /4,200 votes cast, 0 refused/);
+      assert.match(await interrupt(count), /Counted 4,200 votes/);
       const verified = await place.start(['verify']).ended;
-      assert.match(succeeded(verified), /Everything agrees: 8,400 votes/);
+      assert.match(succeeded(verified), /Everything agrees: 4,200 votes/);
       await interrupt(dashboard);
     });
 
   test('Ctrl-C of each in the middle, and again', async (context) => {
-    const place = await atDataDirectory(openWorkspace(context));
-    const appended = await openAppends(place, context);
+    const place = openWorkspace(context);
+    const appended = await openAppends(place);
     const register = place.start(['register', ...MAKING]);
     await appended('voters');
     await interrupt(register);
@@ -128,8 +124,8 @@ describe('the stages', { concurrency: 2 }, () => {
   });
 
   test('two that vote and two that count at once: one takes over from the other, no vote twice', async (context) => {
-    const place = await atDataDirectory(openWorkspace(context));
-    const appended = await openAppends(place, context);
+    const place = openWorkspace(context);
+    const appended = await openAppends(place);
     succeeded(await place.start(['register', ...MAKING]).ended);
     const begun = appended('votes');
     const first = place.start(['vote', '--rate', '1000']);
@@ -164,7 +160,7 @@ describe('the stages', { concurrency: 2 }, () => {
     for (const _ of ['counts', 'has counted']) {
       const { code, stderr } = await place.start(['count', '--once']).ended;
       assert.equal(code, 0, stderr);
-      assert.match(stderr, /Counted 8,400 votes/);
+      assert.match(stderr, /Counted 4,200 votes/);
     }
     succeeded(await place.start(['verify']).ended);
   });

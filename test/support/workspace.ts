@@ -15,8 +15,8 @@ export interface Workspace {
   run(args: readonly string[], environment?: NodeJS.ProcessEnv): Promise<Ended>;
   /** The server of the data directory, kept running until the test ends; so commands start faster too. */
   server(): Promise<EmbeddedServer>;
-  /** The database, for a test that looks or tampers. */
-  database(): Promise<pg.Pool>;
+  /** A connection to the database, for a test that looks, listens or tampers. */
+  connect(): Promise<pg.Client>;
 }
 
 /** What has an `after`: the context of a test, or the functions of node:test inside a suite. */
@@ -35,7 +35,7 @@ export function openWorkspace(owner: Owner): Workspace {
   mkdirSync(data_dir);
   const started: Started[] = [];
   let server: Promise<EmbeddedServer> | null = null;
-  let pool: pg.Pool | null = null;
+  const clients: pg.Client[] = [];
   const workspace: Workspace = {
     data_dir,
     file(name, content) {
@@ -53,16 +53,18 @@ export function openWorkspace(owner: Owner): Workspace {
       server ??= openEmbeddedServer({ dataDir: data_dir });
       return server;
     },
-    async database() {
+    async connect() {
       const { connection } = await workspace.server();
-      pool ??= new pg.Pool({ ...connection, max: 2 });
-      return pool;
+      const client = new pg.Client(connection);
+      await client.connect();
+      clients.push(client);
+      return client;
     },
   };
   owner.after(async () => {
     for (const { child } of started) if (child.exitCode === null) child.kill('SIGKILL');
     await Promise.all(started.map(({ ended }) => ended));
-    await pool?.end();
+    for (const client of clients) await client.end();
     // Whoever was killed has left the server running: the next to close stops it.
     if (existsSync(join(data_dir, 'postgres'))) await (await workspace.server()).close();
     assert.ok(!isServing(data_dir), 'the last to leave stops PostgreSQL');

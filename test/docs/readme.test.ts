@@ -1,0 +1,115 @@
+/** The examples of README.md are run as they stand, with less to do; what it lists is what the program has. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { COMMANDS, OPTIONS } from '../../src/cli.ts';
+import { temporaryDirectory } from '../support/tallyroom.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const PROGRAM = `"${process.execPath}" "${join(ROOT, 'src/main.ts')}"`;
+
+/** More voters than this show nothing more. */
+const VOTERS_MAX = 2_000;
+/** An election that is described by any of these has its voters from there. */
+const DESCRIBED = /--(voters|results|roll|api|election)\b/;
+const COMMAND = /^npm (?:start|run(?: --silent)? tallyroom)\b/;
+/** Fewer would mean that the examples are no longer found. */
+const COMMANDS_MIN = 15;
+
+interface Block {
+  /** The HTML comment right above the fence: why it cannot be run here. */
+  readonly reason: string | undefined;
+  readonly language: string;
+  /** The second word of the fence: the file that the text is. */
+  readonly file: string | undefined;
+  readonly text: string;
+}
+
+const blocks: readonly Block[] = [
+  ...README.matchAll(/(?:^<!-- not run in a test: (.+) -->\n)?^```(\w+)(?: (\S+))?\n([\s\S]*?)^```$/gm),
+].map(([, reason, language = '', file, text = '']) => ({ reason, language, file, text }));
+
+/** The lines of a block that the program is called by, those continued with a backslash joined. */
+const commandsOf = ({ text }: Block): string[] =>
+  text
+    .replaceAll('\\\n', ' ')
+    .split('\n')
+    .filter((line) => COMMAND.test(line));
+
+/** As a reader types it, but for the program itself, which npm would install first, and for the size. */
+function scriptOf(line: string): string {
+  return line
+    .replace(
+      /^npm start(?: --silent)?(?: --(?= ))?/,
+      `${PROGRAM} run${DESCRIBED.test(line) ? '' : ` --voters ${VOTERS_MAX}`}`,
+    )
+    .replace(/^npm run(?: --silent)? tallyroom --/, PROGRAM)
+    .replace(/--voters (\d+)/, (_, voters) => `--voters ${Math.min(Number(voters), VOTERS_MAX)}`)
+    .replace(/--rate \S+/, '--rate max')
+    .replace(/--port \d+/, '--port 0');
+}
+
+interface Ended {
+  readonly code: number | null;
+  readonly stderr: string;
+}
+
+/** Runs a line in a shell, where files and pipes mean what they mean to a reader. A dashboard is ended once it is up. */
+function runLine(line: string, cwd: string, dataDir: string): Promise<Ended> {
+  const environment = {
+    ...process.env,
+    TALLYROOM_DATA_DIR: dataDir,
+    TALLYROOM_PORT: '0',
+    TALLYROOM_ONCE: '1',
+    TALLYROOM_RATE: 'max',
+  };
+  const isDashboard = /tallyroom -- dashboard/.test(line);
+  const script = scriptOf(line);
+  const child = spawn('sh', ['-c', isDashboard ? `exec ${script}` : script], {
+    cwd,
+    env: environment,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let stderr = '';
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+    if (isDashboard && /Results: http/.test(stderr)) child.kill('SIGINT');
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, stderr }));
+  });
+}
+
+describe('README.md', { concurrency: 1 }, () => {
+  const runnable = blocks.filter(({ language, reason }) => language === 'sh' && reason === undefined);
+
+  test('has examples to run', () => {
+    assert.ok(runnable.flatMap(commandsOf).length >= COMMANDS_MIN, `${runnable.flatMap(commandsOf).length} commands`);
+    assert.ok(blocks.filter(({ file }) => file !== undefined).length > 0);
+  });
+
+  for (const block of runnable) {
+    const lines = commandsOf(block);
+    test(`its example: ${lines[0]}`, async (context) => {
+      const directory = temporaryDirectory();
+      context.after(directory.remove);
+      for (const { file, text } of blocks) if (file !== undefined) writeFileSync(join(directory.path, file), text);
+      for (const line of lines) {
+        const { code, stderr } = await runLine(line, directory.path, join(directory.path, 'data'));
+        assert.equal(code, 0, `${line}\n${stderr}`);
+      }
+    });
+  }
+
+  test('lists every option and every command', () => {
+    const listed = [...README.matchAll(/^\| `--([a-z-]+)/gm)].map(([, name]) => name);
+    assert.deepEqual(listed.toSorted(), Object.keys(OPTIONS).toSorted());
+    for (const command of Object.keys(COMMANDS))
+      assert.match(README, new RegExp(`\`${command}\`|tallyroom -- ${command}\\b`), command);
+  });
+});
