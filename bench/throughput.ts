@@ -70,7 +70,7 @@ async function measure(votes: number, profile: boolean): Promise<void> {
     const figures = await voteAndCount(backend, entry, votes);
     const shares = await profiler?.();
     const log = await backend.openLog(entry);
-    const { passed } = await verify(entry, log, backend.recount);
+    const { passed } = await verify(entry, log, backend.recount, signal);
     await log.close();
     if (!passed) throw new Error('verify disagrees: the figure does not count');
     print({

@@ -11,6 +11,7 @@ const UNIT_AND_INTEGRATION = [
   'scripts/**/*.test.ts',
   'test/contracts/**/*.test.ts',
   'test/e2e/**/*.test.ts',
+  'test/docs/**/*.test.ts',
   'test/chaos/**/*.test.ts',
 ];
 

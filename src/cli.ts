@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { parseElectionId } from './domain/election.ts';
 import { OperationalError } from './errors.ts';
 
 /**
@@ -56,10 +57,22 @@ export const OPTIONS = {
   engine: {
     value: 'local',
     help: 'what counts: local, in this process',
-    check: (text) => (text === 'local' || text === 'spark' ? null : 'must be local or spark'),
+    check: (text) =>
+      text === 'local'
+        ? null
+        : text === 'spark'
+          ? 'is not part of this version; leave --engine out, the in-process counter gives the same totals'
+          : 'must be local',
   },
   partitions: { value: 'N', help: 'parts that the log of a new election has (2)', check: wholeNumber(1, 64) },
-  id: { value: 'NAME', help: 'the id of the election; the last one made where not given' },
+  id: {
+    value: 'NAME',
+    help: 'the id of the election; the last one made where not given',
+    check: (text) => {
+      const id = parseElectionId(text);
+      return id.ok ? null : 'is no election id: use lower-case letters, digits and hyphens, e.g. council-2026';
+    },
+  },
   fresh: { value: null, help: 'start a new election beside the one that is there' },
   once: { value: null, help: 'end when the input is used up and the results are durable' },
   json: { value: null, help: 'print the result document on standard output at the end' },
@@ -184,7 +197,7 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
       ),
     });
   } catch (cause) {
-    throw usage(cause instanceof Error ? cause.message.split('. ')[0]! : String(cause), name);
+    throw usage(cause instanceof Error ? cause.message.split(/\. |\.?\n/)[0]! : String(cause), name);
   }
   if (parsed.positionals.length > 1) throw usage(`${name} takes one name, not ${parsed.positionals.length}`, name);
   const options = parsed.values as RawOptions;

@@ -102,6 +102,9 @@ function checkTogether({
   const lonely = given({ electorate, scale });
   if (lonely.length > 0)
     refuse(`${lonely.join(' and ')} without --results`, 'Name the results to cast again with --results FILE.');
+  // Said without the value: an address may hold a password.
+  if (api !== null && !(URL.canParse(api) && /^https?:$/.test(new URL(api).protocol) && new URL(api).username === ''))
+    refuse('--api is no http or https address, or holds a password', 'Give one such as https://randomuser.me/api/.');
   if (api !== null && roll !== null) refuse('--api and --roll both say who the voters are', 'Leave one of them out.');
   if (election !== null && candidates !== null)
     refuse('--election and --candidates both say who the candidates are', 'Leave one of them out.');
@@ -142,6 +145,12 @@ function readFileOptions(accepted: readonly OptionName[]): RawOptions {
     if (!Object.hasOwn(OPTIONS, name))
       refuse(`${CONFIG_FILE} has "${name}", which is no option`, 'See `tallyroom --help` for the options.');
     const option = name as OptionName;
+    const isFlag = OPTIONS[option].value === null;
+    if (value !== null && !(isFlag ? typeof value === 'boolean' : /^(string|number)$/.test(typeof value)))
+      refuse(
+        `${CONFIG_FILE}: "${name}" must be ${isFlag ? 'true or false' : 'text or a number'}`,
+        'See `tallyroom --help` for the options.',
+      );
     if (!accepted.includes(option) || value === false || value === null) continue;
     options[option] = value === true ? true : String(value);
   }

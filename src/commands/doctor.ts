@@ -9,8 +9,11 @@ const PAGE = fileURLToPath(new URL('../../dist/web/index.html', import.meta.url)
 const DISK_GB_MIN = 5;
 
 export const command: Command = async (config, terminal) => {
-  const say = (good: boolean, line: string): void =>
-    void terminal.stdout.write(`${good ? 'ok   ' : 'FAIL '} ${line}\n`);
+  let failed = false;
+  const say = (good: boolean, line: string): void => {
+    failed ||= !good;
+    terminal.stdout.write(`${good ? 'ok   ' : 'FAIL '} ${line}\n`);
+  };
   say(true, `Node ${process.version} on ${process.platform} ${process.arch}`);
   say(
     existsSync(PAGE),
@@ -32,7 +35,7 @@ export const command: Command = async (config, terminal) => {
       await backend.assertSafe(entry);
       say(true, 'commits are durable, and a voter can vote once');
     }
-    return EXIT.done;
+    return failed ? EXIT.check_failed : EXIT.done;
   });
 };
 

@@ -24,18 +24,31 @@ export const command: Command = (config, terminal) =>
       const voters = Array.from(votersByLocation(entry, replayed)).reduce((sum, size) => sum + size, 0);
       const pace = paceOf(config.rate, voters);
       const finish = new AbortController();
+      const isTest = entry.definition?.is_test === true;
+      if (!isTest)
+        progress.say(
+          'This election is not a test: cast its votes with `vote --votes FILE`; they are counted and shown here.',
+        );
+      const registered = Promise.withResolvers<void>();
       const stages: ((stage: StageContext) => Promise<unknown>)[] = [
-        registerElection,
-        (stage) => voteFromRoll(stage, chooserOf(entry, replayed), pace),
+        async (stage) => {
+          if (await registerElection(stage)) registered.resolve();
+        },
+        async (stage) => {
+          if (isTest) await voteFromRoll(stage, chooserOf(entry, replayed), pace);
+        },
         (stage) => count(stage, config.engine),
         shown.follow,
       ];
       const signal = AbortSignal.any([terminal.signal, finish.signal]);
       const ended = allOrStop(signal, stages, (stage, each) => stage({ ...context, signal: each }));
-      const results = await Promise.race([untilComplete(shown.feed), ended.then(() => null)]);
+      const results = await Promise.race([
+        isTest ? untilComplete(shown.feed) : registered.promise.then(() => untilCounted(context, shown.feed)),
+        ended.then(() => null),
+      ]);
       if (results !== null) progress.say(summary(results));
       if (config.once) finish.abort();
-      else if (results !== null) progress.say('All votes are counted. The dashboard stays up; Ctrl-C ends it.');
+      else if (results !== null && isTest) progress.say('All votes are counted. The dashboard stays up; Ctrl-C ends it.');
       await ended;
       if (config.json && results !== null) terminal.stdout.write(`${JSON.stringify(results)}\n`);
       return results === null && config.once ? EXIT.interrupted : EXIT.done;
@@ -44,12 +57,21 @@ export const command: Command = (config, terminal) =>
     }
   });
 
-/** Resolves with the first state that holds every vote of the election. */
-function untilComplete(feed: ResultsFeed): Promise<Results> {
+/** The first state that holds every vote of the election. */
+const untilComplete = (feed: ResultsFeed): Promise<Results> =>
+  untilShown(feed, (results) => isCompleteStatus(results.election.status));
+
+/** The first state that holds every vote that is in the log now. */
+async function untilCounted({ backend, entry }: StageContext, feed: ResultsFeed): Promise<Results> {
+  const votes = (await backend.elections.votesInLog(entry)).reduce((sum, seq) => sum + seq, 0);
+  return untilShown(feed, (results) => results.sequence >= votes);
+}
+
+function untilShown(feed: ResultsFeed, isWanted: (results: Results) => boolean): Promise<Results> {
   return new Promise((resolve) => {
     const look = (): void => {
       const results = feed.state()?.results;
-      if (results === undefined || !isCompleteStatus(results.election.status)) return;
+      if (results === undefined || !isWanted(results)) return;
       unsubscribe();
       resolve(results);
     };

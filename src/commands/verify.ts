@@ -7,7 +7,7 @@ export const command: Command = (config, terminal) =>
     progress.say(`Counting election ${entry.id} again, from the log and from PostgreSQL.`);
     const log = await backend.openLog(entry);
     try {
-      const reconciliation = await verify(entry, log, backend.recount);
+      const reconciliation = await verify(entry, log, backend.recount, terminal.signal);
       if (config.json) terminal.stdout.write(`${JSON.stringify(reconciliation)}\n`);
       else {
         for (const check of reconciliation.checks) terminal.stdout.write(describe(check));

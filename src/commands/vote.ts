@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { castFile, castStandardInput } from '../stages/cast.ts';
 import { paceOf } from '../stages/pace.ts';
 import { chooserOf, votersByLocation } from '../stages/register.ts';
-import { voteFromRoll } from '../stages/vote.ts';
+import { assertTest, voteFromRoll } from '../stages/vote.ts';
 import { type Command, EXIT, findElection, withBackend } from './shared.ts';
 
 export const command: Command = (config, terminal) =>
@@ -12,6 +12,7 @@ export const command: Command = (config, terminal) =>
     if (config.votes === '-') await castStandardInput(context, process.stdin, join(config.data_dir, 'spool'));
     else if (config.votes !== null) await castFile(context, config.votes);
     else {
+      assertTest(entry);
       const replayed = await backend.elections.replayed(entry);
       const voters = Array.from(votersByLocation(entry, replayed)).reduce((sum, size) => sum + size, 0);
       await voteFromRoll(context, chooserOf(entry, replayed), paceOf(config.rate, voters));

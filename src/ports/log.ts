@@ -69,6 +69,6 @@ export interface OutgoingRecord {
 export interface LogWriter {
   /** Rises by one each time a writer is opened. */
   readonly epoch: number;
-  /** Appends all records atomically. @throws FencedError when a later writer was opened: never retry, exit. */
+  /** Appends all records atomically. @throws OperationalError FENCED when a later writer was opened: never retry, exit. */
   publish(records: readonly OutgoingRecord[]): Promise<void>;
 }

@@ -96,7 +96,7 @@ function invented(options: MakingOptions): Making {
   };
 }
 
-/** A defined election with generated voters: as many in each location as it has registered, or `voters` in proportion. */
+/** A defined election with generated voters, and so a test: as many in each location as it has registered, or `voters` in proportion. */
 async function inventedVoters(options: MakingOptions, path: string): Promise<Making> {
   const { election, sha256 } = await readElectionFile(path);
   const registered = election.locations.map((location) => location.registered_voters);
@@ -124,7 +124,7 @@ async function inventedVoters(options: MakingOptions, path: string): Promise<Mak
     },
     id: election.id,
     name: election.name,
-    define: async ({ entry }) => ({ election: { ...election, id: entry.id, locations } }),
+    define: async ({ entry }) => ({ election: { ...election, id: entry.id, is_test: true, locations } }),
   };
 }
 

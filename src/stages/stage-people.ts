@@ -284,7 +284,7 @@ async function defineStaged(roll: Roll, election: Election, names: ReadonlyMap<s
       ({ name }, number): Location => ({
         id: name as LocationId,
         name: names.get(name) ?? name,
-        type: 'county',
+        type: 'location',
         parent_id: null,
         registered_voters: voters.get(number) ?? 0,
       }),

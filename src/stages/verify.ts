@@ -37,10 +37,15 @@ const DIFFERENCES_SHOWN_MAX = 5;
  * Counts everything again, from the log and from PostgreSQL, and compares it with what is published (invariant 4). Reads the
  * whole log once: every seq, every link of the chain, every batch.
  */
-export async function verify(entry: ElectionEntry, log: Log, recount: Recount): Promise<Reconciliation> {
+export async function verify(
+  entry: ElectionEntry,
+  log: Log,
+  recount: Recount,
+  signal: AbortSignal,
+): Promise<Reconciliation> {
   assert(entry.definition !== null && entry.definition_hash !== null, 'the election is defined');
   const index = indexBallots(entry.definition);
-  const { count, checks } = await recountLog(entry, log, recount);
+  const { count, checks } = await recountLog(entry, log, recount, signal);
   const sql = await recount.tally(entry);
   const votes = count.covers.reduce((sum, seq) => sum + seq, 0);
   const participation = await recount.participation(entry);
@@ -80,6 +85,7 @@ async function recountLog(
   entry: ElectionEntry,
   log: Log,
   recount: Recount,
+  signal: AbortSignal,
 ): Promise<{ count: Count; checks: Check[] }> {
   const count = new Count(indexBallots(entry.definition!), entry.definition_hash!, entry.partitions, sha256);
   const damage: string[] = [];
@@ -88,7 +94,7 @@ async function recountLog(
     const batches = recount.batches(entry, partition)[Symbol.asyncIterator]();
     let batch = await batches.next();
     try {
-      for await (const record of recordsFrom(log, partition)) {
+      for await (const record of recordsFrom(log, partition, signal)) {
         count.countBox(partition, record.value);
         if (batch.done || count.covers[partition]! < batch.value.first_seq + batch.value.votes) continue;
         const { batch_no, hash, first_seq, votes } = batch.value;
@@ -97,6 +103,7 @@ async function recountLog(
         batch = await batches.next();
       }
     } catch (cause) {
+      signal.throwIfAborted();
       damage.push(`partition ${partition}: ${cause instanceof Error ? cause.message : cause}`);
     }
     if (!batch.done) astray.push(`batch ${batch.value.batch_no} is not in the log`);
@@ -110,8 +117,9 @@ async function recountLog(
   };
 }
 
-async function* recordsFrom(log: Log, partition: number): AsyncGenerator<LogRecord> {
+async function* recordsFrom(log: Log, partition: number, signal: AbortSignal): AsyncGenerator<LogRecord> {
   for (let next = 0; ; ) {
+    signal.throwIfAborted();
     const batches = await log.read('votes', partition, next);
     if (batches.length === 0) return;
     for (const batch of batches) {

@@ -2,7 +2,7 @@ import type { Chooser } from '../domain/chooser.ts';
 import { createVoterColumns, readVoters, type VoterColumns } from '../domain/voter-records.ts';
 import { OperationalError } from '../errors.ts';
 import type { Log, LogBatch } from '../ports/log.ts';
-import type { ClaimedPartition } from '../ports/store.ts';
+import type { ClaimedPartition, ElectionEntry } from '../ports/store.ts';
 import { type Booth, openBooth } from './booth.ts';
 import { allOrStop, type StageContext, withLog } from './context.ts';
 import type { Pace } from './pace.ts';
@@ -24,11 +24,21 @@ interface VoteContext extends StageContext {
  * @throws OperationalError LOG_DAMAGED, FENCED, or what the database says when patience ends.
  */
 export async function voteFromRoll(context: StageContext, chooser: Chooser, pace: Pace): Promise<void> {
+  assertTest(context.entry);
   await context.backend.assertSafe(context.entry);
   const partitions = Array.from({ length: context.entry.partitions }, (_, partition) => partition);
   await allOrStop(context.signal, partitions, (partition, signal) =>
     withLog({ ...context, signal }, (log) => votePartition({ ...context, signal, log, pace }, chooser, partition)),
   );
+}
+
+/** Nobody votes for a real voter. @throws OperationalError USAGE where the election is not a test. */
+export function assertTest({ id, definition }: ElectionEntry): void {
+  if (definition?.is_test === true) return;
+  throw new OperationalError('USAGE', {
+    message: `election ${id} is not a test, so its votes are cast and never simulated`,
+    nextStep: 'Cast them with `vote --votes FILE`, or say "is_test": true in the election file to rehearse.',
+  });
 }
 
 async function votePartition(context: VoteContext, chooser: Chooser, partition: number): Promise<void> {

@@ -55,7 +55,7 @@ for (const { name, open } of BACKENDS)
             }
             await count({ backend, entry, progress: silent(), signal: never }, 'local', true);
             const log = await backend.openLog(entry);
-            const reconciliation = await verify(entry, log, backend.recount);
+            const reconciliation = await verify(entry, log, backend.recount, never);
             await log.close();
             assert.equal(reconciliation.passed, true, JSON.stringify(reconciliation, null, 1));
             assert.equal(reconciliation.votes, ballots.length);

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { COMMANDS, OPTIONS } from '../../src/cli.ts';
-import { temporaryDirectory } from '../support/tallyroom.ts';
+import type { Results } from '../../src/domain/results.ts';
+import { tallyroom, temporaryDirectory } from '../support/tallyroom.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
@@ -102,9 +103,38 @@ describe('README.md', { concurrency: 1 }, () => {
       for (const line of lines) {
         const { code, stderr } = await runLine(line, directory.path, join(directory.path, 'data'));
         assert.equal(code, 0, `${line}\n${stderr}`);
+        // Behind a pipe the shell tells only of the last program.
+        assert.doesNotMatch(stderr, /^Error:/m, line);
       }
     });
   }
+
+  test('describes the result document, field by field', async (context) => {
+    const directory = temporaryDirectory();
+    context.after(directory.remove);
+    const { code, stdout, stderr } = await tallyroom([
+      'run',
+      '--voters',
+      '50',
+      '--rate',
+      'max',
+      '--port',
+      '0',
+      '--once',
+      '--json',
+      '--data-dir',
+      directory.path,
+    ]);
+    assert.equal(code, 0, stderr);
+    const results: Results = JSON.parse(stdout);
+    const [contest] = results.contests;
+    const described = blocks.find(({ text }) => text.startsWith('{ election:'))?.text.match(/\w+/g);
+    const parts = [results, results.election, results.totals, contest!, contest!.candidates[0]!, results.locations[0]!];
+    assert.deepEqual(
+      new Set(described),
+      new Set([...parts.flatMap((part) => Object.keys(part)), 'contest_id', 'candidate_id', 'n']),
+    );
+  });
 
   test('lists every option and every command', () => {
     const listed = [...README.matchAll(/^\| `--([a-z-]+)/gm)].map(([, name]) => name);

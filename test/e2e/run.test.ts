@@ -259,9 +259,9 @@ describe('tallyroom.json < environment < command line', () => {
     ['[]', /tallyroom\.json is not a JSON object/],
     ['{"votters": 40}', /tallyroom\.json has "votters", which is no option/],
     ['{"voters": "many"}', /--voters "many" must be/],
-    ['{"voters": true}', /voters/],
-    ['{"voters": [1]}', /voters/],
-    ['{"port": {}}', /port/],
+    ['{"voters": true}', /"voters" must be text or a number/],
+    ['{"voters": [1]}', /"voters" must be text or a number/],
+    ['{"once": "yes"}', /"once" must be true or false/],
   ] as const)
     test(`refused: ${content}`, async () => {
       const empty = join(directory, 'empty');

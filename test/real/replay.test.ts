@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { parse } from 'csv-parse/sync';
 import { createSeed, hashToUnit } from '../../src/domain/random.ts';
 import { type Started, start, tallyroom, temporaryDirectory } from '../support/tallyroom.ts';
 
@@ -34,17 +35,16 @@ interface Document {
   readonly locations: { id: string; votes: Record<string, Record<string, number>> }[];
 }
 
-/** The cells of a results file: location, contest, candidate name and party, votes. The quoting these files use is none. */
-function rowsOf(name: string): { contest: string; location: string; candidate: string; votes: number }[] {
-  const [header = '', ...lines] = readFileSync(file(name), 'utf8').trimEnd().split(/\r?\n/);
-  assert.equal(header, 'contest,location_id,location_name,parent_id,parent_name,candidate,party,votes');
-  return lines.flatMap((line) => {
-    const fields = line.split(',');
-    return fields.length === 8
-      ? [{ contest: fields[0]!, location: fields[1]!, candidate: fields[5]!, votes: Number(fields[7]) }]
-      : [];
-  });
-}
+/** The rows of a results file, read without the program's own reader. */
+const rowsOf = (name: string): { contest: string; location: string; candidate: string; votes: number }[] =>
+  parse<Record<'contest' | 'location_id' | 'candidate' | 'votes', string>>(readFileSync(file(name)), {
+    columns: true,
+  }).map(({ contest, location_id: location, candidate, votes }) => ({
+    contest,
+    location,
+    candidate,
+    votes: Number(votes),
+  }));
 
 function assertMinnesota(json: string): void {
   const document: Document = JSON.parse(json);

@@ -1,4 +1,5 @@
 import { zstdDecompressSync } from 'node:zlib';
+import { OperationalError } from '../../errors.ts';
 import type { Log, LogBatch, Topic } from '../../ports/log.ts';
 import type { Database } from '../postgres/database.ts';
 
@@ -43,11 +44,13 @@ export async function openEmbeddedLog(database: Database, electionNo: number): P
         .filter((batch) => batch.base_offset + batch.count > from);
     },
     async wait(topic, partition, from, signal) {
+      wakeUps.assertListening();
       if (signal.aborted) return;
       // Listening comes before looking, so that nothing falls between the two.
       const woken = wakeUps.next(topic, partition, signal);
       if ((wakeUps.known(topic, partition) ?? (await end(topic, partition))) > from) return;
       await woken;
+      wakeUps.assertListening();
     },
     close: wakeUps.close,
   };
@@ -69,6 +72,8 @@ interface WakeUps {
   next(topic: Topic, partition: number, signal: AbortSignal): Promise<void>;
   /** One past the last offset as far as notifications have told; undefined before the first. */
   known(topic: Topic, partition: number): number | undefined;
+  /** @throws OperationalError DATABASE_UNREACHABLE once notifications can no longer come: open the log again. */
+  assertListening(): void;
   close(): Promise<void>;
 }
 
@@ -81,6 +86,7 @@ async function listen(database: Database, electionNo: number): Promise<WakeUps> 
     if (woken !== undefined) for (const resolve of woken) resolve();
   };
   const client = await database.connect();
+  let listening = true;
   client.on('notification', ({ payload = '' }) => {
     const [election, topic, partition, end] = payload.split('/');
     if (Number(election) !== electionNo) return;
@@ -92,7 +98,7 @@ async function listen(database: Database, electionNo: number): Promise<WakeUps> 
     wake(`${topic}/${partition}`);
   });
   client.on('end', () => {
-    ends.clear();
+    listening = false;
     for (const key of [...waiters.keys()]) wake(key);
   });
   await client.query('LISTEN tallyroom_log');
@@ -110,6 +116,14 @@ async function listen(database: Database, electionNo: number): Promise<WakeUps> 
         waiters.set(key, waiting.add(done));
       }),
     known: (topic, partition) => ends.get(`${topic}/${partition}`),
+    assertListening() {
+      if (listening) return;
+      throw new OperationalError('DATABASE_UNREACHABLE', {
+        message: 'the connection that tells of new records is lost',
+        nextStep: 'Start again: the log is read on from where it was.',
+        canRetry: true,
+      });
+    },
     close: () => client.end().catch(() => {}),
   };
 }

@@ -210,7 +210,12 @@ async function start(places: Places, onProgress: (line: string) => void): Promis
       nextStep: 'Wait until it has ended, or end it, then start again.',
       canRetry: true,
     });
-  return startFailure(home, log, 'start');
+  const failure = startFailure(home, log, 'start');
+  // PostgreSQL says why it gives up; one that ends without a word was killed while it started or recovered.
+  const gaveUp =
+    /\b(FATAL|PANIC):(?!.*unexpected postmaster exit)/.test(log) || failure.code !== 'DATABASE_START_FAILED';
+  if (gaveUp || outcome.failure !== undefined) return failure;
+  return new OperationalError(failure.code, { message: failure.message, nextStep: failure.nextStep, canRetry: true });
 }
 
 /** Relative names: pg_ctl passes what it is given through a shell. */

@@ -15,7 +15,7 @@ import type {
 } from '../../ports/store.ts';
 import { appendLog, readLogEnd } from './append.ts';
 import { copyIn, participationRows, RowBuffer, voteRows } from './copy.ts';
-import { type Database, explain, isConnectionLost, sqlState } from './database.ts';
+import { type Database, isConnectionLost, sqlState } from './database.ts';
 
 const UNIQUE_VIOLATION = '23505';
 const DEADLOCK = '40P01';
@@ -80,16 +80,16 @@ async function claim(
       source.partition,
     ]);
     return await openPartition(client, now, entry, partition, source);
-  } catch (cause) {
+  } catch (error) {
     await client.end().catch(() => {});
     signal.throwIfAborted();
-    throw explain(cause);
+    throw error;
   } finally {
     signal.removeEventListener('abort', abort);
   }
 }
 
-/** Takes a free partition, or waits for the one that the fewest votes are in. */
+/** Takes a free partition, or waits for the first one. */
 async function takeAny(client: pg.Client, entry: ElectionEntry): Promise<number> {
   for (let partition = 0; partition < entry.partitions; partition++) {
     const { rows } = await client.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [
@@ -201,8 +201,7 @@ async function openPartition(
           const committed = await attempt(batch, byVoter);
           if (committed !== null) return committed;
           byVoter = true;
-        } catch (cause) {
-          const error = explain(cause);
+        } catch (error) {
           if (!isConnectionLost(error)) await client.query('ROLLBACK').catch(() => {});
           if (sqlState(error) !== DEADLOCK || tries >= DEADLOCK_RETRIES_MAX) throw error;
         }
@@ -296,8 +295,8 @@ async function appendVotesEnd(client: pg.Client, electionNo: number, record: Vot
     crashPoint('votes-end.before-commit');
     await client.query('COMMIT');
     crashPoint('votes-end.after-commit');
-  } catch (cause) {
+  } catch (error) {
     await client.query('ROLLBACK').catch(() => {});
-    throw explain(cause);
+    throw error;
   }
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { VoteColumns } from '../../domain/ballot.ts';
+import { explain } from './database.ts';
 
 /**
  * Rows in PostgreSQL's binary COPY format (documentation of COPY, "Binary Format"): a signature, rows of a 16-bit field count
@@ -10,11 +11,15 @@ import type { VoteColumns } from '../../domain/ballot.ts';
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 const TRAILER_BYTES = 2;
 
-/** Sends one buffer as the data of a `COPY ... FROM STDIN`. @throws the driver's error, such as a unique violation. */
+/** Sends one buffer as the data of a `COPY ... FROM STDIN`. @throws as a query does: a unique violation has its `sqlState`. */
 export async function copyIn(client: pg.Client, sql: string, data: Buffer): Promise<void> {
   const stream = client.query(copyFrom(sql));
   stream.end(data);
-  await once(stream, 'finish');
+  try {
+    await once(stream, 'finish');
+  } catch (cause) {
+    throw explain(cause);
+  }
 }
 
 /** Writes big-endian into one growing buffer that is used again for each batch. */

@@ -25,6 +25,7 @@ export function openDatabase(configure: () => Promise<pg.ClientConfig>): Databas
     client.on('error', () => {});
     try {
       await client.connect();
+      explainQueries(client);
       return client;
     } catch (cause) {
       await client.end().catch(() => {});
@@ -74,8 +75,7 @@ export function openDatabase(configure: () => Promise<pg.ClientConfig>): Databas
         });
         giveBack(client);
         return rows;
-      } catch (cause) {
-        const error = explain(cause);
+      } catch (error) {
         if (isConnectionLost(error)) drop(client);
         else giveBack(client);
         throw error;
@@ -87,6 +87,18 @@ export function openDatabase(configure: () => Promise<pg.ClientConfig>): Databas
   };
 }
 
+/** Every query of the client fails with what {@link explain} makes of its error, so that no caller can forget to ask. */
+function explainQueries(client: pg.Client): void {
+  const query = client.query.bind(client) as (...parameters: unknown[]) => unknown;
+  client.query = ((...parameters: unknown[]) => {
+    const outcome = query(...parameters);
+    if (!(outcome instanceof Promise)) return outcome;
+    return outcome.catch((cause: unknown) => {
+      throw explain(cause);
+    });
+  }) as typeof client.query;
+}
+
 /** Runs `work` in one transaction and rolls back whatever it throws. @throws what `work` throws, explained. */
 export async function inTransaction<Value>(client: pg.Client, work: () => Promise<Value>): Promise<Value> {
   try {
@@ -94,8 +106,7 @@ export async function inTransaction<Value>(client: pg.Client, work: () => Promis
     const value = await work();
     await client.query('COMMIT');
     return value;
-  } catch (cause) {
-    const error = explain(cause);
+  } catch (error) {
     if (!isConnectionLost(error)) await client.query('ROLLBACK').catch(() => {});
     throw error;
   }

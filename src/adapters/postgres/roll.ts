@@ -7,7 +7,7 @@ import { createVoterColumns, writeVoters } from '../../domain/voter-records.ts';
 import type { ElectionEntry, Roll, RollBatch, StagedPeople } from '../../ports/store.ts';
 import { appendLog, readLogEnd } from './append.ts';
 import { copyIn, RowBuffer, textField, voterRows } from './copy.ts';
-import { type Database, explain, inTransaction } from './database.ts';
+import { type Database, inTransaction } from './database.ts';
 
 /** Voter ids are handed out in blocks of this many, so that two elections can register at once; a crash leaves a gap. */
 export const VOTERS_PER_BATCH_MAX = 20_000;
@@ -23,11 +23,7 @@ export async function openRoll(database: Database, entry: ElectionEntry): Promis
     index ??= indexBallots(definition);
     return index;
   };
-  try {
-    await client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [`tallyroom ${number} roll`]);
-  } catch (cause) {
-    throw explain(cause);
-  }
+  await client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [`tallyroom ${number} roll`]);
 
   const storeVoters = async (batch: Parameters<Roll['append']>[1]): Promise<void> => {
     const { voters, people } = batch;
@@ -155,7 +151,7 @@ async function insertLocations(client: pg.Client, electionNo: number, names: rea
   if (names.length === 0) return;
   await client.query(
     `INSERT INTO locations (election_no, location_no, location_id, name, type)
-     SELECT $1, (SELECT count(*) FROM locations WHERE election_no = $1) + place - 1, name, name, 'county'
+     SELECT $1, (SELECT count(*) FROM locations WHERE election_no = $1) + place - 1, name, name, 'location'
      FROM unnest($2::text[]) WITH ORDINALITY AS staged (name, place)`,
     [electionNo, names],
   );

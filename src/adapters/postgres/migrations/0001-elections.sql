@@ -10,8 +10,6 @@ CREATE TABLE elections (
   arguments       jsonb       NOT NULL,
   seed            text        NOT NULL,
   partitions      smallint    NOT NULL CHECK (partitions > 0),
-  -- The least number of voters of a location that one batch commits together.
-  min_batch       integer     NOT NULL DEFAULT 1 CHECK (min_batch > 0),
   -- Fixed at the first count.
   engine          text        CHECK (engine IN ('local', 'spark')),
   definition      jsonb,

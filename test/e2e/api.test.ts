@@ -1,0 +1,171 @@
+/** Voters from a service that answers like randomuser.me, as it is on a bad day. */
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import {
+  apiPerson,
+  type PersonApi,
+  type PersonApiAnswer,
+  type PersonApiRequest,
+  personPage,
+  startPersonApi,
+} from '../support/person-api.ts';
+import { openWorkspace, succeeded, type Workspace } from '../support/workspace.ts';
+
+type Answer = (request: PersonApiRequest) => PersonApiAnswer | undefined;
+
+const SEED = '5';
+const VOTERS = 40;
+const REGISTER = ['--voters', String(VOTERS), '--seed', SEED];
+/** Asked again at once. */
+const AT_ONCE = { 'retry-after': '0' };
+
+async function open(
+  context: TestContext,
+  answer: Answer = () => undefined,
+): Promise<{ workspace: Workspace; api: PersonApi }> {
+  const api = await startPersonApi(answer);
+  context.after(() => api.close());
+  const workspace = openWorkspace(context);
+  await workspace.server();
+  return { workspace, api };
+}
+
+/** So many people a page, of those that a whole page would hold. */
+const shortPage = (request: PersonApiRequest, people: number): PersonApiAnswer => ({
+  body: personPage({ ...request, results: people }),
+});
+
+/** The first people of the service are on the roll, each once, in the location that is their state. */
+async function assertRegistered(workspace: Workspace): Promise<void> {
+  const { rows } = await (await workspace.connect()).query(
+    `SELECT uuid, registration_number, first_name, last_name, email, phone, cell, picture, registered_age, nationality, location_id
+     FROM voters NATURAL JOIN locations ORDER BY voter_id`,
+  );
+  const expected = Array.from({ length: VOTERS }, (_, ordinal) => {
+    const { login, name, email, phone, cell, picture, registered, nat, location } = apiPerson(SEED, ordinal);
+    return {
+      uuid: login.uuid,
+      registration_number: login.uuid,
+      first_name: name.first,
+      last_name: name.last,
+      email,
+      phone,
+      cell,
+      picture: picture.large,
+      registered_age: registered.age,
+      nationality: nat,
+      location_id: location.state,
+    };
+  });
+  assert.deepEqual(rows, expected);
+}
+
+describe('people from a service', { concurrency: 2 }, () => {
+  test('a whole election of them', async (context) => {
+    const { workspace, api } = await open(context);
+    const run = ['run', '--api', api.url.href, ...REGISTER, '--turnout', '1', '--rate', 'max', '--port', '0'];
+    const document = JSON.parse(succeeded(await workspace.run([...run, '--once', '--json'])));
+    assert.equal(document.totals.ballots_cast, VOTERS);
+    assert.ok(document.totals.locations > 1 && document.totals.candidates === 3);
+    await assertRegistered(workspace);
+    assert.equal(api.requests.filter(({ seed }) => seed === SEED).length, 1);
+    succeeded(await workspace.run(['verify']));
+  });
+
+  for (const [name, answer, says] of [
+    [
+      '429, and when to ask again',
+      ({ number }) => (number <= 2 ? { status: 429, headers: AT_ONCE } : undefined),
+      /429/,
+    ],
+    ['500', ({ number }) => (number === 1 ? { status: 500 } : undefined), /500; asking again in/],
+    ['invalid JSON', ({ number }) => (number === 1 ? { body: '{"results": [{' } : undefined), /not JSON, or cut off/],
+    ['HTML', ({ number }) => (number === 1 ? { body: '<html>' } : undefined), /HTML page instead of JSON/],
+    [
+      'an error in JSON',
+      ({ number }) => (number === 1 ? { body: { error: 'busy' } } : undefined),
+      /answers with an error/,
+    ],
+    ['a closed connection', ({ number }) => (number === 1 ? { fault: 'close' } : undefined), /no connection/],
+  ] as const satisfies readonly (readonly [string, Answer, RegExp])[])
+    test(`asks again after ${name}`, async (context) => {
+      const { workspace, api } = await open(context, answer);
+      const registered = await workspace.run(['register', '--api', api.url.href, ...REGISTER]);
+      succeeded(registered);
+      assert.match(registered.stderr, says);
+      assert.match(registered.stderr, /40 voters are registered/);
+      await assertRegistered(workspace);
+    });
+
+  test('short pages, of which some people are no voters: the next pages make up for them', async (context) => {
+    const { workspace, api } = await open(context, (request) => {
+      if (request.seed !== SEED || request.page === 1) return undefined;
+      return undefined;
+    });
+    await api.close();
+    const short = await startPersonApi((request) => {
+      if (request.seed !== SEED) return undefined;
+      const { results } = personPage({ ...request, results: 15 });
+      const broken = { ...results[3]!, login: {} };
+      return { body: { results: [...results.slice(0, 3), broken, ...results.slice(4)] } };
+    });
+    context.after(() => short.close());
+    const registered = await workspace.run(['register', '--api', short.url.href, ...REGISTER]);
+    succeeded(registered);
+    assert.match(registered.stderr, /page 1:4: login\.uuid: .*\. Next: nothing; this person is left out/);
+    assert.match(registered.stderr, /40 voters are registered/);
+    assert.deepEqual(
+      short.requests.filter(({ seed }) => seed === SEED).map(({ page }) => page),
+      [1, 2, 3],
+    );
+  });
+
+  for (const [name, answer, says] of [
+    ['down', () => ({ status: 503, headers: AT_ONCE }), /after 6 attempts: it answers 503\nNext: {2}Start again later/],
+    [
+      'busy for an hour',
+      () => ({ status: 429, headers: { 'retry-after': '3600' } }),
+      /429 \(too many requests\)\nNext: /,
+    ],
+    ['not there', () => ({ status: 404 }), /it answers 404\nNext: {2}Check the address given with --api/],
+    [
+      'empty',
+      () => ({ body: { results: [] } }),
+      /nobody new on 3 pages up to page 3; 0 of 40 voters are there\nNext: /,
+    ],
+  ] as const satisfies readonly (readonly [string, Answer, RegExp])[])
+    test(`ends with 3 where it is ${name}; another start goes on`, async (context) => {
+      let isUp = false;
+      const { workspace, api } = await open(context, (request) => (isUp ? undefined : answer(request)));
+      const args = ['register', '--api', api.url.href, ...REGISTER];
+      const { code, stdout, stderr } = await workspace.run(args);
+      assert.deepEqual([code, stdout], [3, ''], stderr);
+      assert.match(stderr, says);
+      if (name === 'empty') return;
+      isUp = true;
+      succeeded(await workspace.run(args));
+      await assertRegistered(workspace);
+    });
+
+  for (const point of ['register.before-commit#2', 'register.after-commit#2', 'register.after-commit#4'])
+    test(`killed at ${point}: goes on with the page it was at`, async (context) => {
+      const { workspace, api } = await open(context);
+      await api.close();
+      const pages = await startPersonApi((request) => {
+        const from = (request.page - 1) * 15;
+        const results = Array.from({ length: 15 }, (_, i) => apiPerson(request.seed, from + i));
+        return { body: { results } };
+      });
+      context.after(() => pages.close());
+      const args = ['register', '--api', pages.url.href, ...REGISTER];
+      const died = await workspace.run(args, { TALLYROOM_CRASH_AT: point });
+      assert.equal(died.signal, 'SIGKILL', died.stderr);
+      const asked = pages.requests.length;
+      const registered = await workspace.run(args);
+      succeeded(registered);
+      assert.match(registered.stderr, /40 voters are registered/);
+      await assertRegistered(workspace);
+      const first = pages.requests.slice(asked).find(({ seed }) => seed === SEED);
+      assert.equal(first?.page, { 'register.before-commit#2': 2, 'register.after-commit#2': 3 }[point]);
+    });
+});
