@@ -1,6 +1,7 @@
 /** `npm run bench -- NAME [options]`: one figure a file, each prints JSON lines: name, figures, conditions. */
 const BENCHES: Record<string, () => Promise<{ bench(argv: readonly string[]): Promise<void> }>> = {
   throughput: () => import('./throughput.ts'),
+  latency: () => import('./latency.ts'),
 };
 
 const [name = '', ...argv] = process.argv.slice(2);

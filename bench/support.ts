@@ -45,7 +45,7 @@ const CANDIDATES = 9;
  * An election of the shape of Minnesota's: 87 counties of very unequal size, 9 candidates, two of whom get nearly all votes;
  * replayed, so that every vote is known beforehand. All voters vote.
  */
-export async function makeReplay(backend: Backend, votes: number): Promise<ElectionEntry> {
+export async function makeReplay(backend: Backend, votes: number, partitions = 2): Promise<ElectionEntry> {
   const names = Array.from(
     { length: CANDIDATES },
     (_, number) => `Candidate ${number + 1} and Running Mate ${number + 1}`,
@@ -64,7 +64,7 @@ export async function makeReplay(backend: Backend, votes: number): Promise<Elect
     name: 'Benchmark',
     arguments: making,
     seed: '1',
-    partitions: 2,
+    partitions,
   });
   const replayed: ReplayedVotes[] = [];
   const sizes = Array.from({ length: LOCATIONS }, () => 0);

@@ -99,7 +99,9 @@ async function registerLayout(
   const size = Math.min(VOTERS_PER_BATCH_MAX, Math.ceil(layout.total / (entry.partitions * BATCHES_PER_PARTITION_MIN)));
   const voters = createVoterColumns(Math.max(1, size));
   const at: RollEntry = { location: 0, place: 0 };
-  for (let from = await roll.position('register'); from < layout.total; ) {
+  let from = await roll.position('register');
+  registered(from);
+  while (from < layout.total) {
     if (signal.aborted) return false;
     const to = Math.min(from + size, layout.total);
     const people: VoterPerson[] | null = personOf === null ? null : [];
@@ -132,6 +134,7 @@ async function publishStaged({ entry, roll, registered }: RegisterContext, signa
     places[location] = before;
     total += before;
   }
+  registered(total);
   for (let batch = Math.floor(total / VOTERS_PER_BATCH_MAX); (await roll.readStaged(from, voters)) > 0; batch++) {
     if (signal.aborted) return false;
     for (let i = 0; i < voters.count; i++) voters.places[i] = places[voters.locations[i]!]!++;

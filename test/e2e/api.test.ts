@@ -30,11 +30,6 @@ async function open(
   return { workspace, api };
 }
 
-/** So many people a page, of those that a whole page would hold. */
-const shortPage = (request: PersonApiRequest, people: number): PersonApiAnswer => ({
-  body: personPage({ ...request, results: people }),
-});
-
 /** The first people of the service are on the roll, each once, in the location that is their state. */
 async function assertRegistered(workspace: Workspace): Promise<void> {
   const { rows } = await (await workspace.connect()).query(
@@ -99,23 +94,17 @@ describe('people from a service', { concurrency: 2 }, () => {
 
   test('short pages, of which some people are no voters: the next pages make up for them', async (context) => {
     const { workspace, api } = await open(context, (request) => {
-      if (request.seed !== SEED || request.page === 1) return undefined;
-      return undefined;
-    });
-    await api.close();
-    const short = await startPersonApi((request) => {
       if (request.seed !== SEED) return undefined;
       const { results } = personPage({ ...request, results: 15 });
       const broken = { ...results[3]!, login: {} };
       return { body: { results: [...results.slice(0, 3), broken, ...results.slice(4)] } };
     });
-    context.after(() => short.close());
-    const registered = await workspace.run(['register', '--api', short.url.href, ...REGISTER]);
+    const registered = await workspace.run(['register', '--api', api.url.href, ...REGISTER]);
     succeeded(registered);
     assert.match(registered.stderr, /page 1:4: login\.uuid: .*\. Next: nothing; this person is left out/);
     assert.match(registered.stderr, /40 voters are registered/);
     assert.deepEqual(
-      short.requests.filter(({ seed }) => seed === SEED).map(({ page }) => page),
+      api.requests.filter(({ seed }) => seed === SEED).map(({ page }) => page),
       [1, 2, 3],
     );
   });
@@ -133,10 +122,10 @@ describe('people from a service', { concurrency: 2 }, () => {
       () => ({ body: { results: [] } }),
       /nobody new on 3 pages up to page 3; 0 of 40 voters are there\nNext: /,
     ],
-  ] as const satisfies readonly (readonly [string, Answer, RegExp])[])
+  ] as const satisfies readonly (readonly [string, () => PersonApiAnswer, RegExp])[])
     test(`ends with 3 where it is ${name}; another start goes on`, async (context) => {
       let isUp = false;
-      const { workspace, api } = await open(context, (request) => (isUp ? undefined : answer(request)));
+      const { workspace, api } = await open(context, () => (isUp ? undefined : answer()));
       const args = ['register', '--api', api.url.href, ...REGISTER];
       const { code, stdout, stderr } = await workspace.run(args);
       assert.deepEqual([code, stdout], [3, ''], stderr);
@@ -149,23 +138,19 @@ describe('people from a service', { concurrency: 2 }, () => {
 
   for (const point of ['register.before-commit#2', 'register.after-commit#2', 'register.after-commit#4'])
     test(`killed at ${point}: goes on with the page it was at`, async (context) => {
-      const { workspace, api } = await open(context);
-      await api.close();
-      const pages = await startPersonApi((request) => {
+      const { workspace, api } = await open(context, (request) => {
         const from = (request.page - 1) * 15;
-        const results = Array.from({ length: 15 }, (_, i) => apiPerson(request.seed, from + i));
-        return { body: { results } };
+        return { body: { results: Array.from({ length: 15 }, (_, i) => apiPerson(request.seed, from + i)) } };
       });
-      context.after(() => pages.close());
-      const args = ['register', '--api', pages.url.href, ...REGISTER];
+      const args = ['register', '--api', api.url.href, ...REGISTER];
       const died = await workspace.run(args, { TALLYROOM_CRASH_AT: point });
       assert.equal(died.signal, 'SIGKILL', died.stderr);
-      const asked = pages.requests.length;
+      const asked = api.requests.length;
       const registered = await workspace.run(args);
       succeeded(registered);
       assert.match(registered.stderr, /40 voters are registered/);
       await assertRegistered(workspace);
-      const first = pages.requests.slice(asked).find(({ seed }) => seed === SEED);
+      const first = api.requests.slice(asked).find(({ seed }) => seed === SEED);
       assert.equal(first?.page, { 'register.before-commit#2': 2, 'register.after-commit#2': 3 }[point]);
     });
 });

@@ -173,13 +173,10 @@ describe('cast votes', { concurrency: 2 }, () => {
         );
         // Spaces make it several blocks long; at its end voters of its beginning once more.
         const rows = votesFor('Ada', 1, 2_000) + votesFor('Bob', 1, 200);
-        const votes = `${HEADER}${rows.replaceAll('
-', `${' '.repeat(400)}
-`)}X0001,north,Ada,
-`;
+        const votes = `${HEADER}${rows.replaceAll('\n', `${' '.repeat(400)}\n`)}X0001,north,Ada,\n`;
         const path = workspace.file('votes.csv', votes);
-        const died = await workspace.run(['vote', '--votes', path], { TALLYROOM_CRASH_AT: `$point#$nth` });
-        assert.equal(died.signal, 'SIGKILL', `the point was not passed: $died.stderr`);
+        const died = await workspace.run(['vote', '--votes', path], { TALLYROOM_CRASH_AT: `${point}#${nth}` });
+        assert.equal(died.signal, 'SIGKILL', `the point was not passed: ${died.stderr}`);
         succeeded(await workspace.run(['vote', '--votes', path]));
         assert.deepEqual(await outcomeOf(workspace), {
           ballots: 2_000,
@@ -194,7 +191,7 @@ describe('cast votes', { concurrency: 2 }, () => {
     await workspace.server();
     const election = workspace.file('council.json', JSON.stringify(COUNCIL));
     const rows = ['N0001,north', 'N0002,north', 'N0001,south', 'S0001,south', 'N0002,north'];
-    const roll = workspace.file('roll.csv', `registration_number,location_id\n$rows.join('\n')\n`);
+    const roll = workspace.file('roll.csv', `registration_number,location_id\n${rows.join('\n')}\n`);
     const args = ['register', '--election', election, '--roll', roll];
     const died = await workspace.run(args, { TALLYROOM_CRASH_AT: 'register.before-commit' });
     assert.equal(died.signal, 'SIGKILL', died.stderr);

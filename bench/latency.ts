@@ -1,0 +1,109 @@
+/// <reference lib="dom" />
+import { parseArgs } from 'node:util';
+import { startServer } from '../src/server/server.ts';
+import { count } from '../src/stages/count.ts';
+import { paceOf } from '../src/stages/pace.ts';
+import { chooserOf, registerElection } from '../src/stages/register.ts';
+import { showResults } from '../src/stages/show-results.ts';
+import { voteFromRoll } from '../src/stages/vote.ts';
+import { builtPage, openBrowser } from '../test/support/page.ts';
+import { silent } from '../test/support/progress.ts';
+import { conditions, makeReplay, print, withFreshBackend } from './support.ts';
+
+const WARM_UP_SECONDS = 3;
+
+/** When the page had painted how many ballots; both ends of a latency are read from the one clock of this machine. */
+interface Paint {
+  readonly ballots: number;
+  readonly at: number;
+}
+
+declare global {
+  interface Window {
+    paints: Paint[];
+  }
+}
+
+/**
+ * From the return of COMMIT to the paint, in Chromium, of the first state that holds the batch. One partition, so that a state
+ * with as many ballots holds just those votes; everything runs on this machine.
+ */
+export async function bench(argv: readonly string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: { rate: { type: 'string', default: '20000' }, seconds: { type: 'string', default: '20' } },
+  });
+  const rate = Number(values.rate);
+  const votes = rate * Number(values.seconds);
+  await withFreshBackend(async (backend) => {
+    const entry = await makeReplay(backend, votes, 1);
+    const signal = new AbortController().signal;
+    await registerElection({ backend, entry, progress: silent(), signal });
+    const commits: Paint[] = [];
+    const progress = silent();
+    let voted = 0;
+    Object.defineProperty(progress, 'voted', {
+      get: () => voted,
+      set(total: number) {
+        voted = total;
+        commits.push({ ballots: total, at: performance.timeOrigin + performance.now() });
+      },
+    });
+    const done = new AbortController();
+    const context = { backend, entry, progress, signal: done.signal };
+    const shown = showResults({ progress: silent() });
+    const server = await startServer({ port: 0, results: shown.feed, page: await builtPage() });
+    const browser = await openBrowser();
+    try {
+      const following = Promise.all([shown.follow(context), count(context, 'local')]);
+      const page = await browser.context.newPage();
+      await page.goto(server.url);
+      await page.waitForSelector('[data-figure="ballots"]');
+      await page.evaluate(watchPaints);
+      const chooser = chooserOf(entry, await backend.elections.replayed(entry));
+      await voteFromRoll({ ...context, signal }, chooser, paceOf(rate, votes));
+      await page.waitForFunction((total) => (window.paints.at(-1)?.ballots ?? 0) >= total, votes);
+      const paints = await page.evaluate(() => window.paints);
+      done.abort();
+      await following;
+      report(rate, commits, paints);
+    } finally {
+      await browser.close();
+      await server.close();
+    }
+  });
+}
+
+/** Runs in the page: notes, after the frame that painted it, each number of ballots that is shown. */
+function watchPaints(): void {
+  window.paints = [];
+  const figure = document.querySelector('[data-figure="ballots"]')!;
+  new MutationObserver(() => {
+    const ballots = Number(/[\d,]+/.exec(figure.textContent ?? '')?.[0].replaceAll(',', ''));
+    requestAnimationFrame(() => {
+      // A task posted from a frame's callback runs when that frame has been handed over.
+      const channel = new MessageChannel();
+      channel.port1.onmessage = () => window.paints.push({ ballots, at: performance.timeOrigin + performance.now() });
+      channel.port2.postMessage(null);
+    });
+  }).observe(figure, { subtree: true, childList: true, characterData: true });
+}
+
+function report(rate: number, commits: readonly Paint[], paints: readonly Paint[]): void {
+  const begun = commits[0]!.at + WARM_UP_SECONDS * 1000;
+  const latencies = commits
+    .filter((commit) => commit.at >= begun)
+    .map((commit) => paints.find((paint) => paint.ballots >= commit.ballots)!.at - commit.at)
+    .sort((a, b) => a - b);
+  const quantile = (q: number): number =>
+    Math.round(latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * q))]!);
+  print({
+    name: 'latency',
+    p50_ms: quantile(0.5),
+    p99_ms: quantile(0.99),
+    max_ms: quantile(1),
+    votes_per_s: rate,
+    batches: latencies.length,
+    ...conditions(),
+  });
+}
