@@ -2,9 +2,10 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Election } from '../src/domain/election.ts';
+import type { ReplayedVotes } from '../src/domain/replay.ts';
 import type { Backend } from '../src/ports/backend.ts';
-import type { ElectionEntry, ReplayedVotes } from '../src/ports/store.ts';
-import type { MakingArguments } from '../src/stages/makings.ts';
+import type { ElectionEntry } from '../src/ports/store.ts';
+import type { MakingArguments } from '../src/stages/making.ts';
 import { openBackend } from '../src/wire.ts';
 
 export const print = (figure: object): void => void process.stdout.write(`${JSON.stringify(figure)}\n`);

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { COMMANDS, type CommandLine, checkValues, OPTIONS, type OptionName, type RawOptions } from './cli.ts';
 import { OperationalError } from './errors.ts';
 import type { Engine } from './ports/counter.ts';
-import type { MakingOptions } from './stages/makings.ts';
+import type { MakingOptions } from './stages/making.ts';
 
 /** The configuration of one command: defaults < tallyroom.json < environment < command line. */
 export interface Config {

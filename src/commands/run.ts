@@ -48,7 +48,8 @@ export const command: Command = (config, terminal) =>
       ]);
       if (results !== null) progress.say(summary(results));
       if (config.once) finish.abort();
-      else if (results !== null && isTest) progress.say('All votes are counted. The dashboard stays up; Ctrl-C ends it.');
+      else if (results !== null && isTest)
+        progress.say('All votes are counted. The dashboard stays up; Ctrl-C ends it.');
       await ended;
       if (config.json && results !== null) terminal.stdout.write(`${JSON.stringify(results)}\n`);
       return results === null && config.once ? EXIT.interrupted : EXIT.done;

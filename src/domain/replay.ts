@@ -4,6 +4,27 @@ import { permutationWidth, permute } from './permutation.ts';
 import { assert } from './result.ts';
 import { apportion } from './roll.ts';
 
+/** The votes of a real election that is cast again: one row for each candidate in each location, by number. */
+export interface ReplayedVotes {
+  readonly location: number;
+  readonly candidate: number;
+  readonly votes: number;
+}
+
+/** The cell of a candidate in a location where the contest is on the ballot. */
+export function cellOf(index: BallotIndex, location: number, candidate: number): number {
+  const contest = index.contest_of_candidate[candidate]!;
+  const slot = index.slot_of[location * index.vote_for.length + contest]!;
+  return index.first_cell[slot]! + candidate - index.first_candidate[contest]!;
+}
+
+/** Replayed votes by cell. */
+export function layOutVotes(index: BallotIndex, replayed: readonly ReplayedVotes[]): Float64Array {
+  const cells = new Float64Array(index.first_cell.at(-1)!);
+  for (const { location, candidate, votes } of replayed) cells[cellOf(index, location, candidate)] = votes;
+  return cells;
+}
+
 /**
  * How many ballots each location must have cast for these votes (by cell): in every contest no ballot carries more than
  * `vote_for` selections, and none selects a candidate twice.

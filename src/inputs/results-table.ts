@@ -1,5 +1,5 @@
 import { PERMUTATION_SIZE_MAX } from '../domain/permutation.ts';
-import type { ReplayedVotes } from '../ports/store.ts';
+import type { ReplayedVotes } from '../domain/replay.ts';
 import { type CsvFile, columnOf } from './csv.ts';
 import { ProblemList, quoteValue, refusal } from './problems.ts';
 import { parseWholeNumber, textProblem } from './values.ts';

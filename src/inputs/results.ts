@@ -10,7 +10,7 @@ import {
   type LocationId,
   parseElectionId,
 } from '../domain/election.ts';
-import type { ReplayedVotes } from '../ports/store.ts';
+import type { ReplayedVotes } from '../domain/replay.ts';
 import { AGGREGATE_NAMES, createAggregateTest } from './aggregates.ts';
 import { candidateIds } from './candidate-ids.ts';
 import { columnOf, openCsv, readRows, unusedColumns } from './csv.ts';

@@ -1,5 +1,6 @@
 import type { VoteColumns } from '../domain/ballot.ts';
 import type { Election, ElectionId } from '../domain/election.ts';
+import type { ReplayedVotes } from '../domain/replay.ts';
 import type { Tally } from '../domain/tally.ts';
 import type { VoterPerson } from '../domain/voter.ts';
 import type { VoterColumns } from '../domain/voter-records.ts';
@@ -21,13 +22,6 @@ export interface ElectionEntry {
 }
 
 export interface NewElection extends Pick<ElectionEntry, 'id' | 'name' | 'arguments' | 'seed' | 'partitions'> {}
-
-/** The votes of a real election that is cast again: one row for each candidate in each location. */
-export interface ReplayedVotes {
-  readonly location: number;
-  readonly candidate: number;
-  readonly votes: number;
-}
 
 export interface Elections {
   /** The election made last, or null in a new database. */

@@ -4,8 +4,9 @@ import { type ElectionId, parseElectionId } from '../domain/election.ts';
 import { OperationalError } from '../errors.ts';
 import type { Backend } from '../ports/backend.ts';
 import type { ElectionEntry } from '../ports/store.ts';
-import { type Making, type MakingArguments, type MakingOptions, readMaking } from './makings.ts';
+import type { Making, MakingArguments, MakingOptions } from './making.ts';
 import type { Progress } from './progress.ts';
+import { readMaking } from './read-making.ts';
 
 export interface OpenOptions {
   readonly id: string | null;

@@ -1,6 +1,7 @@
-import { type BallotIndex, indexBallots } from '../domain/ballot.ts';
+import { indexBallots } from '../domain/ballot.ts';
 import type { Chooser } from '../domain/chooser.ts';
-import { createReplay, replayedVoters } from '../domain/replay.ts';
+import type { ReplayedVotes } from '../domain/replay.ts';
+import { createReplay, layOutVotes, replayedVoters } from '../domain/replay.ts';
 import { assert } from '../domain/result.ts';
 import type { RollEntry, Roll as RollLayout } from '../domain/roll.ts';
 import { createRoll } from '../domain/roll.ts';
@@ -8,10 +9,10 @@ import { createSimulation } from '../domain/simulate.ts';
 import type { VoterPerson } from '../domain/voter.ts';
 import { createVoterColumns } from '../domain/voter-records.ts';
 import { createPeople } from '../inputs/generated-people.ts';
-import type { ElectionEntry, ReplayedVotes, Roll } from '../ports/store.ts';
+import type { ElectionEntry, Roll } from '../ports/store.ts';
 import type { StageContext } from './context.ts';
 import { keepGoing } from './keep-going.ts';
-import { type MakingArguments, TURNOUT_DEFAULT } from './makings.ts';
+import { type MakingArguments, TURNOUT_DEFAULT } from './making.ts';
 
 /** The store's limit of a batch; smaller elections are split further, so that their first voters can vote early. */
 const VOTERS_PER_BATCH_MAX = 20_000;
@@ -53,7 +54,7 @@ export function votersByLocation(entry: ElectionEntry, replayed: readonly Replay
   if ((entry.arguments as MakingArguments).kind !== 'results')
     return locations.map((location) => location.registered_voters ?? 0);
   const index = indexBallots(definitionOf(entry));
-  return replayedVoters(index, cellsOf(index, replayed));
+  return replayedVoters(index, layOutVotes(index, replayed));
 }
 
 /** How the voters of an election vote where nobody's real votes are given: a replay of real results, or a simulation. */
@@ -61,19 +62,8 @@ export function chooserOf(entry: ElectionEntry, replayed: readonly ReplayedVotes
   const { kind, turnout } = entry.arguments as MakingArguments;
   const index = indexBallots(definitionOf(entry));
   return kind === 'results'
-    ? createReplay(index, cellsOf(index, replayed), entry.seed)
+    ? createReplay(index, layOutVotes(index, replayed), entry.seed)
     : createSimulation(index, votersByLocation(entry, []), turnout ?? TURNOUT_DEFAULT, entry.seed);
-}
-
-/** Replayed votes laid out by cell. */
-export function cellsOf(index: BallotIndex, replayed: readonly ReplayedVotes[]): Float64Array {
-  const cells = new Float64Array(index.first_cell.at(-1)!);
-  for (const { location, candidate, votes } of replayed) {
-    const contest = index.contest_of_candidate[candidate]!;
-    const slot = index.slot_of[location * index.vote_for.length + contest]!;
-    cells[index.first_cell[slot]! + candidate - index.first_candidate[contest]!] = votes;
-  }
-  return cells;
 }
 
 interface RegisterContext {

@@ -19,7 +19,7 @@ import { electionNameOf } from '../inputs/results.ts';
 import { type LocatedPerson, readRoll, scanRoll } from '../inputs/roll.ts';
 import type { Roll } from '../ports/store.ts';
 import type { StageContext } from './context.ts';
-import { filesOf, type Making, type MakingOptions, TURNOUT_DEFAULT, VOTERS_DEFAULT } from './makings.ts';
+import { filesOf, type Making, type MakingOptions, TURNOUT_DEFAULT, VOTERS_DEFAULT } from './making.ts';
 
 /**
  * Elections whose voters come from outside: their people are stored first, and when the last one is there the locations and

@@ -7,7 +7,7 @@ import type { Backend } from '../../src/ports/backend.ts';
 import type { Log } from '../../src/ports/log.ts';
 import type { CastBatch, ClaimedPartition, ElectionEntry } from '../../src/ports/store.ts';
 import { openBooth } from '../../src/stages/booth.ts';
-import type { MakingArguments } from '../../src/stages/makings.ts';
+import type { MakingArguments } from '../../src/stages/making.ts';
 import { openBackend } from '../../src/wire.ts';
 import { temporaryDirectory } from '../support/tallyroom.ts';
 

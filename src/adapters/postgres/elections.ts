@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { canonicalDefinition, type Election, type ElectionId } from '../../domain/election.ts';
 import { DEFINITION_KEY, type DefinitionRecord } from '../../domain/records.ts';
+import type { ReplayedVotes } from '../../domain/replay.ts';
 import { OperationalError } from '../../errors.ts';
 import { TOPICS } from '../../ports/log.ts';
-import type { ElectionEntry, Elections, NewElection, ReplayedVotes } from '../../ports/store.ts';
+import type { ElectionEntry, Elections, NewElection } from '../../ports/store.ts';
 import { appendLog } from './append.ts';
 import { type Database, inTransaction, sqlState } from './database.ts';
 
