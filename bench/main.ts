@@ -2,6 +2,7 @@
 const BENCHES: Record<string, () => Promise<{ bench(argv: readonly string[]): Promise<void> }>> = {
   throughput: () => import('./throughput.ts'),
   latency: () => import('./latency.ts'),
+  restart: () => import('./restart.ts'),
 };
 
 const [name = '', ...argv] = process.argv.slice(2);

@@ -20,6 +20,7 @@ export const command: Command = (config, terminal) =>
     const server = await startServer({ port: config.port, host: config.host, results: shown.feed });
     try {
       progress.say(`Election ${entry.id} (seed ${entry.seed}). Results: ${server.url}`);
+      progress.voted = (await backend.elections.votesInLog(entry)).reduce((sum, seq) => sum + seq, 0);
       const replayed = await backend.elections.replayed(entry);
       const voters = Array.from(votersByLocation(entry, replayed)).reduce((sum, size) => sum + size, 0);
       const pace = paceOf(config.rate, voters);

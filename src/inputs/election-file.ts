@@ -150,10 +150,9 @@ export async function readElectionFile(path: string): Promise<{ election: Electi
     value = JSON.parse(json);
   } catch (cause) {
     const line = /\(line (\d+) column/.exec(cause instanceof Error ? cause.message : '')?.[1];
-    const last = json.trimEnd().split('\n').length;
     throw refusal(
       path,
-      line === undefined ? last : Number(line),
+      line === undefined ? lineOfMistake(json) : Number(line),
       null,
       'this is not JSON',
       'look for a missing comma, quote or bracket here or on the line before',
@@ -176,6 +175,33 @@ export async function readElectionFile(path: string): Promise<{ election: Electi
   const election = electionOf(parsedFile.data!);
   if (!election.ok) throw refusal(path, null, null, election.error, 'correct it in the file');
   return { election: election.value, sha256 };
+}
+
+/**
+ * The line where a text stops being JSON. V8 names it for some mistakes and for others not ("Unexpected token" comes without a
+ * position), so it is searched: the shortest run of lines that is wrong for another reason than that it ends.
+ */
+function lineOfMistake(json: string): number {
+  const lines = json.trimEnd().split('\n');
+  let sound = 0;
+  let wrong = lines.length;
+  while (wrong - sound > 1) {
+    const middle = (sound + wrong) >>> 1;
+    if (isBeginning(`${lines.slice(0, middle).join('\n')}\n`)) sound = middle;
+    else wrong = middle;
+  }
+  return wrong;
+}
+
+function isBeginning(json: string): boolean {
+  try {
+    JSON.parse(json);
+    return true;
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : '';
+    const position = /at position (\d+)/.exec(message)?.[1];
+    return position === undefined ? /^Unexpected end/.test(message) : Number(position) === json.length;
+  }
 }
 
 const lowerFirst = (message: string): string => message.charAt(0).toLowerCase() + message.slice(1);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { type EmbeddedServer, openEmbeddedServer } from '../../src/adapters/embedded/server.ts';
 import { type Ended, type Started, start, temporaryDirectory } from './tallyroom.ts';
@@ -24,8 +25,14 @@ interface Owner {
   after(work: () => Promise<void>): void;
 }
 
-/** Tests may be started where somebody works with the program. */
-const SILENT = { DATABASE_URL: undefined, TALLYROOM_CRASH_AT: undefined, TALLYROOM_DATA_DIR: undefined };
+const ENVIRONMENT: NodeJS.ProcessEnv = {
+  // Tests may be started where somebody works with the program.
+  DATABASE_URL: undefined,
+  TALLYROOM_CRASH_AT: undefined,
+  TALLYROOM_DATA_DIR: undefined,
+  // A process is ready in half the time when it need not compile what the one before has compiled.
+  NODE_COMPILE_CACHE: fileURLToPath(new URL('../../node_modules/.cache/tallyroom-tests', import.meta.url)),
+};
 
 export function openWorkspace(owner: Owner): Workspace {
   const directory = temporaryDirectory();
@@ -44,7 +51,7 @@ export function openWorkspace(owner: Owner): Workspace {
       return path;
     },
     start(args, environment = {}) {
-      const command = start([...args, '--data-dir', data_dir], { ...SILENT, ...environment });
+      const command = start([...args, '--data-dir', data_dir], { ...ENVIRONMENT, ...environment });
       started.push(command);
       return command;
     },

@@ -3,9 +3,12 @@ import { OperationalError } from '../../errors.ts';
 import type { Log, LogBatch, Topic } from '../../ports/log.ts';
 import type { Database } from '../postgres/database.ts';
 
-/** A read returns at most this many rows, and stops after this many compressed bytes, whichever comes first. */
+/**
+ * A read returns at most this many rows, and stops after this many compressed bytes, whichever comes first. Votes compress a
+ * hundredfold: 64 KB are some 8 MB of text, and eight times as much made the process a third larger and no faster.
+ */
 const ROWS_PER_READ_MAX = 256;
-const BYTES_PER_READ_MAX = 512 * 1024;
+const BYTES_PER_READ_MAX = 64 * 1024;
 /** No batch of our own comes near it; a length in a damaged row cannot fill the memory. */
 const PAYLOAD_BYTES_MAX = 256 * 1024 * 1024;
 
@@ -38,7 +41,7 @@ export async function openEmbeddedLog(database: Database, electionNo: number): P
           (row): LogBatch => ({
             base_offset: Number(row.base_offset),
             count: row.record_count,
-            text: zstdDecompressSync(row.payload, { maxOutputLength: PAYLOAD_BYTES_MAX }).toString('utf8'),
+            text: decompress(row.payload),
           }),
         )
         .filter((batch) => batch.base_offset + batch.count > from);
@@ -54,6 +57,16 @@ export async function openEmbeddedLog(database: Database, electionNo: number): P
     },
     close: wakeUps.close,
   };
+}
+
+/** Node grows the output by 16 KB at a time unless told otherwise: 2.8 ms for 20,000 votes, with larger steps 0.9 ms. */
+const STEP_BYTES = 256 * 1024;
+const STEP_BYTES_SMALL = 16 * 1024;
+const SMALL_PAYLOAD_BYTES = 2 * 1024;
+
+function decompress(payload: Buffer): string {
+  const chunkSize = payload.length < SMALL_PAYLOAD_BYTES ? STEP_BYTES_SMALL : STEP_BYTES;
+  return zstdDecompressSync(payload, { chunkSize, maxOutputLength: PAYLOAD_BYTES_MAX }).toString('utf8');
 }
 
 /** The row that holds `from` may begin before it; the window keeps a call's bytes bounded without reading the payloads. */
