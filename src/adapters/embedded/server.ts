@@ -3,7 +3,7 @@
  * shared advisory lock on a session of its own, and the last to close, told by getting the lock exclusively, stops the server. Whatever
  * is killed, the next to open finds the server running or starts it; nothing but PostgreSQL's own lock file says which.
  */
-import { readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, readlink, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
@@ -179,9 +179,14 @@ async function isRunning(places: Places): Promise<boolean> {
   const lockFile = await readLockFile(places.home);
   if (lockFile === undefined) return false;
   const program = await programOf(lockFile.pid);
-  if (program === undefined || /postgres/.test(program)) return true;
-  // After a reboot, or in a container begun again, the number is someone else's, and PostgreSQL would wait for it for ever.
+  if (program === undefined || /postgres/.test(program)) {
+    if (!(await isZombie(lockFile.pid)) || (await hasProcesses(places))) return true;
+  }
+  // After a reboot, or in a container begun again, the number is someone else's; and a killed server that nobody reaps keeps its
+  // number, for ever where the first process of a container is not an init. PostgreSQL would wait for either.
   await rm(join(places.home, CLUSTER, 'postmaster.pid'), { force: true });
+  if (lockFile.socketDirectory !== undefined)
+    await rm(join(lockFile.socketDirectory, `.s.PGSQL.${lockFile.port}.lock`), { force: true });
   return false;
 }
 
@@ -189,6 +194,21 @@ async function programOf(pid: number): Promise<string | undefined> {
   if (process.platform === 'linux') return readFile(`/proc/${pid}/comm`, 'utf8').catch(() => undefined);
   const { status, output } = await runProgram('ps', ['-p', String(pid), '-o', 'comm='], { cwd: '/' });
   return status === 0 ? output : undefined;
+}
+
+/** Whether a process has ended and only its number is left. */
+async function isZombie(pid: number): Promise<boolean> {
+  if (process.platform !== 'linux') return false;
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return / [ZX] /.test(stat.slice(stat.lastIndexOf(')')));
+}
+
+/** Whether any process still works in the cluster: one that outlived its server could write, and must end first. */
+async function hasProcesses({ home }: Places): Promise<boolean> {
+  const cluster = await realpath(join(home, CLUSTER));
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const directories = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/cwd`).catch(() => null)));
+  return directories.includes(cluster);
 }
 
 /** @returns why it did not start, with `canRetry` where another process was first or the one before has not quite gone. */
