@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { type EmbeddedServer, openEmbeddedServer } from '../../src/adapters/embedded/server.ts';
 import { type Ended, type Started, start, temporaryDirectory } from './tallyroom.ts';
@@ -30,14 +29,10 @@ const ENVIRONMENT: NodeJS.ProcessEnv = {
   DATABASE_URL: undefined,
   TALLYROOM_CRASH_AT: undefined,
   TALLYROOM_DATA_DIR: undefined,
-  // A process is ready in half the time when it need not compile what the one before has compiled.
-  NODE_COMPILE_CACHE: fileURLToPath(new URL('../../node_modules/.cache/tallyroom-tests', import.meta.url)),
 };
 
 export function openWorkspace(owner: Owner): Workspace {
   const directory = temporaryDirectory();
-  // As root PostgreSQL runs as somebody else, who must be able to come in; otherwise its files would be elsewhere, and stay.
-  chmodSync(directory.path, 0o755);
   const data_dir = join(directory.path, 'data');
   mkdirSync(data_dir);
   const started: Started[] = [];
