@@ -30,8 +30,8 @@ const fraction = (text: string): string | null => {
 const positive = (text: string): string | null =>
   Number(text) > 0 && Number(text) <= 1 ? null : 'must be above 0 and at most 1';
 
-/** 2^47 voters is more than anybody has; the limit keeps ids of blocks below 2^53. */
-const VOTERS_MAX = 100_000_000_000;
+/** Ten times as many as there are people: generated registration numbers suffice, and ids stay below 2^53. */
+const VOTERS_MAX = 80_000_000_000;
 
 export const OPTIONS = {
   election: { value: 'FILE', help: 'an election file (JSON, docs/election.schema.json)' },
@@ -51,7 +51,8 @@ export const OPTIONS = {
   rate: {
     value: 'N|max',
     help: 'voters asked a second (as many as take about a minute)',
-    check: (text) => (text === 'max' ? null : wholeNumber(1, 1e9)(text)),
+    check: (text) =>
+      text === 'max' || wholeNumber(1, 1e9)(text) === null ? null : 'must be max or a whole number from 1',
   },
   votes: { value: 'FILE|-', help: 'real cast votes as CSV or NDJSON instead of simulated ones; - is standard input' },
   engine: {
@@ -174,7 +175,7 @@ export interface CommandLine {
 const usage = (message: string, command?: string): OperationalError =>
   new OperationalError('USAGE', {
     message,
-    nextStep: `See \`tallyroom ${command === undefined ? '' : `${command} `}--help\`.`,
+    nextStep: `See \`npm run tallyroom -- ${command ?? 'run'} --help\`.`,
   });
 
 /** @throws OperationalError USAGE for anything the table does not know. */

@@ -43,7 +43,7 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
   const rate = text('rate');
   const config: Config = {
     data_dir: text('data-dir') ?? '.tallyroom',
-    database_url: environment.DATABASE_URL ?? null,
+    database_url: databaseUrl(environment.DATABASE_URL),
     id: text('id'),
     making: {
       election: text('election'),
@@ -70,6 +70,15 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
   };
   checkTogether(config.making);
   return config;
+}
+
+function databaseUrl(text: string | undefined): string | null {
+  if (text === undefined || text === '') return null;
+  if (/^postgres(ql)?:\/\//.test(text)) return text;
+  return refuse(
+    'DATABASE_URL is no postgres:// address',
+    'Write it like postgresql://user:password@host:5432/database.',
+  );
 }
 
 const refuse = (message: string, nextStep: string): never => {
@@ -143,13 +152,13 @@ function readFileOptions(accepted: readonly OptionName[]): RawOptions {
   const options: { [Name in OptionName]?: string | true } = {};
   for (const [name, value] of Object.entries(content)) {
     if (!Object.hasOwn(OPTIONS, name))
-      refuse(`${CONFIG_FILE} has "${name}", which is no option`, 'See `tallyroom --help` for the options.');
+      refuse(`${CONFIG_FILE} has "${name}", which is no option`, 'See `npm start -- --help` for the options.');
     const option = name as OptionName;
     const isFlag = OPTIONS[option].value === null;
     if (value !== null && !(isFlag ? typeof value === 'boolean' : /^(string|number)$/.test(typeof value)))
       refuse(
         `${CONFIG_FILE}: "${name}" must be ${isFlag ? 'true or false' : 'text or a number'}`,
-        'See `tallyroom --help` for the options.',
+        'See `npm start -- --help` for the options.',
       );
     if (!accepted.includes(option) || value === false || value === null) continue;
     options[option] = value === true ? true : String(value);

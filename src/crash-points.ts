@@ -11,6 +11,10 @@ export const CRASH_POINTS = {
   'postgres.after-stop': 'The server has stopped, this process has not ended yet.',
   'migrate.before-commit': 'A migration has run and is not committed.',
   'migrate.after-commit': 'A migration is committed, the next has not begun.',
+  'define.before-commit': 'An election is written to its tables and to topic definition, not committed.',
+  'define.after-commit': 'The definition is committed, no voter is registered.',
+  'register.before-log-append': 'Voters of a batch are written, its log batch is not.',
+  'register.after-log-append': 'The log batch of voters is written too, in the same open transaction.',
   'register.before-commit': 'A batch of voters is written with its log batch and source offset, not committed.',
   'register.after-commit': 'A batch of voters is committed and not yet reported as progress.',
   'vote.before-log-append': 'Participation and votes of a batch are written, its log batch is not.',
@@ -21,6 +25,8 @@ export const CRASH_POINTS = {
   'votes-end.after-commit': 'The end of the votes of a partition is committed, the stage has not ended yet.',
   'count.before-flush': 'Votes are folded in memory, no result record of them is written.',
   'count.before-checkpoint': 'The changed results are written, the checkpoint that covers them is not committed.',
+  'compact.before-commit': 'A topic is rewritten as one batch, not committed.',
+  'compact.after-commit': 'A topic is compacted, the writer does not know it yet.',
   'count.after-checkpoint': 'Results and checkpoint are committed, nobody has been told yet.',
 } as const;
 

@@ -50,6 +50,7 @@ const SAME_SIGNAL_MS = 1_000;
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
   let first = 0;
+  stopWhenUnread(() => controller.abort());
   const stop = (): void => {
     if (controller.signal.aborted) {
       if (performance.now() - first > SAME_SIGNAL_MS) process.exit(130);
@@ -62,6 +63,15 @@ function stopSignal(): AbortSignal {
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
   return controller.signal;
+}
+
+/** A reader that has gone (`| head`) ends the command as Ctrl-C does, so that nothing it started is left behind. */
+function stopWhenUnread(stop: () => void): void {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      stop();
+    });
 }
 
 function explain(error: unknown, debug: boolean): number {

@@ -5,7 +5,10 @@ import { recordsOf, TOPICS } from '../ports/log.ts';
 import { type Command, EXIT, findElection, type Terminal, withBackend } from './shared.ts';
 
 export const command: Command = (config, terminal, { positional }) => {
-  const topic = positional === null ? null : (TOPICS.find((each) => each === positional) ?? unknownTopic(positional));
+  const topic =
+    positional === null
+      ? null
+      : (TOPICS.find((each) => each === positional || positional.endsWith(`.${each}`)) ?? unknownTopic(positional));
   return withBackend(config, terminal, async (backend) => {
     const entry = await findElection(backend, config.id);
     const log = await backend.openLog(entry);

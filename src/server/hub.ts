@@ -15,7 +15,7 @@ const VIEWER_BUFFER_BYTES_MAX = 64 * 1024;
 export const VIEWERS_MAX = 20_000;
 /** A viewer that hears nothing for some of these knows that the connection is dead. */
 export const HEARTBEAT_MS = 5_000;
-/** States a viewer can come back from: at 20 a second, those of more than three minutes. */
+/** States a viewer can come back from: at 33 a second, those of about two minutes. */
 const RESUME_IDS_MAX = 4_096;
 /** More changed locations than this since a viewer left: the shared, cached snapshot is cheaper than a delta of its own. */
 const RESUME_LOCATIONS_MAX = 500;

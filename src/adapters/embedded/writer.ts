@@ -13,7 +13,7 @@ import { type Database, inTransaction } from '../postgres/database.ts';
 
 /** A topic is compacted when it holds this many times the records it would keep; in between it costs nothing. */
 const COMPACT_AT_RATIO = 8;
-const COMPACT_AT_LEAST = 2_000;
+const COMPACT_AT_LEAST = 1_000;
 
 export interface EmbeddedWriter extends LogWriter {
   close(): Promise<void>;
@@ -85,7 +85,9 @@ export async function openEmbeddedWriter(
         topic,
         Array.from(last, ([key, value]) => ({ topic, key, value })),
       );
+      crashPoint('compact.before-commit');
     });
+    crashPoint('compact.after-commit');
     keys.set(topic, new Set(last.keys()));
     stored.set(topic, last.size);
   };

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
+import { crashPoint } from '../../crash-points.ts';
 import { canonicalDefinition, type Election, type ElectionId } from '../../domain/election.ts';
 import { DEFINITION_KEY, type DefinitionRecord } from '../../domain/records.ts';
 import type { ReplayedVotes } from '../../domain/replay.ts';
@@ -54,7 +55,15 @@ export function openElections(database: Database): Elections {
         });
       }
     },
-    define: (entry, election, replayed = []) => transact((client) => define(client, entry, election, replayed)),
+    async define(entry, election, replayed = []) {
+      const defined = await transact(async (client) => {
+        const written = await define(client, entry, election, replayed);
+        crashPoint('define.before-commit');
+        return written;
+      });
+      crashPoint('define.after-commit');
+      return defined;
+    },
     replayed: (entry) =>
       database.query<{ location: number; candidate: number; votes: number }>(
         `SELECT location_no AS location, candidate_no AS candidate, votes::float8 AS votes FROM replayed_votes WHERE election_no = $1`,

@@ -44,6 +44,7 @@ export async function openRoll(database: Database, entry: ElectionEntry): Promis
       );
   };
   const appendVoters = async (batch: RollBatch, definition: ElectionEntry['definition']): Promise<void> => {
+    crashPoint('register.before-log-append');
     const end = await readLogEnd(client, number, 'voters', batch.partition);
     await appendLog(client, {
       election_no: number,
@@ -56,6 +57,7 @@ export async function openRoll(database: Database, entry: ElectionEntry): Promis
       hash: null,
       text: writeVoters(compiled(definition), batch.voters, 0, batch.voters.count, end.next_seq),
     });
+    crashPoint('register.after-log-append');
   };
   const commit = async (work: () => Promise<void>): Promise<void> => {
     await inTransaction(client, async () => {
