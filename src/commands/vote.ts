@@ -17,8 +17,8 @@ export const command: Command = (config, terminal) =>
       const voters = Array.from(votersByLocation(entry, replayed)).reduce((sum, size) => sum + size, 0);
       await voteFromRoll(context, chooserOf(entry, replayed), paceOf(config.rate, voters));
     }
-    progress.say(
-      `${progress.voted.toLocaleString('en-GB')} votes cast, ${progress.rejected.toLocaleString('en-GB')} refused.`,
-    );
+    const { voted, rejected } = progress;
+    const votes = voted === 1 ? 'vote' : 'votes';
+    progress.say(`${voted.toLocaleString('en-GB')} ${votes} cast, ${rejected.toLocaleString('en-GB')} refused.`);
     return terminal.signal.aborted ? EXIT.interrupted : EXIT.done;
   });

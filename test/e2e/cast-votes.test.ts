@@ -26,7 +26,7 @@ const HEADER = 'registration_number,location_id,mayor,board\n';
 const votesFor = (mayor: string, from: number, to: number): string =>
   Array.from({ length: to - from + 1 }, (_, i) => `${numberOf('north', from + i)},north,${mayor},Cy|Di\n`).join('');
 
-const votedBy = ({ stderr }: Ended): string | undefined => /[\d,]+ votes cast, [\d,]+ refused/.exec(stderr)?.[0];
+const votedBy = ({ stderr }: Ended): string | undefined => /[\d,]+ votes? cast, [\d,]+ refused/.exec(stderr)?.[0];
 
 interface Outcome {
   readonly ballots: number;
@@ -134,14 +134,14 @@ describe('cast votes', { concurrency: 2 }, () => {
     const first = workspace.file('first.csv', HEADER + votesFor('Ada', 1, 1_000));
     const second = workspace.file('second.csv', HEADER + votesFor('Bob', 501, 1_500));
     const both = await Promise.all([first, second].map((path) => workspace.run(['vote', '--votes', path])));
-    const [ada, bob] = both.map((each) => Number(/([\d,]+) votes cast/.exec(each.stderr)![1]!.replace(',', '')));
+    const [ada, bob] = both.map((each) => Number(/([\d,]+) votes? cast/.exec(each.stderr)![1]!.replace(',', '')));
     for (const each of both) succeeded(each);
     assert.equal(ada! + bob!, 1_500);
 
     const votes = `${HEADER}S0001,south,Ada,\nS0001,south,Bob,\nN0001,north,Bob,Ed\n`;
     const fromInput = workspace.start(['vote', '--votes', '-']);
     fromInput.child.stdin!.end(votes);
-    assert.equal(votedBy(await fromInput.ended), '1 votes cast, 2 refused');
+    assert.equal(votedBy(await fromInput.ended), '1 vote cast, 2 refused');
     const again = workspace.start(['vote', '--votes', '-']);
     again.child.stdin!.end(votes);
     assert.equal(votedBy(await again.ended), '0 votes cast, 0 refused');

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import pg from 'pg';
+import { type ErrorCode, OperationalError } from '../../errors.ts';
+import { explain, sqlState } from './database.ts';
+
+const sqlError = (code: string): Error => Object.assign(new pg.DatabaseError('it says why', 0, 'error'), { code });
+const systemError = (code: string): Error => Object.assign(new Error('it says why'), { code });
+
+for (const [name, cause, code, canRetry] of [
+  ['a full disk', sqlError('53100'), 'DISK_FULL', false],
+  ['a full disk here', systemError('ENOSPC'), 'DISK_FULL', false],
+  ['a server that stops', sqlError('57P01'), 'DATABASE_UNREACHABLE', true],
+  ['a server that starts', sqlError('57P03'), 'DATABASE_UNREACHABLE', true],
+  ['a broken connection', sqlError('08006'), 'DATABASE_UNREACHABLE', true],
+  ['nobody listening', systemError('ECONNREFUSED'), 'DATABASE_UNREACHABLE', true],
+  ['a cut connection', new Error('Connection terminated unexpectedly'), 'DATABASE_UNREACHABLE', true],
+  ['another process on the partition', sqlError('TR001'), 'FENCED', false],
+] as const satisfies readonly (readonly [string, Error, ErrorCode, boolean])[])
+  test(`${name}: ${code}`, () => {
+    const error = explain(cause);
+    assert.ok(error instanceof OperationalError);
+    assert.deepEqual([error.code, error.canRetry, error.cause], [code, canRetry, cause]);
+    assert.notEqual(error.nextStep, '');
+  });
+
+test('what is not known stays as it is, with its SQL state', () => {
+  const cause = sqlError('23505');
+  assert.equal(explain(cause), cause);
+  assert.equal(sqlState(cause), '23505');
+  assert.equal(sqlState(explain(sqlError('TR001'))), 'TR001');
+});
