@@ -65,6 +65,12 @@ function stopSignal(): AbortSignal {
   return controller.signal;
 }
 
+/** The cause with its stack; of PostgreSQL's errors the code alone, since their text may repeat personal data. */
+function causeOf({ code, cause }: OperationalError): unknown {
+  if (code === 'DATABASE_FAILED') return 'PostgreSQL';
+  return cause instanceof Error ? cause.stack : cause;
+}
+
 /** A reader that has gone (`| head`) ends the command as Ctrl-C does, so that nothing it started is left behind. */
 function stopWhenUnread(stop: () => void): void {
   for (const stream of [process.stdout, process.stderr])
@@ -78,10 +84,7 @@ function explain(error: unknown, debug: boolean): number {
   if (error instanceof Error && error.name === 'AbortError') return 130;
   if (error instanceof OperationalError) {
     process.stderr.write(`Error: ${error.message}\nNext:  ${error.nextStep}\n`);
-    if (debug)
-      process.stderr.write(
-        `${error.stack}\ncaused by ${error.cause instanceof Error ? error.cause.stack : error.cause}\n`,
-      );
+    if (debug) process.stderr.write(`${error.stack}\ncaused by ${causeOf(error)}\n`);
     return EXIT_CODES[error.code] ?? 1;
   }
   const message = error instanceof Error ? error.message : String(error);

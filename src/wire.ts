@@ -97,7 +97,7 @@ function backendOf(database: Database, source: ConnectionSource): Backend {
     elections: openElections(database),
     ballot_box: openBallotBox(database, () => new Date()),
     recount: openRecount(database),
-    openRoll: (entry) => openRoll(database, entry),
+    openRoll: (entry, signal) => openRoll(database, entry, signal),
     openLog: (entry) => openEmbeddedLog(database, entry.election_no),
     createCounter(engine, log, entry) {
       if (engine !== 'local')

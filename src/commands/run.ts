@@ -3,6 +3,7 @@ import { startServer } from '../server/server.ts';
 import { allOrStop, type StageContext } from '../stages/context.ts';
 import { count } from '../stages/count.ts';
 import type { ResultsFeed } from '../stages/dashboard.ts';
+import { keepGoing } from '../stages/keep-going.ts';
 import { openElection } from '../stages/make-election.ts';
 import { paceOf } from '../stages/pace.ts';
 import { leaderText } from '../stages/progress.ts';
@@ -43,17 +44,25 @@ export const command: Command = (config, terminal) =>
       ];
       const signal = AbortSignal.any([terminal.signal, finish.signal]);
       const ended = allOrStop(signal, stages, (stage, each) => stage({ ...context, signal: each }));
-      const results = await Promise.race([
-        isTest ? untilComplete(shown.feed) : registered.promise.then(() => untilCounted(context, shown.feed)),
-        ended.then(() => null),
-      ]);
-      if (results !== null) progress.say(summary(results));
-      if (config.once) finish.abort();
-      else if (results !== null && isTest)
-        progress.say('All votes are counted. The dashboard stays up; Ctrl-C ends it.');
-      await ended;
-      if (config.json && results !== null) terminal.stdout.write(`${JSON.stringify(results)}\n`);
-      return results === null && config.once ? EXIT.interrupted : EXIT.done;
+      try {
+        const results = await Promise.race([
+          isTest
+            ? untilComplete(shown.feed)
+            : registered.promise.then(() => untilCounted({ ...context, signal }, shown.feed)),
+          ended.then(() => null),
+        ]);
+        if (results !== null) progress.say(summary(results));
+        if (config.once) finish.abort();
+        else if (results !== null && isTest)
+          progress.say('All votes are counted. The dashboard stays up; Ctrl-C ends it.');
+        await ended;
+        if (config.json && results !== null) terminal.stdout.write(`${JSON.stringify(results)}\n`);
+        return results === null && config.once ? EXIT.interrupted : EXIT.done;
+      } finally {
+        // Whatever went wrong: no stage outlives the backend that it works with.
+        finish.abort();
+        await ended.catch(() => {});
+      }
     } finally {
       await server.close();
     }
@@ -64,8 +73,9 @@ const untilComplete = (feed: ResultsFeed): Promise<Results> =>
   untilShown(feed, (results) => isCompleteStatus(results.election.status));
 
 /** The first state that holds every vote that is in the log now. */
-async function untilCounted({ backend, entry }: StageContext, feed: ResultsFeed): Promise<Results> {
-  const votes = (await backend.elections.votesInLog(entry)).reduce((sum, seq) => sum + seq, 0);
+async function untilCounted({ backend, entry, progress, signal }: StageContext, feed: ResultsFeed): Promise<Results> {
+  const inLog = await keepGoing(() => backend.elections.votesInLog(entry), progress.say, signal);
+  const votes = inLog.reduce((sum, seq) => sum + seq, 0);
   return untilShown(feed, (results) => results.sequence >= votes);
 }
 

@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
 import type { CommandLine } from '../cli.ts';
 import type { Config } from '../config.ts';
 import type { ElectionId } from '../domain/election.ts';
 import { OperationalError } from '../errors.ts';
+import { InputRefused } from '../inputs/problems.ts';
 import type { Backend } from '../ports/backend.ts';
 import type { ElectionEntry } from '../ports/store.ts';
 import { type Progress, showProgress } from '../stages/progress.ts';
@@ -20,12 +22,31 @@ export const EXIT = { done: 0, check_failed: 1, usage: 2, unreachable: 3, interr
 /** @returns the exit code. @throws OperationalError, which main explains. */
 export type Command = (config: Config, terminal: Terminal, line: CommandLine) => Promise<number>;
 
+/** A misspelt name is told before a database is made. @throws InputRefused */
+function assertFilesExist({ making, votes }: Config): void {
+  const { election, candidates, roll, results, electorate } = making;
+  const missing = [election, candidates, roll, results, electorate, votes === '-' ? null : votes].filter(
+    (path) => path !== null && !existsSync(path),
+  );
+  if (missing.length === 0) return;
+  throw new InputRefused(
+    missing.map((file) => ({
+      file: file!,
+      line: null,
+      column: null,
+      reason: 'there is no such file',
+      next_step: 'check the name',
+    })),
+  );
+}
+
 /** Opens what nearly every command needs, and closes it whatever happens. */
 export async function withBackend(
   config: Config,
   terminal: Terminal,
   work: (backend: Backend, progress: Progress) => Promise<number>,
 ): Promise<number> {
+  assertFilesExist(config);
   const progress = showProgress(terminal.stderr);
   try {
     const backend = await openBackend({

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { arbitraryElectionWithBallots, type Ballot, toColumns } from '../../test/support/elections.ts';
 import { testElection } from '../../test/support/test-count.ts';
 import { type BallotIndex, createVoteColumns, indexBallots, type VoteColumns } from './ballot.ts';
-import { chainStart, createBoxReader, createBoxWriter, VOTES_PER_BOX_MAX } from './box.ts';
+import { chainStart, createBoxReader, createBoxWriter, VOTES_PER_BOX_MAX, voteLengthMax } from './box.ts';
 
 const sha256 = (text: string): string => hash('sha256', text);
 const DEFINITION = 'd'.repeat(64);
@@ -69,6 +69,39 @@ describe('boxes', () => {
       chainStart(sha256, 'test', DEFINITION, 1),
     ];
     assert.equal(new Set(starts).size, starts.length);
+  });
+
+  test('a ballot with more selections than the reader has room for is refused, never cut', () => {
+    const contests = Array.from({ length: 300 }, (_, number) => [`Candidate ${number}`]);
+    const large = indexBallots(testElection({ contests, locations: 1 }));
+    const everything = large.election.candidates.map((_, number) => number);
+    const { text } = createBoxWriter(large, DEFINITION, sha256).write(
+      toColumns([
+        { location: 0, selections: everything },
+        { location: 0, selections: everything },
+      ]),
+      0,
+      START,
+    );
+    const [value = ''] = valuesOf(text);
+    assert.throws(
+      () => createBoxReader(large).read(value, createVoteColumns(VOTES_PER_BOX_MAX, 599)),
+      /too many selections/,
+    );
+    assert.equal(createBoxReader(large).read(value, createVoteColumns(VOTES_PER_BOX_MAX, 600)).count, 2);
+    assert.ok(value.length / 2 - 200 < voteLengthMax(large));
+  });
+
+  test('a location is the one that was written, whatever its id is like when escaped', () => {
+    const ids = ['a\\b', 'a\\\\b', 'a"b', 'a'];
+    const election = testElection({ locations: ids.length });
+    const awkward = indexBallots({
+      ...election,
+      locations: election.locations.map((location, i) => ({ ...location, id: ids[i] as typeof location.id })),
+    });
+    const ballots = ids.map((_, location) => ({ location, selections: [0] }));
+    const { text } = createBoxWriter(awkward, DEFINITION, sha256).write(toColumns(ballots), 0, START);
+    assert.equal(JSON.stringify(readAll(awkward, text)), JSON.stringify(ballots));
   });
 
   const index = indexBallots(testElection());

@@ -12,6 +12,30 @@ import type { BallotIndex, VoteColumns } from './ballot.ts';
 /** One vote a record halves the throughput of Kafka; 500 keep a record near 50 KB, far below its limit of 1 MB. */
 export const VOTES_PER_BOX_MAX = 500;
 
+/** At most how many characters a vote without overvotes takes in a box, in any location. */
+export function voteLengthMax(index: BallotIndex): number {
+  const { contests, candidates, locations } = index.election;
+  const longest = contests.map(() => 0);
+  for (const [number, candidate] of candidates.entries()) {
+    const contest = index.contest_of_candidate[number]!;
+    longest[contest] = Math.max(longest[contest]!, JSON.stringify(candidate.id).length + 1);
+  }
+  let most = 0;
+  for (const [number, location] of locations.entries()) {
+    let length = LOCATION.length + JSON.stringify(location.id).length + SELECTIONS.length + 3;
+    for (let slot = index.first_slot[number]!; slot < index.first_slot[number + 1]!; slot++) {
+      const contest = index.contest_of_slot[slot]!;
+      const standing = index.first_candidate[contest + 1]! - index.first_candidate[contest]!;
+      length +=
+        JSON.stringify(contests[contest]!.id).length +
+        4 +
+        Math.min(index.vote_for[contest]!, standing) * longest[contest]!;
+    }
+    most = Math.max(most, length);
+  }
+  return most;
+}
+
 export type Sha256 = (text: string) => string;
 
 /** What the first box of a partition is chained to, so that a box can be moved to no other election, definition or partition. */
@@ -108,6 +132,11 @@ export function createBoxReader(index: BallotIndex): BoxReader {
     ]),
   );
 
+  /** By the id as JSON writes it: what is compared is the text of the record. */
+  const locations = new Map(
+    index.election.locations.map((location, number) => [JSON.stringify(location.id).slice(1, -1), number]),
+  );
+
   /** @returns false where the text is not canonical; the columns are then to be filled again. */
   const readFast = (value: string, from: number, end: number, into: VoteColumns): boolean => {
     let at = from;
@@ -117,7 +146,7 @@ export function createBoxReader(index: BallotIndex): BoxReader {
       if (!value.startsWith(LOCATION, at)) return false;
       at += LOCATION.length;
       const quote = value.indexOf('"', at);
-      const location = index.location_numbers.get(value.slice(at, quote));
+      const location = locations.get(value.slice(at, quote));
       if (location === undefined || !value.startsWith(SELECTIONS, quote)) return false;
       at = quote + SELECTIONS.length;
       into.locations[count] = location;
@@ -128,6 +157,7 @@ export function createBoxReader(index: BallotIndex): BoxReader {
         const bracket = value.indexOf('"]', at) + 1;
         const candidate = bracket === 0 ? undefined : single.get(value.slice(at, bracket));
         if (candidate === undefined || candidate <= previous || !onBallot(index, location, candidate)) return false;
+        if (selected === into.selections.length) throw new Error('a box has too many selections');
         into.selections[selected++] = candidate;
         previous = candidate;
         at = bracket + 1;

@@ -1,5 +1,6 @@
-import { type BallotIndex, createVoteColumns } from './ballot.ts';
+import { type BallotIndex, createVoteColumns, type VoteColumns } from './ballot.ts';
 import { type BoxReader, chainStart, createBoxReader, type Sha256, VOTES_PER_BOX_MAX } from './box.ts';
+import { selectionsMax } from './chooser.ts';
 import {
   applyLocationResult,
   type CandidateResultRecord,
@@ -19,8 +20,8 @@ export interface ResultRecord {
   readonly value: string;
 }
 
-/** A box holds at most so many selections, which bounds the scratch space: overvoted ballots included. */
-const SELECTIONS_PER_BOX_MAX = VOTES_PER_BOX_MAX * 200;
+/** A cast vote has at most so many selections, overvotes among them (docs/inputs.md). */
+const SELECTIONS_PER_CAST_VOTE_MAX = 200;
 
 /**
  * The fold from boxes to totals, one for an election: which votes are counted, and what changed since the last flush.
@@ -44,7 +45,7 @@ export class Count {
    * Only a reader that sees uncommitted records meets them; elsewhere a flush and its checkpoint are one transaction.
    */
   readonly #ahead = new Map<number, readonly number[]>();
-  readonly #box = createVoteColumns(VOTES_PER_BOX_MAX, SELECTIONS_PER_BOX_MAX);
+  readonly #box: VoteColumns;
   #everything = true;
 
   constructor(index: BallotIndex, definition: string, partitions: number, sha256: Sha256) {
@@ -53,6 +54,8 @@ export class Count {
     this.#sha256 = sha256;
     this.#reader = createBoxReader(index);
     this.tally = createTally(index);
+    const selections = Math.max(SELECTIONS_PER_CAST_VOTE_MAX, selectionsMax(index));
+    this.#box = createVoteColumns(VOTES_PER_BOX_MAX, VOTES_PER_BOX_MAX * selections);
     this.offsets = new Array<number>(partitions).fill(0);
     this.#covers = new Array<number>(partitions).fill(0);
     this.#heads = this.#covers.map((_, partition) => chainStart(sha256, index.election.id, definition, partition));

@@ -45,9 +45,9 @@ export function proseProblem(text: string, lengthMax: number): ValueProblem | nu
   return null;
 }
 
-/** ISO 8601 calendar date that exists. */
+/** ISO 8601 calendar date that exists; there is no year 0. */
 export function isDate(text: string): boolean {
-  if (!/^\d{4}-\d\d-\d\d$/.test(text)) return false;
+  if (!/^(?!0000)\d{4}-\d\d-\d\d$/.test(text)) return false;
   const time = Date.parse(`${text}T00:00:00Z`);
   return !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
 }

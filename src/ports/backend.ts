@@ -7,7 +7,8 @@ export interface Backend {
   readonly elections: Elections;
   readonly ballot_box: BallotBox;
   readonly recount: Recount;
-  openRoll(entry: ElectionEntry): Promise<Roll>;
+  /** Waits until no other process has the roll. @throws the signal's reason when it aborts first. */
+  openRoll(entry: ElectionEntry, signal?: AbortSignal): Promise<Roll>;
   openLog(entry: ElectionEntry): Promise<ClosableLog>;
   /** @throws OperationalError USAGE when this program has no such engine. */
   createCounter(engine: Engine, log: Log, entry: ElectionEntry): Counter;

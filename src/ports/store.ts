@@ -172,8 +172,10 @@ export interface Committed {
 
 /** The recount of `verify`, by SQL alone. */
 export interface Recount {
-  tally(entry: ElectionEntry): Promise<Tally>;
-  participation(entry: ElectionEntry): Promise<number>;
+  /** `astray` counts votes that no ballot of the election can hold: elsewhere than in its locations, or not on that ballot. */
+  tally(entry: ElectionEntry): Promise<{ tally: Tally; astray: number }>;
+  /** `strangers` are participants who are no voters of the election. */
+  participation(entry: ElectionEntry): Promise<{ voters: number; strangers: number }>;
   /** The batches of a partition in the order of their chain. */
   batches(entry: ElectionEntry, partition: number): AsyncIterable<BatchEntry>;
   rejections(entry: ElectionEntry): Promise<ReadonlyMap<string, number>>;

@@ -7,6 +7,8 @@ const PAUSE_MS_LAST = 2_000;
 /** How long a stage waits before it gives up: a database that recovers from a crash may take minutes. */
 const PATIENCE_MS = 10 * 60_000;
 
+/** What went well for longer than any connection is waited for (20 s) has failed anew. */
+const NEW_FAILURE_MS = 30_000;
 /** The same sentence from every stage that waits, so that it is said once. */
 const WAITING: Partial<Record<ErrorCode, string>> = {
   DATABASE_UNREACHABLE: 'PostgreSQL does not answer. Waiting for it; nothing committed is lost.',
@@ -30,13 +32,13 @@ export async function keepGoing<Value>(
     } catch (error) {
       if (!(error instanceof OperationalError) || !error.canRetry || signal.aborted) throw error;
       const failed = performance.now();
-      // What worked for longer than any pause is a new failure, not the old one going on.
-      if (failingSince === null || failed - begun > PAUSE_MS_LAST) {
+      if (failingSince === null || failed - begun > NEW_FAILURE_MS) {
         failingSince = failed;
         pause = PAUSE_MS_FIRST;
         say(WAITING[error.code] ?? `${error.message}. Waiting for it.`);
       } else if (failed - failingSince > PATIENCE_MS) throw error;
       await sleep(pause, undefined, { signal }).catch(() => {});
+      if (signal.aborted) throw error;
     }
   }
 }

@@ -35,15 +35,7 @@ export async function openElection(
   if (found !== null && found.definition !== null && !asked) return found;
   const making = await readMaking(found !== null && !asked ? optionsOf(found) : options.making, progress.say);
   if (found !== null) assertSame(found, making, options.making.seed);
-  const entry =
-    found ??
-    (await elections.create({
-      id: wanted ?? (await freeId(backend, making.id)),
-      name: making.name,
-      arguments: making.arguments,
-      seed: options.making.seed ?? String(randomInt(SEED_MAX)),
-      partitions: options.partitions,
-    }));
+  const entry = found ?? (await createOrFind(backend, options, making, wanted));
   if (entry.definition !== null) return entry;
   const { election, replayed } = await making.define({ backend, entry, progress, signal });
   return elections.define(entry, election, replayed);
@@ -53,6 +45,32 @@ function electionId(text: string): ElectionId {
   const id = parseElectionId(text);
   if (id.ok) return id.value;
   throw new OperationalError('USAGE', { message: `--id: ${id.error}`, nextStep: 'Give it another --id.' });
+}
+
+/** Of two first starts at once one makes the election, and the other finds it. */
+async function createOrFind(
+  backend: Backend,
+  options: OpenOptions,
+  making: Making,
+  wanted: ElectionId | null,
+): Promise<ElectionEntry> {
+  const { elections } = backend;
+  const seed = options.making.seed ?? String(randomInt(SEED_MAX));
+  const id = wanted ?? (await freeId(backend, making.id));
+  try {
+    return await elections.create({
+      id,
+      name: making.name,
+      arguments: making.arguments,
+      seed,
+      partitions: options.partitions,
+    });
+  } catch (error) {
+    const other = await elections.find(id);
+    if (other === null || options.fresh) throw error;
+    assertSame(other, making, options.making.seed);
+    return other;
+  }
 }
 
 /** The id itself where nobody has it, else the first free one of id-2, id-3... */

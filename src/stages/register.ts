@@ -29,7 +29,7 @@ export async function registerElection({ backend, entry, progress, signal }: Sta
   return keepGoing(
     async () => {
       const { kind } = entry.arguments as MakingArguments;
-      const roll = await backend.openRoll(entry);
+      const roll = await backend.openRoll(entry, signal);
       const registered = (total: number): void => {
         progress.registered = total;
       };
@@ -138,7 +138,8 @@ async function publishStaged({ entry, roll, registered }: RegisterContext, signa
   return true;
 }
 
-const definitionOf = (entry: ElectionEntry): NonNullable<ElectionEntry['definition']> => {
+/** The definition of an election that has one by now. */
+export const definitionOf = (entry: ElectionEntry): NonNullable<ElectionEntry['definition']> => {
   assert(entry.definition !== null, 'the election is defined');
   return entry.definition;
 };

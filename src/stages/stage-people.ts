@@ -229,8 +229,11 @@ interface Stage {
   close(): Promise<void>;
 }
 
-async function openStage({ backend, entry, progress }: StageContext, election: Election | null): Promise<Stage> {
-  const roll = await backend.openRoll(entry);
+async function openStage(
+  { backend, entry, progress, signal }: StageContext,
+  election: Election | null,
+): Promise<Stage> {
+  const roll = await backend.openRoll(entry, signal);
   const known = election?.locations.map((location) => location.id as string);
   const locations = new StagedLocations(
     known ?? (await roll.stagedLocations()).map((location) => location.name),

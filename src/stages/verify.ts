@@ -1,17 +1,20 @@
 import { indexBallots } from '../domain/ballot.ts';
 import { Count } from '../domain/counting.ts';
+import { canonicalDefinition } from '../domain/election.ts';
 import {
   applyLocationResult,
   type CandidateResultRecord,
   CHECKPOINT_KEY,
   type CheckpointRecord,
+  DEFINITION_KEY,
+  type DefinitionRecord,
   type LocationResultRecord,
   type TurnoutRecord,
 } from '../domain/records.ts';
 import { assert } from '../domain/result.ts';
 import { createTally, type Tally, unbalancedSlots } from '../domain/tally.ts';
 import { type Log, type LogRecord, recordsOf, type Topic } from '../ports/log.ts';
-import type { ElectionEntry, Recount } from '../ports/store.ts';
+import type { BatchEntry, ElectionEntry, Recount } from '../ports/store.ts';
 import { sha256 } from './booth.ts';
 
 /** One comparison of the reconciliation. `differences` names the first few places where the two sides disagree. */
@@ -45,18 +48,32 @@ export async function verify(
 ): Promise<Reconciliation> {
   assert(entry.definition !== null && entry.definition_hash !== null, 'the election is defined');
   const index = indexBallots(entry.definition);
+  const recordsBefore = await votesInLog(entry, log);
   const { count, checks } = await recountLog(entry, log, recount, signal);
-  const sql = await recount.tally(entry);
+  const { tally: sql, astray } = await recount.tally(entry);
   const votes = count.covers.reduce((sum, seq) => sum + seq, 0);
   const participation = await recount.participation(entry);
   const published = await readPublished(entry, log);
+  const definitions = await differingDefinitions(entry, log);
+  const votesNow = await votesInLog(entry, log);
   const all: Check[] = [
+    check('the definition has the hash that every batch carries', 0, definitions.length, definitions),
     ...checks,
     compareTallies(entry, 'votes in the log = votes in PostgreSQL', count.tally, sql),
-    check('votes in the log = participation in PostgreSQL', votes, participation),
+    check('votes in PostgreSQL that no ballot can hold', 0, astray),
+    check('votes in the log = participation in PostgreSQL', votes, participation.voters),
+    check('participants who are no voters of the election', 0, participation.strangers),
     compareTallies(entry, 'votes in the log = published results', count.tally, published.tally),
-    check('published results cover the whole log', votes, published.covers),
+    check(
+      'published results cover the whole log',
+      votes,
+      published.covers.reduce((sum, seq) => sum + seq, 0),
+      `${published.covers}` === `${count.covers}` ? [] : [`${count.covers} and ${published.covers} by partition`],
+    ),
     ...published.checks,
+    ...(votesNow === recordsBefore
+      ? []
+      : [check('no vote was cast meanwhile: verify again when voting rests', recordsBefore, votesNow)]),
     check(
       'votes + undervotes + vote_for x overvoted ballots = vote_for x ballots',
       0,
@@ -80,6 +97,28 @@ const check = (name: string, left: number, right: number, differences: readonly 
   differences: left === right || differences.length > 0 ? differences : [`${left} on the left, ${right} on the right`],
 });
 
+/** The records in topic `votes` now, over all partitions. */
+async function votesInLog(entry: ElectionEntry, log: Log): Promise<number> {
+  let records = 0;
+  for (let partition = 0; partition < entry.partitions; partition++) records += await log.end('votes', partition);
+  return records;
+}
+
+/** Where the definition, in its table or in its topic, is not the one whose hash it has. */
+async function differingDefinitions(entry: ElectionEntry, log: Log): Promise<string[]> {
+  const value = (await readLatest(log, 'definition')).get(DEFINITION_KEY);
+  const record = value === undefined ? null : (JSON.parse(value) as DefinitionRecord);
+  const differing: string[] = [];
+  if (sha256(canonicalDefinition(entry.definition!)) !== entry.definition_hash) differing.push('in table elections');
+  if (
+    record === null ||
+    record.hash !== entry.definition_hash ||
+    sha256(canonicalDefinition(record.election)) !== record.hash
+  )
+    differing.push('in topic definition');
+  return differing;
+}
+
 /** The fold over the whole log from nothing, with the batches of PostgreSQL walked beside it, in the order of their chain. */
 async function recountLog(
   entry: ElectionEntry,
@@ -93,13 +132,21 @@ async function recountLog(
   for (let partition = 0; partition < entry.partitions; partition++) {
     const batches = recount.batches(entry, partition)[Symbol.asyncIterator]();
     let batch = await batches.next();
+    /** Where the next batch must begin: a missing row leaves a hole. */
+    let expected = 0;
+    const look = ({ batch_no, first_seq, votes, definition_hash, hash }: BatchEntry): void => {
+      if (first_seq !== expected)
+        astray.push(`partition ${partition} has no batch from seq ${expected} to ${first_seq}`);
+      if (count.covers[partition] !== first_seq + votes || count.heads[partition] !== hash)
+        astray.push(`batch ${batch_no} ends at seq ${first_seq + votes} with hash ${hash}, the log's chain does not`);
+      if (definition_hash !== entry.definition_hash) astray.push(`batch ${batch_no} was cast under another definition`);
+      expected = first_seq + votes;
+    };
     try {
       for await (const record of recordsFrom(log, partition, signal)) {
         count.countBox(partition, record.value);
         if (batch.done || count.covers[partition]! < batch.value.first_seq + batch.value.votes) continue;
-        const { batch_no, hash, first_seq, votes } = batch.value;
-        if (count.covers[partition] !== first_seq + votes || count.heads[partition] !== hash)
-          astray.push(`batch ${batch_no} ends at seq ${first_seq + votes} with hash ${hash}, the log's chain does not`);
+        look(batch.value);
         batch = await batches.next();
       }
     } catch (cause) {
@@ -107,6 +154,8 @@ async function recountLog(
       damage.push(`partition ${partition}: ${cause instanceof Error ? cause.message : cause}`);
     }
     if (!batch.done) astray.push(`batch ${batch.value.batch_no} is not in the log`);
+    if (batch.done && damage.length === 0 && expected !== count.covers[partition])
+      astray.push(`partition ${partition} has no batch from seq ${expected} to ${count.covers[partition]}`);
   }
   return {
     count,
@@ -160,13 +209,12 @@ const sum = (values: Float64Array): number => values.reduce((total, value) => to
 async function readPublished(
   entry: ElectionEntry,
   log: Log,
-): Promise<{ tally: Tally; covers: number; checks: Check[] }> {
+): Promise<{ tally: Tally; covers: readonly number[]; checks: Check[] }> {
   const index = indexBallots(entry.definition!);
   const tally = createTally(index);
-  let covers = 0;
+  let covers: readonly number[] = [];
   for (const [key, value] of await readLatest(log, 'results-by-location'))
-    if (key === CHECKPOINT_KEY)
-      covers = (JSON.parse(value) as CheckpointRecord).covers.reduce((total, seq) => total + seq, 0);
+    if (key === CHECKPOINT_KEY) covers = (JSON.parse(value) as CheckpointRecord).covers;
     else applyLocationResult(index, tally, JSON.parse(value) as LocationResultRecord);
   const candidates = createVotesByCandidate(entry, tally);
   const candidateDifferences: string[] = [];

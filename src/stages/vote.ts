@@ -1,3 +1,5 @@
+import { indexBallots } from '../domain/ballot.ts';
+import { voteLengthMax } from '../domain/box.ts';
 import type { Chooser } from '../domain/chooser.ts';
 import { createVoterColumns, readVoters, type VoterColumns } from '../domain/voter-records.ts';
 import { OperationalError } from '../errors.ts';
@@ -6,12 +8,15 @@ import type { ClaimedPartition, ElectionEntry } from '../ports/store.ts';
 import { type Booth, openBooth } from './booth.ts';
 import { allOrStop, type StageContext, withLog } from './context.ts';
 import type { Pace } from './pace.ts';
+import { definitionOf } from './register.ts';
 
 /**
  * Voters a batch at full speed. Larger batches gain nothing measurable and cost memory; each commit costs about 2 ms, however
  * small its batch.
  */
-export const VOTERS_PER_BATCH_MAX = 20_000;
+const VOTERS_PER_BATCH_MAX = 20_000;
+/** Ballots with very many contests go in smaller batches: a batch's text stays far below what a reader takes (256 MB). */
+const BATCH_LENGTH_MAX = 64_000_000;
 
 interface VoteContext extends StageContext {
   readonly log: Log;
@@ -46,8 +51,12 @@ async function votePartition(context: VoteContext, chooser: Chooser, partition: 
   const claimed = await claimOrAbort(context, partition);
   if (claimed === null) return;
   try {
-    const booth = openBooth(entry, VOTERS_PER_BATCH_MAX, VOTERS_PER_BATCH_MAX * chooser.selections_max);
-    const voters = createVoterColumns(VOTERS_PER_BATCH_MAX);
+    const most = Math.max(
+      1,
+      Math.min(VOTERS_PER_BATCH_MAX, Math.floor(BATCH_LENGTH_MAX / voteLengthMax(indexBallots(definitionOf(entry))))),
+    );
+    const booth = openBooth(entry, most, most * chooser.selections_max);
+    const voters = createVoterColumns(most);
     while (!signal.aborted) {
       const batches = await log.read('voters', partition, claimed.next_offset);
       for (const batch of batches) if (!(await voteBatch(context, booth, chooser, voters, claimed, batch))) return;
@@ -85,10 +94,10 @@ async function voteBatch(
   const cursor = readVoters(booth.index, batch.text, batch.base_offset, claimed.next_offset - batch.base_offset);
   const end = batch.base_offset + batch.count;
   while (claimed.next_offset < end) {
-    const allowed = await context.pace.take(Math.min(VOTERS_PER_BATCH_MAX, end - claimed.next_offset), context.signal);
+    const allowed = await context.pace.take(Math.min(voters.ids.length, end - claimed.next_offset), context.signal);
     if (allowed === 0) return false;
     try {
-      cursor.read(voters, allowed);
+      if (cursor.read(voters, allowed) !== allowed) throw new Error('it has fewer records than it says');
     } catch (cause) {
       throw damagedVoters(claimed.partition, cause);
     }
@@ -143,6 +152,8 @@ async function waitForVoters(context: VoteContext, claimed: ClaimedPartition): P
     claimed.next_offset,
     AbortSignal.any([context.signal, waiting.signal]),
   );
+  // Looking may fail first; what waiting says then is not lost, since it is awaited at the end.
+  woken.catch(() => {});
   try {
     const entry = await context.backend.elections.find(context.entry.id);
     const ended =

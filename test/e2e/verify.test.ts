@@ -137,7 +137,49 @@ const TAMPERINGS: readonly (readonly [
         text.replace(/^(checkpoint\t.*?"covers":\[)(\d+)/m, (_, head, seq) => `${head}${Number(seq) - 1}`),
       ),
     'published results cover the whole log',
-    /700 on the left, 699 on the right/,
+    /and [\d,]+ by partition/,
+  ],
+  [
+    'every batch row removed',
+    'DELETE FROM batches',
+    'batches in PostgreSQL = batches in the chain',
+    /partition \d has no batch from seq 0 to \d+/,
+  ],
+  [
+    'a batch row in the middle removed',
+    'DELETE FROM batches WHERE partition = 0 AND first_seq = (SELECT min(first_seq) FROM batches WHERE partition = 0 AND first_seq > 0)',
+    'batches in PostgreSQL = batches in the chain',
+    /partition 0 has no batch from seq \d+ to \d+/,
+  ],
+  [
+    'a batch put under another definition',
+    `UPDATE batches SET definition_hash = repeat('0', 64) WHERE batch_no = ${FIRST_BATCH}`,
+    'batches in PostgreSQL = batches in the chain',
+    /batch 0 was cast under another definition/,
+  ],
+  [
+    'a vote put where nobody votes',
+    `INSERT INTO votes_1 (batch_no, location_no, selections) VALUES (0, 9999, '{0}')`,
+    'votes in PostgreSQL that no ballot can hold',
+    /on the right/,
+  ],
+  [
+    'a voter who voted swapped for a stranger',
+    `UPDATE participation_1 SET voter_id = voter_id + 1000000000 WHERE voter_id = (SELECT min(voter_id) FROM participation_1)`,
+    'participants who are no voters of the election',
+    /0 on the left, 1 on the right/,
+  ],
+  [
+    'a candidate of the definition renamed',
+    `UPDATE elections SET definition = jsonb_set(definition, '{candidates,0,name}', '"Somebody Else"')`,
+    'the definition has the hash that every batch carries',
+    /in table elections/,
+  ],
+  [
+    'a counting rule changed in topic definition',
+    (database) => editLog(database, 'definition', (text) => text.replace(/"vote_for":1/, '"vote_for":2')),
+    'the definition has the hash that every batch carries',
+    /in topic definition/,
   ],
 ];
 
@@ -150,12 +192,16 @@ describe('verify', () => {
     const args = ['--voters', '1000', '--seed', '3', '--rate', 'max', '--port', '0', '--once'];
     succeeded(await workspace.run(['run', ...args]));
     for (const table of TABLES) await database.query(`CREATE TABLE kept_${table} AS TABLE ${table}`);
+    await database.query('CREATE TABLE kept_definition AS SELECT election_no, definition FROM elections');
   });
   after(async () => {
     for (const work of cleanUp) await work();
   });
 
   const putBack = async (): Promise<void> => {
+    await database.query(
+      'UPDATE elections SET definition = kept.definition FROM kept_definition AS kept WHERE kept.election_no = elections.election_no',
+    );
     for (const table of TABLES) {
       await database.query(`TRUNCATE ${table}`);
       await database.query(`INSERT INTO ${table} TABLE kept_${table}`);

@@ -62,8 +62,8 @@ async function restore(log: Log, entry: ElectionEntry): Promise<Count> {
     if (batches.length === 0) break;
     for (const batch of batches) {
       for (const { key, value } of recordsOf(batch))
-        if (key === CHECKPOINT_KEY) checkpoint = JSON.parse(value);
-        else locations.set(key, JSON.parse(value));
+        if (key === CHECKPOINT_KEY) checkpoint = parseRecord(value);
+        else locations.set(key, parseRecord(value));
       from = batch.base_offset + batch.count;
     }
   }
@@ -74,6 +74,14 @@ async function restore(log: Log, entry: ElectionEntry): Promise<Count> {
       throw damaged('results-by-location', 0, cause);
     }
   return count;
+}
+
+function parseRecord<Record>(value: string): Record {
+  try {
+    return JSON.parse(value);
+  } catch (cause) {
+    throw damaged('results-by-location', 0, cause);
+  }
 }
 
 async function countPartition(

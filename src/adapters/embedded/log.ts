@@ -66,7 +66,15 @@ const SMALL_PAYLOAD_BYTES = 2 * 1024;
 
 function decompress(payload: Buffer): string {
   const chunkSize = payload.length < SMALL_PAYLOAD_BYTES ? STEP_BYTES_SMALL : STEP_BYTES;
-  return zstdDecompressSync(payload, { chunkSize, maxOutputLength: PAYLOAD_BYTES_MAX }).toString('utf8');
+  try {
+    return zstdDecompressSync(payload, { chunkSize, maxOutputLength: PAYLOAD_BYTES_MAX }).toString('utf8');
+  } catch (cause) {
+    throw new OperationalError('LOG_DAMAGED', {
+      message: `a batch of the log cannot be unpacked: ${cause instanceof Error ? cause.message : cause}`,
+      nextStep: 'Stop and keep everything as it is, then restore the log from a backup.',
+      cause,
+    });
+  }
 }
 
 /** The row that holds `from` may begin before it; the window keeps a call's bytes bounded without reading the payloads. */

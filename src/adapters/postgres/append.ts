@@ -1,11 +1,15 @@
 import { constants as zlib, zstdCompressSync } from 'node:zlib';
 import type pg from 'pg';
+import { assert } from '../../domain/result.ts';
 import type { Topic } from '../../ports/log.ts';
 
 /**
  * Level 1: 20,000 simulated votes, 2 MB of JSON, become 10 KB in 2 ms. Higher levels cost more time than the disk they save.
  */
 const COMPRESSION = { params: { [zlib.ZSTD_c_compressionLevel]: 1 } };
+
+/** A third of the bytes that a reader takes, since a character may take three. */
+const BATCH_LENGTH_MAX = 85_000_000;
 
 /** What is appended to one partition of the log inside the caller's transaction. */
 export interface Appended {
@@ -25,6 +29,7 @@ export interface Appended {
 
 /** @throws OperationalError FENCED (through `explain`) when the partition's end is not `expected_offset`. */
 export async function appendLog(client: pg.Client, appended: Appended): Promise<void> {
+  assert(appended.text.length <= BATCH_LENGTH_MAX, 'a batch of the log that its readers take');
   await client.query({
     name: 'append-log',
     text: 'SELECT append_log($1, $2, $3, $4, $5, $6, $7, $8, $9)',

@@ -15,7 +15,7 @@ import type {
 } from '../../ports/store.ts';
 import { appendLog, readLogEnd } from './append.ts';
 import { copyIn, participationRows, RowBuffer, voteRows } from './copy.ts';
-import { type Database, isConnectionLost, sqlState } from './database.ts';
+import { type Database, isConnectionLost, lockOrAbort, sqlState } from './database.ts';
 
 const UNIQUE_VIOLATION = '23505';
 const DEADLOCK = '40P01';
@@ -62,12 +62,7 @@ async function claim(
 ): Promise<ClaimedPartition> {
   signal.throwIfAborted();
   const client = await database.connect();
-  // A query that waits for a lock holds its connection until the lock is ours: ending the connection is how to stop waiting.
-  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
-  const abort = (): void => void database.query('SELECT pg_terminate_backend($1)', [rows[0]!.pid]).catch(() => {});
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    signal.throwIfAborted();
+  return lockOrAbort(database, client, signal, async () => {
     // The source first, then the partition: in one order everywhere, so that two processes cannot wait for each other.
     await client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [
       `tallyroom ${entry.election_no} ${source.name} ${source.partition}`,
@@ -79,14 +74,8 @@ async function claim(
       source.name,
       source.partition,
     ]);
-    return await openPartition(client, now, entry, partition, source);
-  } catch (error) {
-    await client.end().catch(() => {});
-    signal.throwIfAborted();
-    throw error;
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
+    return openPartition(client, now, entry, partition, source);
+  });
 }
 
 /** Takes a free partition, or waits for the first one. */

@@ -15,6 +15,8 @@ for (const [name, cause, code, canRetry] of [
   ['a broken connection', sqlError('08006'), 'DATABASE_UNREACHABLE', true],
   ['nobody listening', systemError('ECONNREFUSED'), 'DATABASE_UNREACHABLE', true],
   ['a cut connection', new Error('Connection terminated unexpectedly'), 'DATABASE_UNREACHABLE', true],
+  ['a wrong password', sqlError('28P01'), 'DATABASE_UNREACHABLE', false],
+  ['no free connection', sqlError('53300'), 'DATABASE_UNREACHABLE', true],
   ['another process on the partition', sqlError('TR001'), 'FENCED', false],
 ] as const satisfies readonly (readonly [string, Error, ErrorCode, boolean])[])
   test(`${name}: ${code}`, () => {
@@ -24,9 +26,14 @@ for (const [name, cause, code, canRetry] of [
     assert.notEqual(error.nextStep, '');
   });
 
-test('what is not known stays as it is, with its SQL state', () => {
-  const cause = sqlError('23505');
-  assert.equal(explain(cause), cause);
-  assert.equal(sqlState(cause), '23505');
-  assert.equal(sqlState(explain(sqlError('TR001'))), 'TR001');
+test('of what is not known the code is told and no value; the SQL state stays at hand', () => {
+  const error = explain(sqlError('23505'));
+  assert.ok(error instanceof OperationalError && error.code === 'DATABASE_FAILED');
+  assert.doesNotMatch(error.message, /it says why/);
+  assert.equal(sqlState(error), '23505');
+});
+
+test('what is no error of a database stays as it is', () => {
+  const bug = new TypeError('a bug');
+  assert.equal(explain(bug), bug);
 });

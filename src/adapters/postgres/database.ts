@@ -13,6 +13,9 @@ export interface Database {
 /** Short queries wait for one another beyond this many; the rest of PostgreSQL's connections is left for stages. */
 const SHARED_CONNECTIONS_MAX = 3;
 
+/** A peer that vanished without a word is noticed, so that nobody waits for its notifications for ever. */
+const PATIENT = { keepAlive: true, keepAliveInitialDelayMillis: 10_000, connectionTimeoutMillis: 20_000 };
+
 /** @param configure asked before every new connection, so that a server that was started again is found. */
 export function openDatabase(configure: () => Promise<pg.ClientConfig>): Database {
   const idle: pg.Client[] = [];
@@ -20,7 +23,7 @@ export function openDatabase(configure: () => Promise<pg.ClientConfig>): Databas
   let open = 0;
 
   const connect = async (): Promise<pg.Client> => {
-    const client = new pg.Client({ ...(await configure()), application_name: 'tallyroom' });
+    const client = new pg.Client({ ...PATIENT, ...(await configure()), application_name: 'tallyroom' });
     // A connection that breaks while idle is noticed at its next use; without a listener it would end the process.
     client.on('error', () => {});
     try {
@@ -41,7 +44,15 @@ export function openDatabase(configure: () => Promise<pg.ClientConfig>): Databas
     }
     open++;
     try {
-      return await connect();
+      const made = await connect();
+      // One that ends while it is idle must not be given to anybody.
+      made.on('end', () => {
+        const position = idle.indexOf(made);
+        if (position === -1) return;
+        idle.splice(position, 1);
+        open--;
+      });
+      return made;
     } catch (error) {
       open--;
       waiting.shift()?.(null);
@@ -112,6 +123,32 @@ export async function inTransaction<Value>(client: pg.Client, work: () => Promis
   }
 }
 
+/**
+ * Takes locks that may be waited for. A query that waits holds its connection until the lock is ours, so ending the connection is
+ * how to stop waiting. @throws the signal's reason, or what `take` throws; the client is ended then.
+ */
+export async function lockOrAbort<Value>(
+  database: Database,
+  client: pg.Client,
+  signal: AbortSignal | undefined,
+  take: () => Promise<Value>,
+): Promise<Value> {
+  let abort = (): void => {};
+  try {
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    abort = () => void database.query('SELECT pg_terminate_backend($1)', [rows[0]!.pid]).catch(() => {});
+    signal?.addEventListener('abort', abort, { once: true });
+    signal?.throwIfAborted();
+    return await take();
+  } catch (error) {
+    await client.end().catch(() => {});
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
 export const isConnectionLost = (error: unknown): boolean =>
   error instanceof OperationalError && error.code === 'DATABASE_UNREACHABLE';
 
@@ -128,9 +165,12 @@ const CONNECTION_ERRORS = new Set([
   'ETIMEDOUT',
   'ENOTFOUND',
   'EHOSTUNREACH',
+  'EAI_AGAIN',
+  'ENETUNREACH',
+  'EHOSTDOWN',
 ]);
-/** PostgreSQL's classes: 08 connection exception, 57P01-05 shutdown and crash. */
-const CONNECTION_STATES = /^(08...|57P0[1-5])$/;
+/** PostgreSQL's classes: 08 connection exception, 57P01-05 shutdown and crash; 53300 no connection is free. */
+const CONNECTION_STATES = /^(08...|57P0[1-5]|53300)$/;
 
 /** Turns what the driver throws into an error with a code and a next step; what it does not know, it returns unchanged. */
 export function explain(cause: unknown): unknown {
@@ -148,6 +188,13 @@ export function explain(cause: unknown): unknown {
       canRetry: true,
       cause,
     });
+  if (/^(28...|3D000|42501)$/.test(code) || /does not support SSL/.test(cause.message))
+    return new OperationalError('DATABASE_UNREACHABLE', {
+      message: `PostgreSQL refuses us: ${cause.message}`,
+      nextStep:
+        'Correct user, password, database or sslmode in DATABASE_URL; the user must be allowed to create tables there.',
+      cause,
+    });
   if (code === '53100' || code === 'ENOSPC')
     return new OperationalError('DISK_FULL', {
       message: `PostgreSQL has no space left on its disk: ${cause.message}`,
@@ -158,6 +205,13 @@ export function explain(cause: unknown): unknown {
     return new OperationalError('FENCED', {
       message: cause.message,
       nextStep: 'Leave the work to the other process, or end it and start this one again.',
+      cause,
+    });
+  if (cause instanceof pg.DatabaseError)
+    // Its message may repeat a value of a row, which may be personal.
+    return new OperationalError('DATABASE_FAILED', {
+      message: `PostgreSQL refused a statement: SQLSTATE ${code}, table ${cause.table ?? 'unknown'}, constraint ${cause.constraint ?? 'none'}`,
+      nextStep: "Report it; PostgreSQL's own log has the statement.",
       cause,
     });
   return cause;

@@ -22,9 +22,12 @@ export function openRecount(database: Database): Recount {
         candidate_no: number;
         n: string;
       }>(sql, [entry.election_no]);
+      let astray = 0;
       for (const { kind, location_no, contest_no, candidate_no, n } of rows) {
-        const slot = index.slot_of[location_no * index.vote_for.length + contest_no]!;
-        if (kind === 'ballots') tally.ballots[location_no] = Number(n);
+        const slot = index.slot_of[location_no * index.vote_for.length + contest_no] ?? -1;
+        const isOnBallot = tally.ballots[location_no] !== undefined && (kind === 'ballots' || slot !== -1);
+        if (!isOnBallot) astray += Number(n);
+        else if (kind === 'ballots') tally.ballots[location_no] = Number(n);
         else if (kind === 'overvoted') tally.overvoted[slot] = Number(n);
         else tally.votes[index.first_cell[slot]! + candidate_no - index.first_candidate[contest_no]!] = Number(n);
       }
@@ -37,14 +40,16 @@ export function openRecount(database: Database): Recount {
           const voteFor = index.vote_for[index.contest_of_slot[slot]!]!;
           tally.undervotes[slot] = voteFor * (tally.ballots[location]! - tally.overvoted[slot]!) - votes;
         }
-      return tally;
+      return { tally, astray };
     },
     async participation(entry) {
-      const [row] = await database.query<{ n: string }>(
-        'SELECT count(*) AS n FROM participation WHERE election_no = $1',
+      const [row] = await database.query<{ voters: string; strangers: string }>(
+        `SELECT count(*) AS voters, count(*) FILTER (WHERE v.voter_id IS NULL) AS strangers
+         FROM participation p LEFT JOIN voters v ON v.voter_id = p.voter_id AND v.election_no = p.election_no
+         WHERE p.election_no = $1`,
         [entry.election_no],
       );
-      return Number(row!.n);
+      return { voters: Number(row!.voters), strangers: Number(row!.strangers) };
     },
     async *batches(entry, partition) {
       for (let after = -1; ; ) {

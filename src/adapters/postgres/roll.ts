@@ -7,13 +7,13 @@ import { createVoterColumns, writeVoters } from '../../domain/voter-records.ts';
 import type { ElectionEntry, Roll, RollBatch, StagedPeople } from '../../ports/store.ts';
 import { appendLog, readLogEnd } from './append.ts';
 import { copyIn, RowBuffer, textField, voterRows } from './copy.ts';
-import { type Database, inTransaction } from './database.ts';
+import { type Database, inTransaction, lockOrAbort } from './database.ts';
 
 /** Voter ids are handed out in blocks of this many, so that two elections can register at once; a crash leaves a gap. */
 export const VOTERS_PER_BATCH_MAX = 20_000;
 
 /** One process registers at a time: its connection holds the lock of the election's roll. */
-export async function openRoll(database: Database, entry: ElectionEntry): Promise<Roll> {
+export async function openRoll(database: Database, entry: ElectionEntry, signal?: AbortSignal): Promise<Roll> {
   const client = await database.connect();
   const number = entry.election_no;
   const buffer = new RowBuffer();
@@ -23,7 +23,9 @@ export async function openRoll(database: Database, entry: ElectionEntry): Promis
     index ??= indexBallots(definition);
     return index;
   };
-  await client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [`tallyroom ${number} roll`]);
+  await lockOrAbort(database, client, signal, () =>
+    client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [`tallyroom ${number} roll`]),
+  );
 
   const storeVoters = async (batch: Parameters<Roll['append']>[1]): Promise<void> => {
     const { voters, people } = batch;
@@ -127,8 +129,11 @@ export async function openRoll(database: Database, entry: ElectionEntry): Promis
         await appendVoters(batch, defined.definition);
       }),
     async finish(votersTotal) {
-      await client.query('UPDATE elections SET voters_total = $2 WHERE election_no = $1', [number, votersTotal]);
-      await client.query("SELECT pg_notify('tallyroom_log', $1)", [`${number}/voters/end/0`]);
+      await client.query(
+        `WITH finished AS (UPDATE elections SET voters_total = $2 WHERE election_no = $1 RETURNING election_no)
+         SELECT pg_notify('tallyroom_log', $3) FROM finished`,
+        [number, votersTotal, `${number}/voters/end/0`],
+      );
     },
     async close() {
       await client.end().catch(() => {});
