@@ -81,10 +81,25 @@ describe('the page', { skip: noBrowser() }, () => {
     await shows(page, '[data-figure=turnout]', '13.3%');
     await shows(page, '[data-figure=locations]', '2 of 3');
     await shows(page, '.centre', '400');
+    await shows(page, '[data-figure=voters]', '3,000');
+    await shows(page, '[data-figure=candidates]', '3');
+    const changed = await page.locator('.changed time').getAttribute('dateTime');
+    // The bar of the first is full and the second's a third of it; the donut has three quarters and one quarter, less the gap.
+    const widths = await page
+      .locator('.bars .fill')
+      .evaluateAll((bars) => bars.map((bar) => Number(bar.getAttribute('width'))));
+    assert.deepEqual(widths.map(Math.round), [100, 33, 0]);
+    const slices = await page
+      .locator('.donut .slice')
+      .evaluateAll((circles) =>
+        circles.map((circle) => Number.parseFloat(circle.getAttribute('stroke-dasharray') ?? '')),
+      );
+    assert.deepEqual(slices, [74.5, 24.5, 0]);
     await page.waitForFunction('document.querySelector(".one img")?.naturalWidth');
     count.cast(2, [0], 500);
     count.flush();
     await shows(page, '[data-leader=one] .name', 'Ada');
+    assert.notEqual(await page.locator('.changed time').getAttribute('dateTime'), changed);
     count.end();
     await shows(page, '.badge', 'all votes counted');
     assert.equal(await page.locator('body').getAttribute('data-not-reloaded'), 'yes');
@@ -234,6 +249,27 @@ describe('the page', { skip: noBrowser() }, () => {
     count.flush();
     await shows(page, '.bars li:first-of-type', /Candidate 1\b/);
     assert.equal(await colour(), before);
+  });
+
+  test('fills a wall screen: larger type, everything above in one row', async (context) => {
+    const { page, count } = await open(context);
+    count.cast(0, [0], 10);
+    count.flush();
+    await shows(page, '[data-figure=ballots]', '10');
+    const sizes: number[] = [];
+    for (const width of [1280, 3840]) {
+      await page.setViewportSize({ width, height: 2160 });
+      sizes.push(
+        await page.evaluate(
+          'parseFloat(getComputedStyle(document.querySelector("[data-figure=ballots] .value")).fontSize)',
+        ),
+      );
+      const tops = await page
+        .locator('.leader, .bars, .donut')
+        .evaluateAll((boxes) => boxes.map((box) => box.getBoundingClientRect().top));
+      assert.equal(new Set(tops.map(Math.round)).size, 1, `${width} px: ${tops}`);
+    }
+    assert.ok(sizes[1]! > 1.3 * sizes[0]!, `${sizes}`);
   });
 
   for (const scheme of ['light', 'dark'] as const)
