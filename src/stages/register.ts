@@ -9,6 +9,7 @@ import { createSimulation } from '../domain/simulate.ts';
 import type { VoterPerson } from '../domain/voter.ts';
 import { createVoterColumns } from '../domain/voter-records.ts';
 import { createPeople } from '../inputs/generated-people.ts';
+import type { Backend } from '../ports/backend.ts';
 import type { ElectionEntry, Roll } from '../ports/store.ts';
 import type { StageContext } from './context.ts';
 import { keepGoing } from './keep-going.ts';
@@ -29,7 +30,8 @@ export async function registerElection({ backend, entry, progress, signal }: Sta
   return keepGoing(
     async () => {
       const { kind } = entry.arguments as MakingArguments;
-      const roll = await backend.openRoll(entry, signal);
+      const roll = await openOrAbort(backend, entry, signal);
+      if (roll === null) return false;
       const registered = (total: number): void => {
         progress.registered = total;
       };
@@ -46,6 +48,15 @@ export async function registerElection({ backend, entry, progress, signal }: Sta
     progress.say,
     signal,
   );
+}
+
+async function openOrAbort(backend: Backend, entry: ElectionEntry, signal: AbortSignal): Promise<Roll | null> {
+  try {
+    return await backend.openRoll(entry, signal);
+  } catch (error) {
+    if (signal.aborted) return null;
+    throw error;
+  }
 }
 
 /** How many voters each location has on the roll. */
