@@ -60,9 +60,13 @@ export async function bench(argv: readonly string[]): Promise<void> {
 
 /** Runs one measurement in a process of its own; its lines go to standard output as they are. @returns its last line. */
 async function inChild(args: readonly string[]): Promise<{ votes_per_s: number; rss_mb: number }> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('main.ts', import.meta.url)), 'throughput', ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawn(
+    process.execPath,
+    [...process.execArgv, fileURLToPath(new URL('main.ts', import.meta.url)), 'throughput', ...args],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   let output = '';
   for await (const chunk of child.stdout) output += chunk;
   process.stdout.write(output);

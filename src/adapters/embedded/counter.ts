@@ -12,7 +12,7 @@ import type { ElectionEntry } from '../../ports/store.ts';
 /** The least time between two flushes: with the dashboard's tick it keeps 99 of 100 votes painted within 100 ms of their commit. */
 const FLUSH_SPACING_MS_MIN = 25;
 /** The pause after a flush is this many times as long as the flush took, so that on a busy machine publishing gives way to counting. */
-const FLUSH_PAUSE_RATIO = 1.5;
+const FLUSH_PAUSE_RATIO = 0.5;
 
 export interface LocalCounterOptions {
   readonly log: Log;
