@@ -3,6 +3,8 @@ const BENCHES: Record<string, () => Promise<{ bench(argv: readonly string[]): Pr
   throughput: () => import('./throughput.ts'),
   latency: () => import('./latency.ts'),
   restart: () => import('./restart.ts'),
+  cluster: () => import('./cluster.ts'),
+  'spark-alone': () => import('./spark-alone.ts'),
 };
 
 const [name = '', ...argv] = process.argv.slice(2);

@@ -14,7 +14,7 @@ const CANDIDATES = 9;
 /** 15 million in all: more than are counted before the last kill. */
 const VOTES_PER_CELL = 20_000;
 const ROUNDS = 5;
-/** What is asked of it (design, "Numbers to reach"). */
+/** What is asked of it. */
 const MS_TARGET = 3_000;
 const LOOK_MS = 10;
 

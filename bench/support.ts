@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +7,7 @@ import type { ReplayedVotes } from '../src/domain/replay.ts';
 import type { Backend } from '../src/ports/backend.ts';
 import type { ElectionEntry } from '../src/ports/store.ts';
 import type { MakingArguments } from '../src/stages/making.ts';
-import { openBackend } from '../src/wire.ts';
+import { type BackendOptions, openBackend } from '../src/wire.ts';
 
 export const print = (figure: object): void => void process.stdout.write(`${JSON.stringify(figure)}\n`);
 
@@ -20,6 +21,7 @@ export const conditions = (): object => ({
 /** A backend on the PostgreSQL that comes along, in a directory that is removed afterwards. */
 export async function withFreshBackend<Value>(
   work: (backend: Backend, dataDir: string) => Promise<Value>,
+  servers: Partial<Pick<BackendOptions, 'database_url' | 'kafka' | 'spark_remote'>> = {},
 ): Promise<Value> {
   const dataDir = mkdtempSync(join(tmpdir(), 'tallyroom-bench-'));
   chmodSync(dataDir, 0o755);
@@ -27,6 +29,9 @@ export async function withFreshBackend<Value>(
     const backend = await openBackend({
       data_dir: dataDir,
       database_url: process.env.DATABASE_URL ?? null,
+      kafka: null,
+      spark_remote: null,
+      ...servers,
       onProgress: () => {},
     });
     try {
@@ -61,7 +66,7 @@ export async function makeReplay(backend: Backend, votes: number, partitions = 2
     paths: {},
   };
   const entry = await backend.elections.create({
-    id: `bench-${votes}-${process.pid}` as ElectionEntry['id'],
+    id: `bench-${votes}-${randomBytes(4).toString('hex')}` as ElectionEntry['id'],
     name: 'Benchmark',
     arguments: making,
     seed: '1',

@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import { preparePackages, preparePage, root, runToEnd, SetupError } from './setup.mjs';
+import { runOnStack } from './test-stack.mjs';
 
 const UNIT_AND_INTEGRATION = [
   'src/**/*.test.ts',
@@ -15,26 +16,23 @@ const UNIT_AND_INTEGRATION = [
   'test/chaos/**/*.test.ts',
 ];
 
+const ON_REAL_SERVERS = ['test/contracts/**/*.test.ts', 'test/stack/**/*.test.ts'];
+
 /** Two files at a time: a database or a browser runs beside most of them. */
 const TEST_FILES_AT_ONCE = 2;
+/** Some of them kill the servers that they share. */
+const STACK_TEST_FILES_AT_ONCE = 1;
 /** A net for a test that hangs, so that it fails by name instead of stopping the run; far above what any test takes. */
 const TEST_MS_MAX = 300_000;
 
 /** @param {string[]} defaults @param {string[]} args */
-function tests(defaults, args) {
+function tests(defaults, args, filesAtOnce = TEST_FILES_AT_ONCE) {
   const files = args.some((arg) => !arg.startsWith('-')) ? [] : defaults;
   const report = process.env.TALLYROOM_TEST_REPORT;
   const reporters = ['--test-reporter=spec', '--test-reporter-destination=stdout'];
   if (report) reporters.push('--test-reporter=tap', `--test-reporter-destination=${report}`);
   return [
-    [
-      '--test',
-      `--test-concurrency=${TEST_FILES_AT_ONCE}`,
-      `--test-timeout=${TEST_MS_MAX}`,
-      ...reporters,
-      ...args,
-      ...files,
-    ],
+    ['--test', `--test-concurrency=${filesAtOnce}`, `--test-timeout=${TEST_MS_MAX}`, ...reporters, ...args, ...files],
   ];
 }
 
@@ -42,9 +40,9 @@ function tests(defaults, args) {
 const FLAT_MEMORY = '--max-semi-space-size=8';
 
 /**
- * What each task runs, one after the other, as arguments of the pinned Node; whether it needs the page; and whether it runs
- * where the user is, whose arguments name files, instead of in the project.
- * @type {Record<string, { needsPage: boolean, atUser?: boolean, commands: (args: string[]) => string[][] }>}
+ * What each task runs, one after the other, as arguments of the pinned Node; whether it needs the page; whether it runs where the
+ * user is, whose arguments name files, instead of in the project; and whether it needs Kafka, PostgreSQL and Spark beside it.
+ * @type {Record<string, { needsPage: boolean, atUser?: boolean, onStack?: boolean, commands: (args: string[]) => string[][] }>}
  */
 const TASKS = {
   start: {
@@ -53,8 +51,18 @@ const TASKS = {
     commands: (args) => [[FLAT_MEMORY, join(root, 'src/main.ts'), 'run', ...args]],
   },
   tallyroom: { needsPage: true, atUser: true, commands: (args) => [[FLAT_MEMORY, join(root, 'src/main.ts'), ...args]] },
+  stack: { needsPage: false, atUser: true, commands: (args) => [[join(root, 'src/main.ts'), 'stack', ...args]] },
   test: { needsPage: true, commands: (args) => tests(UNIT_AND_INTEGRATION, args) },
   'test:real': { needsPage: true, commands: (args) => tests(['test/real/**/*.test.ts'], args) },
+  'test:stack': {
+    needsPage: true,
+    onStack: true,
+    commands: (args) => tests(ON_REAL_SERVERS, args, STACK_TEST_FILES_AT_ONCE),
+  },
+  'test:faults': {
+    needsPage: true,
+    commands: (args) => tests(['test/faults/**/*.test.ts'], ['--test-timeout=900000', ...args]),
+  },
   bench: { needsPage: true, atUser: true, commands: (args) => [[FLAT_MEMORY, join(root, 'bench/main.ts'), ...args]] },
   check: {
     needsPage: false,
@@ -82,7 +90,9 @@ async function main() {
   if (task.needsPage && !args.includes('--help')) await preparePage(node);
   let worst = 0;
   for (const command of task.commands(args)) {
-    const { code, signal } = await runToEnd(node, command, task.atUser ? userDirectory() : root);
+    const { code, signal } = task.onStack
+      ? await runOnStack(node, command)
+      : await runToEnd(node, command, task.atUser ? userDirectory() : root);
     if (signal !== null) return process.kill(process.pid, signal);
     if (code !== 0 && name === 'check') console.error(`Failed: ${command.join(' ')}`);
     worst = Math.max(worst, code);

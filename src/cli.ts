@@ -33,6 +33,11 @@ const positive = (text: string): string | null =>
 /** Ten times as many as there are people: generated registration numbers suffice, and ids stay below 2^53. */
 const VOTERS_MAX = 80_000_000_000;
 
+/** What `--from` begins with. */
+export const TOPIC_PREFIX = 'topic:';
+/** Kafka's own rule for the names of topics. */
+const TOPIC = /^topic:[a-zA-Z0-9._-]{1,249}$/;
+
 export const OPTIONS = {
   election: { value: 'FILE', help: 'an election file (JSON, docs/election.schema.json)' },
   candidates: { value: 'FILE', help: 'candidates as CSV (docs/inputs.md)' },
@@ -55,15 +60,18 @@ export const OPTIONS = {
       text === 'max' || wholeNumber(1, 1e9)(text) === null ? null : 'must be max or a whole number from 1',
   },
   votes: { value: 'FILE|-', help: 'real cast votes as CSV or NDJSON instead of simulated ones; - is standard input' },
-  engine: {
-    value: 'local',
-    help: 'what counts: local, in this process',
+  from: {
+    value: 'topic:NAME',
+    help: 'real cast votes from a Kafka topic of another system (docs/inputs.md)',
     check: (text) =>
-      text === 'local'
+      TOPIC.test(text)
         ? null
-        : text === 'spark'
-          ? 'is not part of this version; leave --engine out, the in-process counter gives the same totals'
-          : 'must be local',
+        : `must be ${TOPIC_PREFIX} and the name of a topic: letters, digits, dots, hyphens and underscores`,
+  },
+  engine: {
+    value: 'local|spark',
+    help: 'what counts: local, in this process; or Spark, which needs KAFKA_BROKERS and SPARK_REMOTE',
+    check: (text) => (text === 'local' || text === 'spark' ? null : 'must be local or spark'),
   },
   partitions: { value: 'N', help: 'parts that the log of a new election has (2)', check: wholeNumber(1, 64) },
   id: {
@@ -76,13 +84,33 @@ export const OPTIONS = {
   },
   fresh: { value: null, help: 'start a new election beside the one that is there' },
   once: { value: null, help: 'end when the input is used up and the results are durable' },
-  json: { value: null, help: 'print the result document on standard output at the end' },
+  json: {
+    value: null,
+    help: 'print the result document at the end (verify: the reconciliation; stack status: the servers)',
+  },
   port: {
     value: 'N',
     help: 'where the dashboard listens; 0 takes any free port (8080)',
     check: wholeNumber(0, 65_535),
   },
   host: { value: 'ADDRESS', help: 'where the dashboard listens (127.0.0.1)' },
+  workers: {
+    value: 'N',
+    help: 'Spark with a master and N workers, each a process; 0 is all in one (as before; 0)',
+    check: wholeNumber(0, 16),
+  },
+  only: {
+    value: 'LIST',
+    help: 'only these of kafka,postgres,spark',
+    check: (text) =>
+      /^(kafka|postgres|spark)(,(kafka|postgres|spark))*$/.test(text)
+        ? null
+        : 'must name one or more of kafka,postgres,spark',
+  },
+  jars: { value: 'DIR', help: 'where the jars of Kafka and Spark are kept (in the stack itself)' },
+  'kafka-port': { value: 'N', help: 'where Kafka listens (as before; any free port)', check: wholeNumber(1, 65_535) },
+  'postgres-port': { value: 'N', help: 'where PostgreSQL listens (likewise)', check: wholeNumber(1, 65_535) },
+  'spark-port': { value: 'N', help: 'where Spark Connect listens (likewise)', check: wholeNumber(1, 65_535) },
   'data-dir': { value: 'DIR', help: 'where everything is kept (./.tallyroom)' },
   debug: { value: null, help: 'show the stack of an error' },
   help: { value: null, help: 'this text' },
@@ -95,6 +123,8 @@ interface CommandSpec {
   readonly options: readonly OptionName[];
   /** The one positional argument, where the command takes one. */
   readonly positional?: string;
+  /** What it must be, where it must be there. */
+  readonly choices?: readonly string[];
   readonly examples: readonly string[];
 }
 
@@ -129,9 +159,14 @@ export const COMMANDS = {
     examples: ['npm run tallyroom -- register --election council.json --roll voters.csv'],
   },
   vote: {
-    summary: 'Lets registered voters vote, simulated or from a file; the votes go to topic `votes`.',
-    options: ['votes', 'rate', ...EVERYWHERE],
-    examples: ['npm run tallyroom -- vote --rate 1000', 'npm run tallyroom -- vote --votes cast.csv'],
+    summary:
+      'Lets registered voters vote, simulated, from a file or from a topic; the votes go to topic `votes`. Several processes share the work.',
+    options: ['votes', 'from', 'rate', 'once', ...EVERYWHERE],
+    examples: [
+      'npm run tallyroom -- vote --rate 1000',
+      'npm run tallyroom -- vote --votes cast.csv',
+      'npm run tallyroom -- vote --from topic:polling-places',
+    ],
   },
   count: {
     summary: 'Counts topic `votes` into the three result topics, until Ctrl-C.',
@@ -156,9 +191,33 @@ export const COMMANDS = {
     examples: ['npm run tallyroom -- topics votes-per-candidate'],
   },
   doctor: {
-    summary: 'Says what this installation has, what it lacks, and where its data is.',
-    options: ['data-dir', 'debug', 'help'],
+    summary: 'Says what this installation has, what it lacks, where its data is, and whether its servers answer.',
+    options: [...EVERYWHERE],
     examples: ['npm run tallyroom -- doctor'],
+  },
+  stack: {
+    summary:
+      'Starts and stops Kafka, PostgreSQL 15 and Spark on this machine, for development and tests. They listen on loopback only, stay up when the command ends, and keep their data. Needs Java 17, and Maven once.',
+    options: [
+      'workers',
+      'only',
+      'kafka-port',
+      'postgres-port',
+      'spark-port',
+      'jars',
+      'json',
+      'data-dir',
+      'debug',
+      'help',
+    ],
+    positional: 'up|down|status|env',
+    choices: ['up', 'down', 'status', 'env'],
+    examples: [
+      'npm run stack -- up --workers 2',
+      'eval "$(npm run --silent stack -- env)"',
+      'npm run stack -- status --json',
+      'npm run stack -- down',
+    ],
   },
 } as const satisfies Record<string, CommandSpec>;
 
@@ -201,9 +260,15 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
     throw usage(cause instanceof Error ? cause.message.split(/\. |\.?\n/)[0]! : String(cause), name);
   }
   if (parsed.positionals.length > 1) throw usage(`${name} takes one name, not ${parsed.positionals.length}`, name);
+  const [positional = null] = parsed.positionals;
+  if (spec.choices !== undefined && (positional === null || !spec.choices.includes(positional)) && !parsed.values.help)
+    throw usage(
+      `${name} takes one of ${spec.choices.join(', ')}${positional === null ? '' : `, not "${positional}"`}`,
+      name,
+    );
   const options = parsed.values as RawOptions;
   checkValues(options, name);
-  return { command: name, options, positional: parsed.positionals[0] ?? null };
+  return { command: name, options, positional };
 }
 
 /** @throws OperationalError USAGE naming the first option whose value is wrong. */
@@ -239,7 +304,10 @@ export function helpOf(name: CommandName): string {
       '',
       'Every option can also stand in tallyroom.json ({"port": 8080}) or in the environment (TALLYROOM_PORT=8080).',
     );
-    lines.push('DATABASE_URL names a PostgreSQL 15 or later to use instead of the one that comes along.');
+    lines.push('DATABASE_URL names a PostgreSQL 15 or later to use instead of the one that comes along;');
+    lines.push(
+      'KAFKA_BROKERS=host:port,... keeps the log in Kafka; SPARK_REMOTE=sc://host:port is where --engine spark counts.',
+    );
   }
   return lines.join('\n');
 }

@@ -34,6 +34,10 @@ describe('command line', () => {
     ['run --election a.json --candidates b.csv --roll c.csv', /both say who the candidates are/],
     ['run --candidates b.csv', /without voters/],
     ['verify --rate 5', /--rate/],
+    ['vote --from polls', /--from "polls" must be topic: and the name of a topic/],
+    ['vote --from topic:', /must be topic: and the name of a topic/],
+    ['vote --from topic:polls --votes a.csv', /--from and --votes both say where the votes are/],
+    ['vote --from topic:polls', /topic:polls is in Kafka, and KAFKA_BROKERS is not set/],
     ['topics votes voters', /takes one name/],
   ] as const)
     test(`${line}: ${verdict}`, () => {
@@ -57,6 +61,11 @@ describe('command line', () => {
 
   test('a wrong value in the environment is refused like one on the command line', () => {
     assert.throws(() => configOf('run', { TALLYROOM_PORT: 'http' }), /--port "http"/);
+  });
+
+  test('a topic to take votes from is known by its name, where there is Kafka', () => {
+    assert.equal(configOf('vote --from topic:polls.2026_a-b', { KAFKA_BROKERS: 'a:9092' }).from, 'polls.2026_a-b');
+    assert.equal(configOf('vote').from, null);
   });
 
   test('an option that the command does not have is left alone in the environment', () => {

@@ -1,5 +1,15 @@
 import { readFileSync } from 'node:fs';
-import { COMMANDS, type CommandLine, checkValues, OPTIONS, type OptionName, type RawOptions } from './cli.ts';
+import { type KafkaSettings, SASL_MECHANISMS } from './adapters/kafka/settings.ts';
+import { parseSparkRemote, type SparkRemote } from './adapters/spark/remote.ts';
+import {
+  COMMANDS,
+  type CommandLine,
+  checkValues,
+  OPTIONS,
+  type OptionName,
+  type RawOptions,
+  TOPIC_PREFIX,
+} from './cli.ts';
 import { OperationalError } from './errors.ts';
 import type { Engine } from './ports/counter.ts';
 import type { MakingOptions } from './stages/making.ts';
@@ -9,11 +19,16 @@ export interface Config {
   readonly data_dir: string;
   /** Null means the PostgreSQL that comes along. */
   readonly database_url: string | null;
+  /** Null means that the log is kept in PostgreSQL alone. */
+  readonly kafka: KafkaSettings | null;
+  readonly spark_remote: SparkRemote | null;
   readonly id: string | null;
   readonly making: MakingOptions;
   /** Voters a second; null means as many as take about a minute. */
   readonly rate: number | 'max' | null;
   readonly votes: string | null;
+  /** The topic of another system to take votes from. */
+  readonly from: string | null;
   readonly engine: Engine;
   readonly partitions: number;
   readonly fresh: boolean;
@@ -26,8 +41,8 @@ export interface Config {
 
 const CONFIG_FILE = 'tallyroom.json';
 
-/** @throws OperationalError USAGE for a value that is wrong, or for options that exclude each other. */
-export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv): Config {
+/** The options of a command from wherever they are said. @throws OperationalError USAGE for a value that is wrong. */
+export function resolveOptions(line: CommandLine, environment: NodeJS.ProcessEnv): RawOptions {
   const accepted: readonly OptionName[] = COMMANDS[line.command].options;
   const options: RawOptions = {
     ...readFileOptions(accepted),
@@ -35,6 +50,12 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
     ...line.options,
   };
   checkValues(options, line.command);
+  return options;
+}
+
+/** @throws OperationalError USAGE for a value that is wrong, or for options that exclude each other. */
+export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv): Config {
+  const options = resolveOptions(line, environment);
   const text = (name: OptionName): string | null => {
     const value = options[name];
     return typeof value === 'string' ? value : null;
@@ -43,7 +64,7 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
   const rate = text('rate');
   const config: Config = {
     data_dir: text('data-dir') ?? '.tallyroom',
-    database_url: databaseUrl(environment.DATABASE_URL),
+    ...serversOf(environment),
     id: text('id'),
     making: {
       election: text('election'),
@@ -59,6 +80,7 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
     },
     rate: rate === null ? null : rate === 'max' ? 'max' : Number(rate),
     votes: text('votes'),
+    from: text('from')?.slice(TOPIC_PREFIX.length) ?? null,
     engine: text('engine') === 'spark' ? 'spark' : 'local',
     partitions: number('partitions') ?? 2,
     fresh: options.fresh === true,
@@ -69,7 +91,84 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
     debug: options.debug === true,
   };
   checkTogether(config.making);
+  checkFrom(config);
+  checkEngine(config);
   return config;
+}
+
+/** What the environment can say besides TALLYROOM_ and the name of an option: where the servers are, and how to reach them. */
+const SERVER_NAMES = [
+  'DATABASE_URL',
+  'KAFKA_BROKERS',
+  'KAFKA_TLS',
+  'KAFKA_CA_FILE',
+  'KAFKA_CERT_FILE',
+  'KAFKA_KEY_FILE',
+  'KAFKA_SASL_MECHANISM',
+  'KAFKA_USERNAME',
+  'KAFKA_PASSWORD',
+  'KAFKA_REPLICATION',
+  'SPARK_REMOTE',
+] as const;
+
+/** Which servers to use. @throws OperationalError USAGE for a value that is wrong. */
+export function serversOf(environment: NodeJS.ProcessEnv): Pick<Config, 'database_url' | 'kafka' | 'spark_remote'> {
+  return {
+    database_url: databaseUrl(environment.DATABASE_URL),
+    kafka: kafkaSettings(environment),
+    spark_remote: environment.SPARK_REMOTE ? parseSparkRemote(environment.SPARK_REMOTE) : null,
+  };
+}
+
+/** Every name of the environment that the program reads. */
+export const ENVIRONMENT_NAMES: readonly string[] = [
+  ...SERVER_NAMES,
+  ...Object.keys(OPTIONS).map((name) => environmentName(name)),
+];
+
+function environmentName(option: string): string {
+  return `TALLYROOM_${option.toUpperCase().replaceAll('-', '_')}`;
+}
+
+const BROKER = /^[^\s:,/]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/;
+
+function kafkaSettings(environment: NodeJS.ProcessEnv): KafkaSettings | null {
+  const text = (name: (typeof SERVER_NAMES)[number]): string | null => environment[name] || null;
+  const brokers = text('KAFKA_BROKERS')?.split(',') ?? null;
+  if (brokers === null) return null;
+  const strange = brokers.find((broker) => !BROKER.test(broker));
+  if (strange !== undefined)
+    return refuse(
+      `KAFKA_BROKERS holds "${strange}", which is no host:port`,
+      'Write it like KAFKA_BROKERS=a:9092,b:9092.',
+    );
+  const mechanism = text('KAFKA_SASL_MECHANISM');
+  const known = SASL_MECHANISMS.find((each) => each === mechanism);
+  if (mechanism !== null && known === undefined)
+    return refuse(`KAFKA_SASL_MECHANISM "${mechanism}" is not supported`, `Use one of ${SASL_MECHANISMS.join(', ')}.`);
+  const username = text('KAFKA_USERNAME');
+  const password = text('KAFKA_PASSWORD');
+  if ((known === undefined) !== (username === null) || (username === null) !== (password === null))
+    return refuse(
+      'KAFKA_SASL_MECHANISM, KAFKA_USERNAME and KAFKA_PASSWORD belong together',
+      'Set all three, or none of them.',
+    );
+  const ca_file = text('KAFKA_CA_FILE');
+  const cert_file = text('KAFKA_CERT_FILE');
+  const key_file = text('KAFKA_KEY_FILE');
+  const isTls = text('KAFKA_TLS') ?? 'false';
+  if (!/^(true|false)$/.test(isTls)) return refuse(`KAFKA_TLS "${isTls}" is neither true nor false`, 'Set it to true.');
+  if (isTls === 'false' && (ca_file ?? cert_file ?? key_file) !== null)
+    return refuse('KAFKA_CA_FILE, KAFKA_CERT_FILE and KAFKA_KEY_FILE need KAFKA_TLS=true', 'Set KAFKA_TLS=true too.');
+  const replication = text('KAFKA_REPLICATION') ?? '1';
+  if (!/^[1-9]\d?$/.test(replication))
+    return refuse(`KAFKA_REPLICATION "${replication}" is no number of brokers`, 'Write it like KAFKA_REPLICATION=3.');
+  return {
+    brokers,
+    tls: isTls === 'true' ? { ca_file, cert_file, key_file } : null,
+    sasl: known === undefined ? null : { mechanism: known, username: username!, password: password! },
+    replication: Number(replication),
+  };
 }
 
 function databaseUrl(text: string | undefined): string | null {
@@ -125,10 +224,34 @@ function checkTogether({
   if (roll !== null && voters !== null) refuse('--roll says how many voters there are', 'Leave --voters out.');
 }
 
+function checkFrom({ from, votes, kafka }: Config): void {
+  if (from === null) return;
+  if (votes !== null) refuse('--from and --votes both say where the votes are', 'Leave one of them out.');
+  if (kafka === null) throw needsKafka(`--from topic:${from}`);
+}
+
+function checkEngine({ engine, kafka, spark_remote }: Config): void {
+  if (engine === 'local') return;
+  const missing = [kafka === null ? 'KAFKA_BROKERS' : null, spark_remote === null ? 'SPARK_REMOTE' : null];
+  const names = missing.filter((name) => name !== null);
+  if (names.length > 0)
+    refuse(
+      `--engine spark counts votes from Kafka on a Spark Connect server, and ${names.join(' and ')} ${names.length === 1 ? 'is' : 'are'} not set`,
+      'Set KAFKA_BROKERS and SPARK_REMOTE (`npm run stack -- env` prints them), or leave --engine out.',
+    );
+}
+
+/** What to tell who asks for a topic where there is no Kafka. */
+export const needsKafka = (what: string): OperationalError =>
+  new OperationalError('USAGE', {
+    message: `${what} is in Kafka, and KAFKA_BROKERS is not set`,
+    nextStep: 'Set it like KAFKA_BROKERS=a:9092,b:9092, or take the votes from a file with --votes FILE.',
+  });
+
 function environmentOptions(accepted: readonly OptionName[], environment: NodeJS.ProcessEnv): RawOptions {
   const options: { [Name in OptionName]?: string | true } = {};
   for (const name of accepted) {
-    const value = environment[`TALLYROOM_${name.toUpperCase().replaceAll('-', '_')}`];
+    const value = environment[environmentName(name)];
     if (value === undefined || value === '') continue;
     if (OPTIONS[name].value !== null) options[name] = value;
     else if (value === '1' || value === 'true') options[name] = true;

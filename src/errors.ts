@@ -6,6 +6,9 @@ export type ErrorCode =
   | 'DATABASE_START_FAILED'
   | 'DATABASE_UNSAFE'
   | 'DATABASE_FAILED'
+  | 'KAFKA_UNREACHABLE'
+  | 'KAFKA_REFUSED'
+  | 'KAFKA_FAILED'
   | 'DATA_DIRECTORY_VERSION'
   | 'DATA_DIRECTORY_UNUSABLE'
   | 'DISK_FULL'
@@ -14,7 +17,12 @@ export type ErrorCode =
   | 'SOURCE_UNREACHABLE'
   | 'ELECTION_DIFFERS'
   | 'NO_ELECTION'
-  | 'LOG_DAMAGED';
+  | 'LOG_DAMAGED'
+  | 'SPARK_UNREACHABLE'
+  | 'SPARK_REFUSED'
+  | 'SPARK_FAILED'
+  | 'TOOL_MISSING'
+  | 'STACK_FAILED';
 
 /** What an operational error tells: the fact, and what the reader can do next. */
 export type ErrorDetails = {

@@ -11,7 +11,13 @@ const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
   INPUT_REFUSED: 2,
   DATABASE_UNREACHABLE: 3,
   DATABASE_START_FAILED: 3,
+  KAFKA_UNREACHABLE: 3,
+  KAFKA_REFUSED: 3,
+  SPARK_UNREACHABLE: 3,
+  SPARK_REFUSED: 3,
   SOURCE_UNREACHABLE: 3,
+  TOOL_MISSING: 3,
+  STACK_FAILED: 3,
 };
 
 /** Imported only when asked for: `--help` answers without loading a database driver. */
@@ -24,6 +30,7 @@ const COMMAND_MODULES: Record<CommandName, () => Promise<{ command: Command }>> 
   verify: () => import('./commands/verify.ts'),
   topics: () => import('./commands/topics.ts'),
   doctor: () => import('./commands/doctor.ts'),
+  stack: () => import('./commands/stack.ts'),
 };
 
 async function main(argv: readonly string[]): Promise<number> {

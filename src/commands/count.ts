@@ -5,7 +5,7 @@ export const command: Command = (config, terminal) =>
   withBackend(config, terminal, async (backend, progress) => {
     const entry = await findElection(backend, config.id);
     progress.say(`Counting election ${entry.id}. Ctrl-C ends it.`);
-    await count({ backend, entry, progress, signal: terminal.signal }, config.engine, config.once);
+    const isDone = await count({ backend, entry, progress, signal: terminal.signal }, config.engine, config.once);
     progress.say(`Counted ${progress.counted.toLocaleString('en-GB')} ${progress.counted === 1 ? 'vote' : 'votes'}.`);
-    return EXIT.done;
+    return config.once && !isDone ? EXIT.interrupted : EXIT.done;
   });

@@ -1,17 +1,41 @@
+import type { Config } from '../config.ts';
+import type { ElectionId } from '../domain/election.ts';
+import type { ClosableLog } from '../ports/backend.ts';
 import { startServer } from '../server/server.ts';
+import { type Progress, showProgress } from '../stages/progress.ts';
 import { showResults } from '../stages/show-results.ts';
-import { type Command, EXIT, findElection, withBackend } from './shared.ts';
+import { openResults } from '../wire-kafka.ts';
+import { type Command, EXIT, findElection, type Terminal, withBackend } from './shared.ts';
 
-export const command: Command = (config, terminal) =>
-  withBackend(config, terminal, async (backend, progress) => {
-    const entry = await findElection(backend, config.id);
-    const shown = showResults({ progress });
-    const server = await startServer({ port: config.port, host: config.host, results: shown.feed });
-    try {
-      progress.say(`Election ${entry.id}. Results: ${server.url}`);
-      await shown.follow({ backend, entry, progress, signal: terminal.signal });
-    } finally {
-      await server.close();
-    }
-    return EXIT.done;
-  });
+/** Shows the results of one election. Where the log is in Kafka no database is opened: as many dashboards as are wanted may run. */
+export const command: Command = async (config, terminal) => {
+  const { kafka, id } = config;
+  if (kafka === null)
+    return withBackend(config, terminal, async (backend, progress) => {
+      const entry = await findElection(backend, id);
+      return show(config, terminal, progress, { id: entry.id, open: () => backend.openLog(entry) });
+    });
+  const progress = showProgress(terminal.stderr);
+  try {
+    return await show(config, terminal, progress, await openResults(kafka, id as ElectionId | null));
+  } finally {
+    progress.stop();
+  }
+};
+
+async function show(
+  { port, host }: Config,
+  { signal }: Terminal,
+  progress: Progress,
+  { id, open }: { id: ElectionId; open(): Promise<ClosableLog> },
+): Promise<number> {
+  const shown = showResults({ progress });
+  const server = await startServer({ port, host, results: shown.feed });
+  try {
+    progress.say(`Election ${id}. Results: ${server.url}`);
+    await shown.follow(open, signal);
+  } finally {
+    await server.close();
+  }
+  return EXIT.done;
+}

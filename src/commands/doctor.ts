@@ -2,7 +2,7 @@ import { existsSync, statfsSync } from 'node:fs';
 import { freemem, totalmem } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Command, EXIT, withBackend } from './shared.ts';
+import { type Command, EXIT, findElection, withBackend } from './shared.ts';
 
 const PAGE = fileURLToPath(new URL('../../dist/web/index.html', import.meta.url));
 /** Below this PostgreSQL's own log of changes does not fit. */
@@ -24,16 +24,19 @@ export const command: Command = async (config, terminal) => {
   const free = freeBytes(resolve(config.data_dir));
   say(
     free > DISK_GB_MIN * 2 ** 30,
-    `disk: ${gigabytes(free)} GiB free for ${resolve(config.data_dir)} (100 MB a million votes)`,
+    `disk: ${gigabytes(free)} GiB free for ${resolve(config.data_dir)} (some 260 MB a million votes with their roll)`,
   );
   return withBackend(config, terminal, async (backend) => {
     for (const line of await backend.describe()) say(true, line);
-    const entry = await backend.elections.latest();
+    const entry = config.id === null ? await backend.elections.latest() : await findElection(backend, config.id);
     if (entry === null) say(true, 'no election yet: `npm start` makes one');
     else {
-      say(true, `last election: ${entry.id}, "${entry.name}", seed ${entry.seed}`);
+      say(true, `${config.id === null ? 'last ' : ''}election: ${entry.id}, "${entry.name}", seed ${entry.seed}`);
       await backend.assertSafe(entry);
       say(true, 'commits are durable, and a voter can vote once');
+      const lag = await backend.lag(entry);
+      if (config.kafka !== null)
+        say(true, lag === 0 ? 'everything committed is in Kafka' : `batches that are not in Kafka yet: ${lag}`);
     }
     return failed ? EXIT.check_failed : EXIT.done;
   });

@@ -1,6 +1,6 @@
 import { isCompleteStatus, type Results } from '../domain/results.ts';
 import { startServer } from '../server/server.ts';
-import { allOrStop, type StageContext } from '../stages/context.ts';
+import { allOrStop, type StageContext, untilStopped } from '../stages/context.ts';
 import { count } from '../stages/count.ts';
 import type { ResultsFeed } from '../stages/dashboard.ts';
 import { keepGoing } from '../stages/keep-going.ts';
@@ -18,11 +18,23 @@ export const command: Command = (config, terminal) =>
     const entry = await openElection(backend, config, progress, terminal.signal);
     const context: StageContext = { backend, entry, progress, signal: terminal.signal };
     const shown = showResults(context);
-    const server = await startServer({ port: config.port, host: config.host, results: shown.feed });
+    const server = await startServer({
+      port: config.port,
+      host: config.host,
+      results: shown.feed,
+      gauges: () => progress.gauges,
+    });
     try {
       progress.say(`Election ${entry.id} (seed ${entry.seed}). Results: ${server.url}`);
-      progress.voted = (await backend.elections.votesInLog(entry)).reduce((sum, seq) => sum + seq, 0);
-      const replayed = await backend.elections.replayed(entry);
+      const { inLog, replayed } = await keepGoing(
+        async () => ({
+          inLog: await backend.elections.votesInLog(entry),
+          replayed: await backend.elections.replayed(entry),
+        }),
+        progress.say,
+        terminal.signal,
+      );
+      progress.voted = inLog.reduce((sum, seq) => sum + seq, 0);
       const voters = Array.from(votersByLocation(entry, replayed)).reduce((sum, size) => sum + size, 0);
       const pace = paceOf(config.rate, voters);
       const finish = new AbortController();
@@ -40,7 +52,7 @@ export const command: Command = (config, terminal) =>
           if (isTest) await voteFromRoll(stage, chooserOf(entry, replayed), pace);
         },
         (stage) => count(stage, config.engine),
-        shown.follow,
+        (stage) => shown.follow(() => backend.openLog(entry), stage.signal),
       ];
       const signal = AbortSignal.any([terminal.signal, finish.signal]);
       const ended = allOrStop(signal, stages, (stage, each) => stage({ ...context, signal: each }));
@@ -55,7 +67,7 @@ export const command: Command = (config, terminal) =>
         if (config.once) finish.abort();
         else if (results !== null && isTest)
           progress.say('All votes are counted. The dashboard stays up; Ctrl-C ends it.');
-        await ended;
+        await untilStopped(ended, finish.signal);
         if (config.json && results !== null) terminal.stdout.write(`${JSON.stringify(results)}\n`);
         return results === null && config.once ? EXIT.interrupted : EXIT.done;
       } finally {

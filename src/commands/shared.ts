@@ -52,13 +52,20 @@ export async function withBackend(
     const backend = await openBackend({
       data_dir: config.data_dir,
       database_url: config.database_url,
+      kafka: config.kafka,
+      spark_remote: config.spark_remote,
       onProgress: progress.say,
     });
+    let code: number;
     try {
-      return await work(backend, progress);
-    } finally {
-      await backend.close();
+      code = await work(backend, progress);
+    } catch (error) {
+      // What it was closed for is told, and not what follows from it.
+      await backend.close().catch(() => {});
+      throw error;
     }
+    await backend.close();
+    return code;
   } finally {
     progress.stop();
   }

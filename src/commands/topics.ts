@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { OperationalError } from '../errors.ts';
 import type { Log, Topic } from '../ports/log.ts';
-import { recordsOf, TOPICS } from '../ports/log.ts';
+import { COMPACTED_TOPICS, recordsOf, TOPICS } from '../ports/log.ts';
 import { type Command, EXIT, findElection, type Terminal, withBackend } from './shared.ts';
 
 export const command: Command = (config, terminal, { positional }) => {
@@ -11,13 +11,15 @@ export const command: Command = (config, terminal, { positional }) => {
       : (TOPICS.find((each) => each === positional || positional.endsWith(`.${each}`)) ?? unknownTopic(positional));
   return withBackend(config, terminal, async (backend) => {
     const entry = await findElection(backend, config.id);
+    const partitionsOf = (each: Topic): number => (COMPACTED_TOPICS.has(each) ? 1 : entry.partitions);
     const log = await backend.openLog(entry);
     try {
-      if (topic !== null) await printTopic(log, topic, entry.partitions, terminal);
+      if (topic !== null) await printTopic(log, topic, partitionsOf(topic), terminal);
       else
         for (const each of TOPICS) {
           let records = 0;
-          for (let partition = 0; partition < entry.partitions; partition++) records += await log.end(each, partition);
+          for (let partition = 0; partition < partitionsOf(each); partition++)
+            records += await log.end(each, partition);
           terminal.stdout.write(`${entry.id}.${each}\t${records}\n`);
         }
     } finally {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { castFile, castStandardInput } from '../stages/cast.ts';
+import { castTopic } from '../stages/cast-topic.ts';
 import { paceOf } from '../stages/pace.ts';
 import { chooserOf, votersByLocation } from '../stages/register.ts';
 import { assertTest, voteFromRoll } from '../stages/vote.ts';
@@ -11,6 +12,7 @@ export const command: Command = (config, terminal) =>
     const context = { backend, entry, progress, signal: terminal.signal };
     if (config.votes === '-') await castStandardInput(context, process.stdin, join(config.data_dir, 'spool'));
     else if (config.votes !== null) await castFile(context, config.votes);
+    else if (config.from !== null) await castTopic(context, config.from, config.once);
     else {
       assertTest(entry);
       const replayed = await backend.elections.replayed(entry);

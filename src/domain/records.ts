@@ -5,6 +5,10 @@ import type { Tally } from './tally.ts';
 /**
  * The records of the compacted topics. Values are JSON; keys are listed with each. Totals are absolute: a record replaces the
  * last one of its key. `covers` is the next `seq` of each partition of `votes` that the record's totals include.
+ *
+ * Topic `results-by-location` has one of two sets of keys, by the engine that counts the election. The in-process counter
+ * writes `location:` and `checkpoint`; Spark, whose rows are groups, writes `ballots:`, `cell:`, `overvotes:`, `progress:` and
+ * `totals`. The other two topics are the same from both, but for what says which state a record belongs to.
  */
 
 /** Topic `definition`, key `definition`. */
@@ -59,7 +63,114 @@ export interface CheckpointRecord {
 }
 export const CHECKPOINT_KEY = 'checkpoint';
 
-/** Topic `votes-per-candidate`, key `["contest id","candidate id"]`. */
+/** What every row of the Spark engine carries: rows of one micro-batch have the same. */
+export interface MicroBatchStamp {
+  /** The generation of the query that counts. */
+  readonly epoch: number;
+  /** ISO 8601 in UTC with milliseconds, always of the same length: when the micro-batch was planned. */
+  readonly as_of: string;
+}
+
+/** Topic `results-by-location`, key {@link ballotsKey}: the ballots of a location. */
+export interface LocationBallotsRecord extends MicroBatchStamp {
+  readonly location_id: string;
+  readonly ballots_cast: number;
+}
+
+/** Topic `results-by-location`, key {@link cellKey}: the votes for a candidate in a location. */
+export interface CellRecord extends MicroBatchStamp {
+  readonly location_id: string;
+  readonly contest_id: string;
+  readonly candidate_id: string;
+  readonly votes: number;
+}
+
+/** Topic `results-by-location`, key {@link overvotesKey}. */
+export interface OvervotesRecord extends MicroBatchStamp {
+  readonly location_id: string;
+  readonly contest_id: string;
+  readonly overvoted_ballots: number;
+}
+
+/** Topic `results-by-location`, key {@link progressKey}: what of a partition of `votes` is counted. */
+export interface ProgressRecord extends MicroBatchStamp {
+  readonly partition: number;
+  readonly votes: number;
+  /** One past the greatest `seq` counted. */
+  readonly seq_end: number;
+  /** Whether each seq below `seq_end` was counted once. */
+  readonly is_dense: boolean;
+}
+
+/** Topic `results-by-location`, key {@link TOTALS_KEY}: the sums over all other rows, by which a reader knows it has them all. */
+export interface TotalsRecord extends MicroBatchStamp {
+  /** Of all `ballots:` rows, and of all votes in `progress:` rows. */
+  readonly ballots: number;
+  /** The selections that count: of all `cell:` rows. */
+  readonly marks: number;
+  /** Of all `overvotes:` rows. */
+  readonly overvotes: number;
+  /** Records of topic `votes` that are no boxes; nothing of them is counted. */
+  readonly malformed: number;
+  /** Boxes cast under another definition; nothing of them is counted. */
+  readonly other_definition: number;
+  /** Hash of the definition that Spark counts by. */
+  readonly definition: string;
+}
+export const TOTALS_KEY = 'totals';
+
+const BALLOTS_KEY_PREFIX = 'ballots:';
+const CELL_KEY_PREFIX = 'cell:';
+const OVERVOTES_KEY_PREFIX = 'overvotes:';
+const PROGRESS_KEY_PREFIX = 'progress:';
+
+export const ballotsKey = (locationId: string): string => BALLOTS_KEY_PREFIX + locationId;
+export const cellKey = (locationId: string, contestId: string, candidateId: string): string =>
+  CELL_KEY_PREFIX + JSON.stringify([locationId, contestId, candidateId]);
+export const overvotesKey = (locationId: string, contestId: string): string =>
+  OVERVOTES_KEY_PREFIX + JSON.stringify([locationId, contestId]);
+export const progressKey = (partition: number): string => PROGRESS_KEY_PREFIX + partition;
+/** The key of topic `votes-per-candidate`. */
+export const candidateKey = (contestId: string, candidateId: string): string =>
+  JSON.stringify([contestId, candidateId]);
+
+/** What a key of the Spark engine in `results-by-location` names. */
+export type MicroBatchKey =
+  | { readonly kind: 'ballots'; readonly location_id: string }
+  | { readonly kind: 'cell'; readonly location_id: string; readonly contest_id: string; readonly candidate_id: string }
+  | { readonly kind: 'overvotes'; readonly location_id: string; readonly contest_id: string }
+  | { readonly kind: 'progress'; readonly partition: number }
+  | { readonly kind: 'totals' };
+
+/** Undoes {@link ballotsKey}, {@link cellKey}, {@link overvotesKey} and {@link progressKey}; null for any other key. */
+export function parseMicroBatchKey(key: string): MicroBatchKey | null {
+  if (key.startsWith(CELL_KEY_PREFIX)) {
+    const ids = parseIds(key.slice(CELL_KEY_PREFIX.length), 3);
+    return ids && { kind: 'cell', location_id: ids[0]!, contest_id: ids[1]!, candidate_id: ids[2]! };
+  }
+  if (key.startsWith(BALLOTS_KEY_PREFIX)) return { kind: 'ballots', location_id: key.slice(BALLOTS_KEY_PREFIX.length) };
+  if (key.startsWith(OVERVOTES_KEY_PREFIX)) {
+    const ids = parseIds(key.slice(OVERVOTES_KEY_PREFIX.length), 2);
+    return ids && { kind: 'overvotes', location_id: ids[0]!, contest_id: ids[1]! };
+  }
+  if (key.startsWith(PROGRESS_KEY_PREFIX)) {
+    const partition = key.slice(PROGRESS_KEY_PREFIX.length);
+    return /^(0|[1-9]\d{0,5})$/.test(partition) ? { kind: 'progress', partition: Number(partition) } : null;
+  }
+  return key === TOTALS_KEY ? { kind: 'totals' } : null;
+}
+
+/** So many ids as a JSON array of texts, however another writer of JSON may space and escape it. */
+function parseIds(text: string, count: number): readonly string[] | null {
+  try {
+    const ids: unknown = JSON.parse(text);
+    return Array.isArray(ids) && ids.length === count && ids.every((id) => typeof id === 'string') ? ids : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Topic `votes-per-candidate`, key {@link candidateKey}. The in-process counter gives `covers`, Spark `as_of`. */
 export interface CandidateResultRecord {
   readonly contest_id: string;
   readonly candidate_id: string;
@@ -67,10 +178,11 @@ export interface CandidateResultRecord {
   readonly party: string | null;
   readonly votes: number;
   readonly epoch: number;
-  readonly covers: readonly number[];
+  readonly covers?: readonly number[];
+  readonly as_of?: string;
 }
 
-/** Topic `turnout-by-location`, key `<location id>`. */
+/** Topic `turnout-by-location`, key `<location id>`. The in-process counter gives `covers`, Spark `as_of`. */
 export interface TurnoutRecord {
   readonly location_id: string;
   readonly name: string;
@@ -79,7 +191,8 @@ export interface TurnoutRecord {
   /** Null where registered voters are unknown or none. */
   readonly turnout: number | null;
   readonly epoch: number;
-  readonly covers: readonly number[];
+  readonly covers?: readonly number[];
+  readonly as_of?: string;
 }
 
 /** Topic `voters`: one registered voter, no personal data. `place` is the voter's fixed place in the election's roll. */

@@ -2,7 +2,7 @@ import type { BallotIndex } from './ballot.ts';
 import type { Candidate, Election } from './election.ts';
 import { createTally, type Tally } from './tally.ts';
 
-/** How far a result has come (NIST SP 1500-100 with the design's words); later ones follow in the order of an election. */
+/** How far a result has come (NIST SP 1500-100, and its words where it has none); later ones follow in the order of an election. */
 export type ResultStatus =
   | 'pre-election'
   | 'unofficial-partial'

@@ -48,7 +48,7 @@ export function countVote(index: BallotIndex, tally: Tally, votes: VoteColumns, 
 }
 
 /**
- * The law every published state keeps (design, "Accounting"), in each contest and location where it is valid:
+ * The law every published state keeps, in each contest and location where it is valid:
  * votes + undervotes + vote_for x overvoted ballots = vote_for x ballots.
  * @returns the slots that break it; none in a sound state.
  */

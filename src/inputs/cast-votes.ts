@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { BallotIndex } from '../domain/ballot.ts';
 import { err, ok, type Result } from '../domain/result.ts';
 import type { RejectionReason } from '../ports/store.ts';
@@ -23,7 +24,7 @@ export type CastVoteReason = Extract<
 
 /** One ballot, checked: an overvote is accepted as one. */
 export interface CastVote {
-  /** Where it begins in the file, from 1: the offset of the source. */
+  /** Where it stands in its source: the line where it begins in a file, from 1; the offset of a record in a topic. */
   readonly line: number;
   readonly registration_number: string;
   /** Location number. */
@@ -122,6 +123,36 @@ export async function* readCastVotes(
   yield* file.format === 'csv' ? readCsvVotes(file.path, index, from) : readJsonVotes(file.path, index, from);
 }
 
+/** A record of another system's topic; null where it has no value. */
+export interface CastVoteRecord {
+  readonly offset: number;
+  readonly value: Buffer | null;
+}
+
+/** A record holds one vote. As much as a line may have, so that a file of the same votes is taken alike. */
+export const RECORD_BYTES_MAX = LINE_BYTES_MAX;
+
+/**
+ * The votes in records of a topic, each one JSON object as in NDJSON. Every record is a vote or is refused with its reason.
+ * @param name of the source, as problems show it
+ */
+export function checkCastVotes(
+  name: string,
+  index: BallotIndex,
+  records: readonly CastVoteRecord[],
+): Omit<CastVotes, 'next_line'> {
+  const checked = new VoteChecker(name, index);
+  for (const { offset, value } of records)
+    if (value === null) checked.malformed(offset, null, 'the record has no value', ONE_RECORD_HINT);
+    else if (value.length > RECORD_BYTES_MAX)
+      checked.malformed(offset, null, `the record is longer than ${RECORD_BYTES_MAX} bytes`, ONE_RECORD_HINT);
+    else if (!isUtf8(value)) checked.malformed(offset, null, 'the record is not UTF-8', ONE_RECORD_HINT);
+    else takeJson(checked, offset, value.toString('utf8'), 'record');
+  return checked.taken();
+}
+
+const ONE_RECORD_HINT = 'write one vote a record';
+
 /** What a row says before it is checked: contest ids with candidate ids. */
 type Choices = Iterable<readonly [contestId: string, candidateIds: readonly unknown[]]>;
 
@@ -181,7 +212,7 @@ async function* readJsonVotes(path: string, index: BallotIndex, fromLine: number
   }
 }
 
-function takeJson(checked: VoteChecker, line: number, text: string): void {
+function takeJson(checked: VoteChecker, line: number, text: string, place: 'line' | 'record' = 'line'): void {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -189,7 +220,7 @@ function takeJson(checked: VoteChecker, line: number, text: string): void {
     value = undefined;
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    checked.malformed(line, null, 'the line is no JSON object', 'write one JSON object a line');
+    checked.malformed(line, null, `the ${place} is no JSON object`, `write one JSON object a ${place}`);
     return;
   }
   const { registration_number, location_id, selections, ...others } = value as { readonly [key: string]: unknown };
@@ -220,8 +251,12 @@ class VoteChecker {
     this.#index = index;
   }
 
+  taken(): Omit<CastVotes, 'next_line'> {
+    return { votes: this.#votes, refused: this.#refused };
+  }
+
   finish(next_line: number): CastVotes {
-    return { next_line, votes: this.#votes, refused: this.#refused };
+    return { next_line, ...this.taken() };
   }
 
   refuse(line: number, reason: CastVoteReason, problem: InputProblem): void {
@@ -274,7 +309,7 @@ const REFUSALS: Readonly<Record<CastVoteReason, Refusal>> = {
   malformed: {
     column: 'selections',
     reason: `there are more than ${SELECTIONS_PER_VOTE_MAX} selections`,
-    next_step: 'check the line',
+    next_step: 'select fewer',
   },
   'unknown-location': { column: 'location_id', reason: 'is no location of the election', next_step: 'correct the id' },
   'unknown-contest': { column: 'selections', reason: 'names no contest of the election', next_step: 'correct the id' },

@@ -1,4 +1,5 @@
 import type { Counter, Engine } from './counter.ts';
+import type { ForeignTopic } from './foreign-topic.ts';
 import type { Log } from './log.ts';
 import type { BallotBox, ElectionEntry, Elections, Recount, Roll } from './store.ts';
 
@@ -10,11 +11,17 @@ export interface Backend {
   /** Waits until no other process has the roll. @throws the signal's reason when it aborts first. */
   openRoll(entry: ElectionEntry, signal?: AbortSignal): Promise<Roll>;
   openLog(entry: ElectionEntry): Promise<ClosableLog>;
-  /** @throws OperationalError USAGE when this program has no such engine. */
+  /** @throws OperationalError INPUT_REFUSED where there is no such topic; USAGE where there is no Kafka. */
+  openForeignTopic(name: string): Promise<ForeignTopic>;
+  /** Waits until readers of the log see all that is committed to it now, or until the signal aborts. */
+  settle(entry: ElectionEntry, signal: AbortSignal): Promise<void>;
+  /** Committed batches that readers of the log may not see yet: 0 where the log is in the database. */
+  lag(entry: ElectionEntry): Promise<number>;
+  /** `spark` only where the log is in Kafka, as the configuration sees to. */
   createCounter(engine: Engine, log: Log, entry: ElectionEntry): Counter;
   /** @throws OperationalError DATABASE_UNSAFE where a committed vote could be lost, or counted twice. */
   assertSafe(entry: ElectionEntry): Promise<void>;
-  /** What `doctor` tells about where data is, one line each. */
+  /** What `doctor` tells about where data is, one line each. @throws OperationalError where a server of them does not answer. */
   describe(): Promise<string[]>;
   /** Lets go of everything; stops what was started for this process alone. */
   close(): Promise<void>;

@@ -10,6 +10,15 @@ export interface Counter {
    * @throws OperationalError LOG_DAMAGED (stop, alarm), FENCED (a later counter took over: never start again), or a lost connection.
    */
   run(entry: ElectionEntry, progress: CountProgress, signal: AbortSignal): Promise<void>;
+  /** What the engine can say about its work, for metrics. */
+  gauges?(): readonly Gauge[];
+}
+
+/** A figure of now, as metrics name it. */
+export interface Gauge {
+  readonly name: string;
+  readonly help: string;
+  readonly value: number;
 }
 
 export interface CountProgress {

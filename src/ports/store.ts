@@ -96,8 +96,68 @@ export interface BallotBox {
     source: BallotSource,
     signal: AbortSignal,
   ): Promise<ClaimedPartition>;
+  /** Takes the first of these partitions that is free, for the partition of the source with its number; null where none is. */
+  tryClaim(
+    entry: ElectionEntry,
+    partitions: readonly number[],
+    source: BallotSource['name'],
+  ): Promise<ClaimedPartition | null>;
+  /** The partitions of the roll that may hold a voter who was not asked, or whose end is not in topic `definition` yet. */
+  unasked(entry: ElectionEntry): Promise<readonly number[]>;
+  /** Becomes one of the processes that share the partitions of a source. */
+  share(entry: ElectionEntry, source: BallotSource['name']): Promise<Sharing>;
+  /** @throws OperationalError INPUT_REFUSED where the source of that name is another than the one that votes were taken from. */
+  openIntake(entry: ElectionEntry, source: IdentifiedSource): Promise<Intake>;
   /** Finds voters by registration number. Unknown numbers are missing from the map. */
   lookUp(entry: ElectionEntry, registrationNumbers: readonly string[]): Promise<ReadonlyMap<string, KnownVoter>>;
+}
+
+/**
+ * One of several processes that share partitions. It counts from when it is opened until it is left or the process dies, also
+ * where the process is killed; one that is stopped without being ended still counts.
+ */
+export interface Sharing {
+  look(): Promise<Standing>;
+  /** Resolves when a look may show something new, at the latest after a second; or when the signal aborts. */
+  wait(signal: AbortSignal): Promise<void>;
+  /** Lets all of them look: a partition was let go of, or has no work left. */
+  tell(): Promise<void>;
+  leave(): Promise<void>;
+}
+
+/** How many processes share, and which of them this one is, from 0; everybody sees the same order. */
+export interface Standing {
+  readonly members: number;
+  readonly rank: number;
+}
+
+/** A source of several partitions outside of us. */
+export interface IdentifiedSource {
+  readonly name: BallotSource['name'];
+  /** Tells it from another one that was made later under the same name. A whole number. */
+  readonly identity: number;
+}
+
+/**
+ * Takes in the votes of a source of several partitions. No partition of the log is held in between: each batch goes into one that is
+ * free at that moment. So a source may have more partitions than the log, and wait for votes without keeping anybody from voting.
+ */
+export interface Intake {
+  /** Where each partition of the source goes on that votes were taken from, by whichever process. */
+  positions(): Promise<ReadonlyMap<number, number>>;
+  /** Takes the first of these partitions of the source that no other process has; null where all are taken. */
+  tryTake(partitions: readonly number[]): Promise<TakenPartition | null>;
+  close(): Promise<void>;
+}
+
+/** A partition of a source that no other process takes votes from. */
+export interface TakenPartition {
+  /** Its number in the source. */
+  readonly partition: number;
+  readonly next_offset: number;
+  /** One commit of an intake at a time. @throws AbortError when the signal aborts while no partition of the log is free. */
+  commit(batch: CastBatch, signal: AbortSignal): Promise<Committed>;
+  release(): Promise<void>;
 }
 
 export interface BallotSource {
@@ -111,16 +171,20 @@ export interface KnownVoter {
   readonly has_voted: boolean;
 }
 
-export interface ClaimedPartition {
-  readonly partition: number;
+export interface ClaimedPartition extends ChainEnd {
   /** Where the source goes on. */
   readonly next_offset: number;
-  /** Where the chain of this partition goes on; moved by every commit. */
-  readonly head: ChainHead;
   commit(batch: CastBatch): Promise<Committed>;
   /** Appends the record that no vote follows in this partition to topic `definition`; once. */
   end(): Promise<void>;
   release(): Promise<void>;
+}
+
+/** Where a batch of votes is appended. */
+export interface ChainEnd {
+  readonly partition: number;
+  /** Where the chain of this partition goes on; of a claimed one moved by every commit. */
+  readonly head: ChainHead;
 }
 
 export interface ChainHead {
@@ -156,8 +220,9 @@ export interface CastBatch {
   /**
    * Shuffles and seals the votes of those voters, by position in `voters`, whom the database took; null means all of them.
    * Called once, or again where somebody had voted before.
+   * @param end where they go
    */
-  seal(accepted: ReadonlySet<number> | null): SealedVotes;
+  seal(accepted: ReadonlySet<number> | null, end: ChainEnd): SealedVotes;
 }
 
 export interface SealedVotes {

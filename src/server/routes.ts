@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { memoryUsage } from 'node:process';
+import type { Gauge } from '../ports/counter.ts';
 import type { ResultsFeed } from '../stages/dashboard.ts';
 import { type Hub, VIEWERS_MAX } from './hub.ts';
 import { photoOf } from './photo.ts';
@@ -9,6 +10,7 @@ export interface Context {
   readonly feed: ResultsFeed;
   readonly hub: Hub;
   readonly snapshots: Snapshots;
+  readonly gauges: () => readonly Gauge[];
 }
 
 export interface Answer {
@@ -167,7 +169,7 @@ function openApi(): unknown {
 /** The exposition format escapes backslash, quote and newline in label values. */
 const label = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 
-function metricsText({ hub, feed }: Context): string {
+function metricsText({ hub, feed, gauges }: Context): string {
   const state = feed.state();
   const metrics: [name: string, type: 'gauge' | 'counter', help: string, value: number, labels?: string][] = [
     ['tallyroom_viewers', 'gauge', 'Viewers connected to the event stream.', hub.viewers],
@@ -187,6 +189,7 @@ function metricsText({ hub, feed }: Context): string {
       ['tallyroom_held', 'gauge', '1 when a newer state is held back.', Number(held !== null), held ?? ''],
     );
   }
+  for (const { name, help, value } of gauges()) metrics.push([name, 'gauge', help, value]);
   return metrics
     .map(([name, type, help, value, reason]) => {
       const labels = reason ? `{reason="${label(reason)}"}` : '';

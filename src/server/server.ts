@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { OperationalError } from '../errors.ts';
+import type { Gauge } from '../ports/counter.ts';
 import type { ResultsFeed } from '../stages/dashboard.ts';
 import { Hub } from './hub.ts';
 import { type Answer, type Context, errorAnswer, ROUTES } from './routes.ts';
@@ -27,6 +28,8 @@ export interface ServerOptions {
   /** Where to listen; only this machine unless told otherwise. */
   readonly host?: string;
   readonly results: ResultsFeed;
+  /** More figures for the metrics. */
+  readonly gauges?: () => readonly Gauge[];
   /** The built page; by default `dist/web` of this project. */
   readonly page?: string;
 }
@@ -42,10 +45,16 @@ export interface RunningServer {
  * Serves the page, the snapshot, the event stream and the metrics of one election.
  * @throws OperationalError PORT_IN_USE when another program listens there.
  */
-export async function startServer({ port, host = '127.0.0.1', results, page }: ServerOptions): Promise<RunningServer> {
+export async function startServer({
+  port,
+  host = '127.0.0.1',
+  results,
+  gauges = () => [],
+  page,
+}: ServerOptions): Promise<RunningServer> {
   const files = readPage(page ?? fileURLToPath(new URL('../../dist/web', import.meta.url)));
   const hub = new Hub(results);
-  const context: Context = { feed: results, hub, snapshots: new Snapshots() };
+  const context: Context = { feed: results, hub, gauges, snapshots: new Snapshots() };
   const server = createServer((request, response) => {
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
     // Answers only fail when the viewer is gone; there is nobody left to tell.

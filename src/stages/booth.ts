@@ -3,7 +3,7 @@ import { type BallotIndex, createVoteColumns, indexBallots, type VoteColumns } f
 import { chainStart, createBoxWriter } from '../domain/box.ts';
 import { assert } from '../domain/result.ts';
 import { DRAWS_PER_VOTE, shuffleVotes } from '../domain/shuffle.ts';
-import type { ClaimedPartition, ElectionEntry, SealedVotes } from '../ports/store.ts';
+import type { ChainEnd, ElectionEntry, SealedVotes } from '../ports/store.ts';
 
 export const sha256 = (text: string): string => hash('sha256', text);
 
@@ -17,8 +17,8 @@ export interface Booth {
   readonly cast: VoteColumns;
   /** Makes room for a batch of this size, where there is less. */
   reserve(votes: number, selections: number): void;
-  /** Shuffles the votes at the accepted positions, with chance that no seed tells, and chains their boxes to the head. */
-  seal(claimed: ClaimedPartition, accepted: ReadonlySet<number> | null): SealedVotes;
+  /** Shuffles the votes at the accepted positions, with chance that no seed tells, and chains their boxes to the end. */
+  seal(end: ChainEnd, accepted: ReadonlySet<number> | null): SealedVotes;
 }
 
 /** @param selections room for those of all votes of a batch together. */
@@ -44,12 +44,12 @@ export function openBooth(entry: ElectionEntry, votes: number, selections: numbe
       if (most > has.locations.length || selected > has.selections.length)
         room = makeRoom(Math.max(most, has.locations.length), Math.max(selected, has.selections.length));
     },
-    seal(claimed, accepted) {
+    seal(end, accepted) {
       const { cast, shuffled, draws, order } = room;
       randomFillSync(draws, 0, DRAWS_PER_VOTE * cast.count);
       shuffleVotes(cast, accepted, draws, order, shuffled);
-      const { next_seq, hash: head } = claimed.head;
-      const previous = head ?? chainStart(sha256, entry.id, definition, claimed.partition);
+      const { next_seq, hash: head } = end.head;
+      const previous = head ?? chainStart(sha256, entry.id, definition, end.partition);
       return { votes: shuffled, records: writer.write(shuffled, next_seq, previous) };
     },
   };

@@ -3,7 +3,7 @@ import { assert } from '../domain/result.ts';
 import { type CastVote, type CastVotes, openCastVotes, readCastVotes } from '../inputs/cast-votes.ts';
 import { spoolInput } from '../inputs/files.ts';
 import { formatProblem, PROBLEMS_SHOWN_MAX } from '../inputs/problems.ts';
-import type { ClaimedPartition, KnownVoter, Rejection, RejectionReason } from '../ports/store.ts';
+import type { CastBatch, Committed, KnownVoter, Rejection, RejectionReason } from '../ports/store.ts';
 import { type Booth, openBooth } from './booth.ts';
 import type { StageContext } from './context.ts';
 import { keepGoing } from './keep-going.ts';
@@ -16,24 +16,17 @@ export async function castFile(context: StageContext, path: string): Promise<voi
   const { backend, entry, progress, signal } = context;
   assert(entry.definition !== null, 'the election is defined');
   const index = indexBallots(entry.definition);
-  await backend.assertSafe(entry);
   const file = await openCastVotes(path, index);
-  const tell = teller(progress.say);
+  const refusals = { source: path, tell: createTeller(progress.say) };
   await keepGoing(
     async () => {
-      const claimed = await backend.ballot_box.claim(
-        entry,
-        'any',
-        { name: `file:${file.sha256}`, partition: 0 },
-        signal,
-      );
+      await backend.assertSafe(entry);
+      const source = { name: `file:${file.sha256}`, partition: 0 };
+      const claimed = await backend.ballot_box.claim(entry, 'any', source, signal);
       try {
         const booth = openBooth(entry, 0, 0);
         for await (const block of readCastVotes(file, index, claimed.next_offset)) {
-          for (const { problem } of block.refused) tell(formatProblem(problem));
-          await castBlock(context, booth, claimed, block, (line, reason) =>
-            tell(`${path}:${line}: ${REASONS[reason]}.`),
-          );
+          await castBlock(context, booth, block, refusals, claimed.commit);
           if (signal.aborted) return;
         }
       } finally {
@@ -64,7 +57,7 @@ const REASONS: Record<RejectionReason, string> = {
   'unknown-voter': 'the registration number is not on the roll. Next: look the voter up on the roll',
   'wrong-location': 'the voter is registered in another location. Next: look the voter up on the roll',
   'already-voted': 'the voter has voted already, and that vote stays. Next: nothing; it is recorded as a rejection',
-  malformed: 'the line is malformed',
+  malformed: 'it is malformed',
   'unknown-location': 'the location is unknown',
   'unknown-contest': 'the contest is unknown',
   'contest-not-on-ballot': 'the contest is not on the ballot of that location',
@@ -72,13 +65,32 @@ const REASONS: Record<RejectionReason, string> = {
   'repeated-candidate': 'a candidate is selected twice',
 };
 
-async function castBlock(
+/** How people are told of votes that are refused. */
+export interface Refusals {
+  /** What they know the source by. */
+  readonly source: string;
+  tell(line: string): void;
+}
+
+/** Says the first lines, then once that there are more. */
+export function createTeller(say: (line: string) => void): (line: string) => void {
+  let told = 0;
+  return (line) => {
+    if (told < PROBLEMS_SHOWN_MAX) say(line);
+    if (told === PROBLEMS_SHOWN_MAX) say('... and more like these; `tallyroom verify` counts them by reason.');
+    told++;
+  };
+}
+
+/** Looks the voters of some votes up, and commits what is accepted and what is refused in one transaction. */
+export async function castBlock(
   { backend, entry, progress }: StageContext,
   booth: Booth,
-  claimed: ClaimedPartition,
   block: CastVotes,
-  refuse: (line: number, reason: RejectionReason) => void,
+  { source, tell }: Refusals,
+  commit: (batch: CastBatch) => Promise<Committed>,
 ): Promise<void> {
+  for (const { problem } of block.refused) tell(formatProblem(problem));
   const rejections: Rejection[] = block.refused.map(({ line, reason }) => ({ source_offset: line, reason }));
   const known = await backend.ballot_box.lookUp(
     entry,
@@ -91,7 +103,7 @@ async function castBlock(
     const reason = whyRefused(vote, voter, inBlock);
     if (reason !== null) {
       rejections.push({ source_offset: vote.line, reason });
-      refuse(vote.line, reason);
+      tell(`${source}:${vote.line}: ${REASONS[reason]}.`);
       continue;
     }
     inBlock.add(voter!.voter_id);
@@ -103,12 +115,12 @@ async function castBlock(
     booth,
     accepted.map(({ vote }) => vote),
   );
-  const committed = await claimed.commit({
+  const committed = await commit({
     next_offset: block.next_line,
     voters: Float64Array.from(accepted, ({ voter_id }) => voter_id),
     voter_offsets: Float64Array.from(accepted, ({ vote }) => vote.line),
     rejections,
-    seal: (taken) => booth.seal(claimed, taken),
+    seal: (taken, end) => booth.seal(end, taken),
   });
   progress.voted += committed.votes;
   progress.rejected += committed.rejected;
@@ -139,13 +151,4 @@ function fillBooth(booth: Booth, votes: readonly CastVote[]): void {
   }
   cast.starts[votes.length] = selected;
   cast.count = votes.length;
-}
-
-function teller(say: (line: string) => void): (line: string) => void {
-  let told = 0;
-  return (line) => {
-    if (told < PROBLEMS_SHOWN_MAX) say(line);
-    if (told === PROBLEMS_SHOWN_MAX) say('... and more lines like these; `tallyroom verify` counts them by reason.');
-    told++;
-  };
 }

@@ -11,12 +11,21 @@ export interface StageContext {
   readonly signal: AbortSignal;
 }
 
-/** Runs a stage with a log of its own, and again when the database went away meanwhile. */
+/** Runs a stage with a log of its own, and again when what holds the log went away meanwhile. */
 export function withLog<Value>(context: StageContext, work: (log: ClosableLog) => Promise<Value>): Promise<Value> {
-  const { backend, entry, progress, signal } = context;
+  return withOpened(() => context.backend.openLog(context.entry), context, work);
+}
+
+/** The same with a log that is opened in a way of its own. */
+export function withOpened<Value>(
+  open: () => Promise<ClosableLog>,
+  { progress, signal }: Pick<StageContext, 'progress' | 'signal'>,
+  work: (log: ClosableLog) => Promise<Value>,
+  patience_ms?: number,
+): Promise<Value> {
   return keepGoing(
     async () => {
-      const log = await backend.openLog(entry);
+      const log = await open();
       try {
         return await work(log);
       } finally {
@@ -25,6 +34,7 @@ export function withLog<Value>(context: StageContext, work: (log: ClosableLog) =
     },
     progress.say,
     signal,
+    patience_ms,
   );
 }
 
@@ -42,5 +52,17 @@ export async function allOrStop<Item>(
   } finally {
     stop.abort();
     await Promise.allSettled(running);
+  }
+}
+
+/**
+ * Waits for stages that `told` ends once their work is durable: one that was waiting for a server just then has nothing to add.
+ * @throws whatever else ended them.
+ */
+export async function untilStopped(running: Promise<void>, told: AbortSignal): Promise<void> {
+  try {
+    await running;
+  } catch (error) {
+    if (!told.aborted || !(error instanceof Error && error.name === 'AbortError')) throw error;
   }
 }

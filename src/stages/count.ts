@@ -1,14 +1,15 @@
 import { OperationalError } from '../errors.ts';
-import type { Engine } from '../ports/counter.ts';
+import type { Counter, Engine } from '../ports/counter.ts';
 import { type StageContext, withLog } from './context.ts';
 
 /**
  * Counts the election until the signal aborts; with `once`, until everything that was in the log at the start is counted.
+ * @returns whether that was reached.
  * @throws OperationalError USAGE when it was begun with another engine.
  */
-export async function count(context: StageContext, engine: Engine, once = false): Promise<void> {
+export async function count(context: StageContext, engine: Engine, once = false): Promise<boolean> {
   const { backend, entry, progress } = context;
-  await withLog(context, async (log) => {
+  return withLog(context, async (log) => {
     const counter = backend.createCounter(engine, log, entry);
     const fixed = await backend.elections.fixEngine(entry, engine);
     if (fixed !== engine)
@@ -22,6 +23,22 @@ export async function count(context: StageContext, engine: Engine, once = false)
       progress.counted = covers.reduce((sum, seq) => sum + seq, 0);
       if (ends?.every((end, partition) => covers[partition]! >= end)) finished.abort();
     };
-    await counter.run(entry, { published }, AbortSignal.any([context.signal, finished.signal]));
+    const watch = setInterval(() => void measure(context, counter), MEASURE_MS);
+    try {
+      await counter.run(entry, { published }, AbortSignal.any([context.signal, finished.signal]));
+    } finally {
+      clearInterval(watch);
+    }
+    return finished.signal.aborted;
   });
+}
+
+const MEASURE_MS = 1_000;
+
+/** For the metrics; a database that does not answer just now is no reason to stop counting. */
+async function measure({ backend, entry, progress }: StageContext, counter: Counter): Promise<void> {
+  const lag = await backend.lag(entry).catch(() => null);
+  if (lag === null) return;
+  const help = 'Committed batches that readers of the log may not see yet.';
+  progress.gauges = [{ name: 'tallyroom_relay_lag_batches', help, value: lag }, ...(counter.gauges?.() ?? [])];
 }

@@ -1,4 +1,5 @@
 import type { Results } from '../domain/results.ts';
+import type { Gauge } from '../ports/counter.ts';
 
 /** What a run tells its terminal, on standard error: one live line on a terminal, a line every few seconds in a file. */
 export interface Progress {
@@ -7,7 +8,9 @@ export interface Progress {
   rejected: number;
   counted: number;
   results: Results | null;
-  /** A line of its own; the same line again within {@link SAME_LINE_MS} is said once, as when several stages wait for one thing. */
+  /** What the stages of this process measure, for its metrics. */
+  gauges: readonly Gauge[];
+  /** A line of its own; the same line again within {@link SAME_LINE_MS} is said once, as when several stages meet one thing. */
   say(line: string): void;
   stop(): void;
 }
@@ -57,6 +60,7 @@ export function showProgress(out: NodeJS.WriteStream): Progress {
     rejected: 0,
     counted: 0,
     results: null,
+    gauges: [],
     say(line) {
       const now = performance.now();
       if (line === said.line && now - said.at < SAME_LINE_MS) return;

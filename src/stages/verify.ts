@@ -1,18 +1,12 @@
-import { indexBallots } from '../domain/ballot.ts';
+import { type BallotIndex, indexBallots } from '../domain/ballot.ts';
 import { Count } from '../domain/counting.ts';
 import { canonicalDefinition } from '../domain/election.ts';
-import {
-  applyLocationResult,
-  type CandidateResultRecord,
-  CHECKPOINT_KEY,
-  type CheckpointRecord,
-  DEFINITION_KEY,
-  type DefinitionRecord,
-  type LocationResultRecord,
-  type TurnoutRecord,
-} from '../domain/records.ts';
+import { isCount, parseObject, sumOf } from '../domain/published-results.ts';
+import { candidateKey, DEFINITION_KEY, type DefinitionRecord } from '../domain/records.ts';
 import { assert } from '../domain/result.ts';
+import { createPublishedResults } from '../domain/result-engines.ts';
 import { createTally, type Tally, unbalancedSlots } from '../domain/tally.ts';
+import { OperationalError } from '../errors.ts';
 import { type Log, type LogRecord, recordsOf, type Topic } from '../ports/log.ts';
 import type { BatchEntry, ElectionEntry, Recount } from '../ports/store.ts';
 import { sha256 } from './booth.ts';
@@ -37,8 +31,14 @@ export interface Reconciliation {
 const DIFFERENCES_SHOWN_MAX = 5;
 
 /**
+ * So often in a row the log may be found without a record that is before its end. Where a relay brings the records they are
+ * waited for, a second or so each time; where none does, a record that is missing will not come.
+ */
+const EMPTY_READS_MAX = 30;
+
+/**
  * Counts everything again, from the log and from PostgreSQL, and compares it with what is published (invariant 4). Reads the
- * whole log once: every seq, every link of the chain, every batch.
+ * whole log once, to where it ends now: every seq, every link of the chain, every batch.
  */
 export async function verify(
   entry: ElectionEntry,
@@ -48,14 +48,15 @@ export async function verify(
 ): Promise<Reconciliation> {
   assert(entry.definition !== null && entry.definition_hash !== null, 'the election is defined');
   const index = indexBallots(entry.definition);
-  const recordsBefore = await votesInLog(entry, log);
-  const { count, checks } = await recountLog(entry, log, recount, signal);
+  const ends = await votesEnds(entry, log);
+  const { count, checks } = await recountLog(entry, log, ends, recount, signal);
   const { tally: sql, astray } = await recount.tally(entry);
   const votes = count.covers.reduce((sum, seq) => sum + seq, 0);
   const participation = await recount.participation(entry);
   const published = await readPublished(entry, log);
   const definitions = await differingDefinitions(entry, log);
-  const votesNow = await votesInLog(entry, log);
+  const recordsBefore = sumOf(ends);
+  const recordsNow = sumOf(await votesEnds(entry, log));
   const all: Check[] = [
     check('the definition has the hash that every batch carries', 0, definitions.length, definitions),
     ...checks,
@@ -71,9 +72,9 @@ export async function verify(
       `${published.covers}` === `${count.covers}` ? [] : [`${count.covers} and ${published.covers} by partition`],
     ),
     ...published.checks,
-    ...(votesNow === recordsBefore
+    ...(recordsNow === recordsBefore
       ? []
-      : [check('no vote was cast meanwhile: verify again when voting rests', recordsBefore, votesNow)]),
+      : [check('no vote was cast meanwhile: verify again when voting rests', recordsBefore, recordsNow)]),
     check(
       'votes + undervotes + vote_for x overvoted ballots = vote_for x ballots',
       0,
@@ -97,16 +98,16 @@ const check = (name: string, left: number, right: number, differences: readonly 
   differences: left === right || differences.length > 0 ? differences : [`${left} on the left, ${right} on the right`],
 });
 
-/** The records in topic `votes` now, over all partitions. */
-async function votesInLog(entry: ElectionEntry, log: Log): Promise<number> {
-  let records = 0;
-  for (let partition = 0; partition < entry.partitions; partition++) records += await log.end('votes', partition);
-  return records;
+/** Where topic `votes` ends now, by partition. */
+async function votesEnds(entry: ElectionEntry, log: Log): Promise<number[]> {
+  const ends: number[] = [];
+  for (let partition = 0; partition < entry.partitions; partition++) ends.push(await log.end('votes', partition));
+  return ends;
 }
 
 /** Where the definition, in its table or in its topic, is not the one whose hash it has. */
 async function differingDefinitions(entry: ElectionEntry, log: Log): Promise<string[]> {
-  const value = (await readLatest(log, 'definition')).get(DEFINITION_KEY);
+  const value = (await readLatest(log, 'definition')).get(DEFINITION_KEY)?.value;
   const record = value === undefined ? null : (JSON.parse(value) as DefinitionRecord);
   const differing: string[] = [];
   if (sha256(canonicalDefinition(entry.definition!)) !== entry.definition_hash) differing.push('in table elections');
@@ -123,6 +124,7 @@ async function differingDefinitions(entry: ElectionEntry, log: Log): Promise<str
 async function recountLog(
   entry: ElectionEntry,
   log: Log,
+  ends: readonly number[],
   recount: Recount,
   signal: AbortSignal,
 ): Promise<{ count: Count; checks: Check[] }> {
@@ -143,7 +145,7 @@ async function recountLog(
       expected = first_seq + votes;
     };
     try {
-      for await (const record of recordsFrom(log, partition, signal)) {
+      for await (const record of recordsFrom(log, partition, ends[partition]!, signal)) {
         count.countBox(partition, record.value);
         if (batch.done || count.covers[partition]! < batch.value.first_seq + batch.value.votes) continue;
         look(batch.value);
@@ -151,6 +153,8 @@ async function recountLog(
       }
     } catch (cause) {
       signal.throwIfAborted();
+      // A server that went away says nothing about the log.
+      if (cause instanceof OperationalError && cause.canRetry) throw cause;
       damage.push(`partition ${partition}: ${cause instanceof Error ? cause.message : cause}`);
     }
     if (!batch.done) astray.push(`batch ${batch.value.batch_no} is not in the log`);
@@ -166,15 +170,19 @@ async function recountLog(
   };
 }
 
-async function* recordsFrom(log: Log, partition: number, signal: AbortSignal): AsyncGenerator<LogRecord> {
+/** All records of a partition of `votes`, at least to where it ended: a relay may be behind what is committed. */
+async function* recordsFrom(log: Log, partition: number, end: number, signal: AbortSignal): AsyncGenerator<LogRecord> {
+  let emptyReads = 0;
   for (let next = 0; ; ) {
     signal.throwIfAborted();
     const batches = await log.read('votes', partition, next);
-    if (batches.length === 0) return;
     for (const batch of batches) {
       yield* recordsOf(batch);
       next = batch.base_offset + batch.count;
     }
+    if (batches.length > 0) emptyReads = 0;
+    else if (next >= end || ++emptyReads > EMPTY_READS_MAX) return;
+    else await log.wait('votes', partition, next, signal);
   }
 }
 
@@ -205,54 +213,73 @@ function compareTallies(entry: ElectionEntry, name: string, left: Tally, right: 
 
 const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);
 
-/** What the three result topics say: the last record of each key. */
+/** What the three result topics say, the last record of each key, whichever engine wrote them. */
 async function readPublished(
   entry: ElectionEntry,
   log: Log,
 ): Promise<{ tally: Tally; covers: readonly number[]; checks: Check[] }> {
   const index = indexBallots(entry.definition!);
-  const tally = createTally(index);
-  let covers: readonly number[] = [];
-  for (const [key, value] of await readLatest(log, 'results-by-location'))
-    if (key === CHECKPOINT_KEY) covers = (JSON.parse(value) as CheckpointRecord).covers;
-    else applyLocationResult(index, tally, JSON.parse(value) as LocationResultRecord);
-  const candidates = createVotesByCandidate(entry, tally);
-  const candidateDifferences: string[] = [];
-  for (const value of (await readLatest(log, 'votes-per-candidate')).values()) {
-    const record = JSON.parse(value) as CandidateResultRecord;
-    const key = JSON.stringify([record.contest_id, record.candidate_id]);
-    if (candidates.get(key) !== record.votes)
-      candidateDifferences.push(`${key}: ${candidates.get(key)} and ${record.votes}`);
-    candidates.delete(key);
-  }
-  for (const [key, votes] of candidates) candidateDifferences.push(`${key}: ${votes} and no record`);
-  const turnoutDifferences: string[] = [];
-  let turnoutBallots = 0;
-  for (const value of (await readLatest(log, 'turnout-by-location')).values()) {
-    const record = JSON.parse(value) as TurnoutRecord;
-    turnoutBallots += record.ballots_cast;
-    const ballots = tally.ballots[index.location_numbers.get(record.location_id) ?? -1];
-    if (ballots !== record.ballots_cast)
-      turnoutDifferences.push(`${record.location_id}: ${ballots} and ${record.ballots_cast}`);
-  }
+  const shape = { index, definition: entry.definition_hash!, partitions: entry.partitions };
+  const records = [...(await readLatest(log, 'results-by-location')).values()];
+  const published = createPublishedResults(records, shape);
+  const damaged: string[] = [];
+  for (const { offset, key, damage } of published?.take(records) ?? [])
+    if (damage !== null) damaged.push(`record ${offset} of results-by-location (${key}) ${damage}`);
+  const tally = published?.tally ?? createTally(index);
+  const { covers, held, foreign_records } = published?.judge() ?? NOTHING_PUBLISHED;
   return {
     tally,
     covers,
     checks: [
-      check(
-        'results-by-location = votes-per-candidate',
-        0,
-        candidateDifferences.length,
-        candidateDifferences.slice(0, DIFFERENCES_SHOWN_MAX),
-      ),
-      check(
-        'results-by-location = turnout-by-location',
-        sum(tally.ballots),
-        turnoutBallots,
-        turnoutDifferences.slice(0, DIFFERENCES_SHOWN_MAX),
-      ),
+      check('published results can be read', 0, damaged.length, damaged.slice(0, DIFFERENCES_SHOWN_MAX)),
+      check('published results are a whole and sound state', 0, Number(held !== null), held === null ? [] : [held]),
+      await compareCandidates(entry, log, tally),
+      await compareTurnout(index, log, tally),
+      // They change no result: nothing of them is counted.
+      ...(foreign_records === 0
+        ? []
+        : [check(`foreign records in topic votes, left out: ${foreign_records}`, foreign_records, foreign_records)]),
     ],
   };
+}
+
+const NOTHING_PUBLISHED = { covers: [], held: 'No engine has published a result.', foreign_records: 0 };
+
+async function compareCandidates(entry: ElectionEntry, log: Log, tally: Tally): Promise<Check> {
+  const expected = createVotesByCandidate(entry, tally);
+  const differences: string[] = [];
+  for (const { value } of (await readLatest(log, 'votes-per-candidate')).values()) {
+    const { contest_id, candidate_id, votes } = parseObject(value) ?? {};
+    // Its ids, not its key: another writer of JSON may escape a key otherwise.
+    const key = candidateKey(`${contest_id}`, `${candidate_id}`);
+    if (expected.get(key) !== votes) differences.push(`${key}: ${expected.get(key)} and ${votes}`);
+    expected.delete(key);
+  }
+  for (const [key, votes] of expected) differences.push(`${key}: ${votes} and no record`);
+  return check(
+    'results-by-location = votes-per-candidate',
+    0,
+    differences.length,
+    differences.slice(0, DIFFERENCES_SHOWN_MAX),
+  );
+}
+
+async function compareTurnout(index: BallotIndex, log: Log, tally: Tally): Promise<Check> {
+  const differences: string[] = [];
+  let published = 0;
+  for (const { key, value } of (await readLatest(log, 'turnout-by-location')).values()) {
+    const { location_id, ballots_cast } = parseObject(value) ?? {};
+    const ballots = tally.ballots[index.location_numbers.get(key) ?? -1];
+    if (isCount(ballots_cast)) published += ballots_cast;
+    if (location_id !== key || ballots === undefined || ballots !== ballots_cast)
+      differences.push(`${key}: ${ballots} and ${ballots_cast} for ${location_id}`);
+  }
+  return check(
+    'results-by-location = turnout-by-location',
+    sum(tally.ballots),
+    published,
+    differences.slice(0, DIFFERENCES_SHOWN_MAX),
+  );
 }
 
 function createVotesByCandidate(entry: ElectionEntry, tally: Tally): Map<string, number> {
@@ -263,19 +290,23 @@ function createVotesByCandidate(entry: ElectionEntry, tally: Tally): Map<string,
       totals[index.first_candidate[contest]! + cell - index.first_cell[slot]!]! += tally.votes[cell]!;
   return new Map(
     entry.definition!.candidates.map((candidate, number) => [
-      JSON.stringify([candidate.contest_id, candidate.id]),
+      candidateKey(candidate.contest_id, candidate.id),
       totals[number]!,
     ]),
   );
 }
 
-async function readLatest(log: Log, topic: Topic): Promise<Map<string, string>> {
-  const latest = new Map<string, string>();
+/** The last record of each key, in the order of the log. */
+async function readLatest(log: Log, topic: Topic): Promise<Map<string, LogRecord>> {
+  const latest = new Map<string, LogRecord>();
   for (let from = 0; ; ) {
     const batches = await log.read(topic, 0, from);
     if (batches.length === 0) return latest;
     for (const batch of batches) {
-      for (const { key, value } of recordsOf(batch)) latest.set(key, value);
+      for (const record of recordsOf(batch)) {
+        latest.delete(record.key);
+        latest.set(record.key, record);
+      }
       from = batch.base_offset + batch.count;
     }
   }

@@ -6,9 +6,11 @@ import { OperationalError } from '../errors.ts';
 import type { Log, LogBatch } from '../ports/log.ts';
 import type { ClaimedPartition, ElectionEntry } from '../ports/store.ts';
 import { type Booth, openBooth } from './booth.ts';
-import { allOrStop, type StageContext, withLog } from './context.ts';
+import type { StageContext } from './context.ts';
+import { keepGoing } from './keep-going.ts';
 import type { Pace } from './pace.ts';
 import { definitionOf } from './register.ts';
+import { type HeldPartition, workShare } from './share.ts';
 
 /**
  * Voters a batch at full speed. Larger batches gain nothing measurable and cost memory; each commit costs about 2 ms, however
@@ -24,17 +26,41 @@ interface VoteContext extends StageContext {
 }
 
 /**
- * Lets the voters of all partitions vote as the chooser says, until the roll ends or the signal aborts. A partition that another
- * process holds is waited for.
+ * Lets the voters of all partitions vote as the chooser says, until the roll ends or the signal aborts. Processes that do so at
+ * once share the partitions; each has a pace of its own.
  * @throws OperationalError LOG_DAMAGED, FENCED, or what the database says when patience ends.
  */
 export async function voteFromRoll(context: StageContext, chooser: Chooser, pace: Pace): Promise<void> {
-  assertTest(context.entry);
-  await context.backend.assertSafe(context.entry);
-  const partitions = Array.from({ length: context.entry.partitions }, (_, partition) => partition);
-  await allOrStop(context.signal, partitions, (partition, signal) =>
-    withLog({ ...context, signal }, (log) => votePartition({ ...context, signal, log, pace }, chooser, partition)),
+  const { backend, entry, progress, signal } = context;
+  assertTest(entry);
+  await keepGoing(
+    async () => {
+      await backend.assertSafe(entry);
+      const sharing = await backend.ballot_box.share(entry, ROLL);
+      try {
+        await workShare({
+          sharing,
+          signal,
+          left: () => backend.ballot_box.unasked(entry),
+          take: (partitions) => takePartition(context, chooser, pace, partitions),
+          shared: (partitions) => progress.say(sayShare(partitions, entry.partitions)),
+        });
+      } finally {
+        await sharing.leave();
+      }
+    },
+    progress.say,
+    signal,
   );
+}
+
+/** The source that `vote` takes voters from where it is given no votes. */
+const ROLL = 'voters';
+
+/** @returns e.g. `Voting in partitions 0, 2 of 4.` */
+function sayShare(partitions: readonly number[], all: number): string {
+  if (partitions.length === 0) return `Voting in none of the ${all} partitions: other processes do. Standing by.`;
+  return `Voting in ${partitions.length === 1 ? 'partition' : 'partitions'} ${partitions.join(', ')} of ${all}.`;
 }
 
 /** Nobody votes for a real voter. @throws OperationalError USAGE where the election is not a test. */
@@ -46,39 +72,47 @@ export function assertTest({ id, definition }: ElectionEntry): void {
   });
 }
 
-async function votePartition(context: VoteContext, chooser: Chooser, partition: number): Promise<void> {
-  const { entry, log, signal } = context;
-  const claimed = await claimOrAbort(context, partition);
-  if (claimed === null) return;
-  try {
-    const most = Math.max(
-      1,
-      Math.min(VOTERS_PER_BATCH_MAX, Math.floor(BATCH_LENGTH_MAX / voteLengthMax(indexBallots(definitionOf(entry))))),
-    );
-    const booth = openBooth(entry, most, most * chooser.selections_max);
-    const voters = createVoterColumns(most);
-    while (!signal.aborted) {
-      const batches = await log.read('voters', partition, claimed.next_offset);
-      for (const batch of batches) if (!(await voteBatch(context, booth, chooser, voters, claimed, batch))) return;
-      if (batches.length === 0 && (await waitForVoters(context, claimed))) {
-        await claimed.end();
-        return;
+async function takePartition(
+  context: StageContext,
+  chooser: Chooser,
+  pace: Pace,
+  partitions: readonly number[],
+): Promise<HeldPartition | null> {
+  const { backend, entry } = context;
+  const claimed = await backend.ballot_box.tryClaim(entry, partitions, ROLL);
+  if (claimed === null) return null;
+  return {
+    partition: claimed.partition,
+    async work(signal) {
+      try {
+        const log = await backend.openLog(entry);
+        try {
+          await votePartition({ ...context, signal, log, pace }, chooser, claimed);
+        } finally {
+          await log.close();
+        }
+      } finally {
+        await claimed.release();
       }
-    }
-  } finally {
-    await claimed.release();
-  }
+    },
+  };
 }
 
-async function claimOrAbort(
-  { backend, entry, signal }: VoteContext,
-  partition: number,
-): Promise<ClaimedPartition | null> {
-  try {
-    return await backend.ballot_box.claim(entry, partition, { name: 'voters', partition }, signal);
-  } catch (error) {
-    if (signal.aborted) return null;
-    throw error;
+async function votePartition(context: VoteContext, chooser: Chooser, claimed: ClaimedPartition): Promise<void> {
+  const { entry, log, signal } = context;
+  const most = Math.max(
+    1,
+    Math.min(VOTERS_PER_BATCH_MAX, Math.floor(BATCH_LENGTH_MAX / voteLengthMax(indexBallots(definitionOf(entry))))),
+  );
+  const booth = openBooth(entry, most, most * chooser.selections_max);
+  const voters = createVoterColumns(most);
+  while (!signal.aborted) {
+    const batches = await log.read('voters', claimed.partition, claimed.next_offset);
+    for (const batch of batches) if (!(await voteBatch(context, booth, chooser, voters, claimed, batch))) return;
+    if (batches.length === 0 && (await waitForVoters(context, claimed))) {
+      await claimed.end();
+      return;
+    }
   }
 }
 
@@ -107,7 +141,7 @@ async function voteBatch(
       voters: ids,
       voter_offsets: offsets,
       rejections: [],
-      seal: (accepted) => booth.seal(claimed, accepted),
+      seal: (accepted, end) => booth.seal(end, accepted),
     });
     context.progress.voted += committed.votes;
     context.progress.rejected += committed.rejected;

@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { openEmbeddedServer } from '../../src/adapters/embedded/server.ts';
+import { serversOf } from '../../src/config.ts';
 import { indexBallots, type VoteColumns } from '../../src/domain/ballot.ts';
 import type { Election, ElectionId } from '../../src/domain/election.ts';
 import { createVoterColumns, readVoters, type VoterColumns } from '../../src/domain/voter-records.ts';
@@ -10,6 +12,7 @@ import { openBooth } from '../../src/stages/booth.ts';
 import type { MakingArguments } from '../../src/stages/making.ts';
 import { openBackend } from '../../src/wire.ts';
 import { temporaryDirectory } from '../support/tallyroom.ts';
+import { type Tampering, tamperingInKafka, tamperingInTable } from './tampering.ts';
 
 /** A backend under test, and the database beside it for tests that look or tamper. */
 export interface TestBackend {
@@ -17,6 +20,7 @@ export interface TestBackend {
   readonly database: pg.Pool;
   /** Another process, as far as the backend can tell. */
   openAnother(): Promise<Backend>;
+  readonly tampering: Tampering;
   close(): Promise<void>;
 }
 
@@ -26,19 +30,48 @@ export interface BackendUnderTest {
 }
 
 /** The contract suites run over each of these. */
-export const BACKENDS: readonly BackendUnderTest[] = [{ name: 'embedded', open: openEmbedded }];
+export const BACKENDS: readonly BackendUnderTest[] =
+  process.env.TALLYROOM_TEST_STACK === '1'
+    ? [{ name: 'PostgreSQL and Kafka', open: openCluster }]
+    : [{ name: 'embedded', open: openEmbedded }];
+
+/** The servers that `npm run test:stack` has started; each test has elections of its own there. */
+async function openCluster(): Promise<TestBackend> {
+  const directory = temporaryDirectory();
+  const options = { data_dir: directory.path, ...serversOf(process.env), onProgress: () => {} };
+  const backend = await openBackend(options);
+  const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 2 });
+  return {
+    backend,
+    database: pool,
+    tampering: tamperingInKafka(options.kafka!),
+    openAnother: () => openBackend(options),
+    async close() {
+      await pool.end();
+      await backend.close();
+      directory.remove();
+    },
+  };
+}
 
 async function openEmbedded(): Promise<TestBackend> {
   const directory = temporaryDirectory();
   const server = await openEmbeddedServer({ dataDir: directory.path });
   const { host, port, user, database } = server.connection;
   const url = `postgresql:///${database}?host=${encodeURIComponent(host)}&port=${port}&user=${user}`;
-  const options = { data_dir: directory.path, database_url: url, onProgress: () => {} };
+  const options = {
+    data_dir: directory.path,
+    database_url: url,
+    kafka: null,
+    spark_remote: null,
+    onProgress: () => {},
+  };
   const backend = await openBackend(options);
   const pool = new pg.Pool({ ...server.connection, max: 2 });
   return {
     backend,
     database: pool,
+    tampering: tamperingInTable(pool),
     openAnother: () => openBackend(options),
     async close() {
       await pool.end();
@@ -58,11 +91,12 @@ const MAKING: MakingArguments = {
   files: {},
   paths: {},
 };
+const run = randomBytes(4).toString('hex');
 let made = 0;
 
 /** An election of its own for one test. */
 export async function defineElection(backend: Backend, election: Election, partitions = 2): Promise<ElectionEntry> {
-  const id = `test-${process.pid}-${++made}` as ElectionId;
+  const id = `test-${run}-${++made}` as ElectionId;
   const entry = await backend.elections.create({ id, name: election.name, arguments: MAKING, seed: '1', partitions });
   return backend.elections.define(entry, { ...election, id });
 }
@@ -83,8 +117,12 @@ export async function registerVoters(
   const from = await roll.position('register');
   await roll.append(entry, { source: 'register', from, to: from + locations.length, partition, voters, people: null });
   await roll.close();
+  await backend.settle(entry, AbortSignal.timeout(SETTLE_MS_MAX));
   return voters;
 }
+
+/** A net for a relay that does not relay. */
+export const SETTLE_MS_MAX = 20_000;
 
 /** All voters of a partition of topic `voters`. */
 export async function readRoll(log: Log, entry: ElectionEntry, partition: number): Promise<VoterColumns[]> {
@@ -104,7 +142,7 @@ export async function readRoll(log: Log, entry: ElectionEntry, partition: number
 /** A batch of these votes by these voters, sealed as the stage does it. */
 export function castBatch(
   entry: ElectionEntry,
-  claimed: ClaimedPartition,
+  { next_offset }: Pick<ClaimedPartition, 'next_offset'>,
   votes: VoteColumns,
   voters: readonly number[],
 ): CastBatch {
@@ -114,10 +152,10 @@ export function castBatch(
   booth.cast.starts.set(votes.starts.subarray(0, votes.count + 1));
   booth.cast.selections.set(votes.selections.subarray(0, votes.starts[votes.count]!));
   return {
-    next_offset: claimed.next_offset + votes.count,
+    next_offset: next_offset + votes.count,
     voters: Float64Array.from(voters),
-    voter_offsets: Float64Array.from(voters, (_, i) => claimed.next_offset + i),
+    voter_offsets: Float64Array.from(voters, (_, i) => next_offset + i),
     rejections: [],
-    seal: (accepted) => booth.seal(claimed, accepted),
+    seal: (accepted, end) => booth.seal(end, accepted),
   };
 }

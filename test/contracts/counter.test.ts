@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { OperationalError } from '../../src/errors.ts';
-import { recordsOf } from '../../src/ports/log.ts';
 import type { ElectionEntry } from '../../src/ports/store.ts';
 import { count } from '../../src/stages/count.ts';
 import { verify } from '../../src/stages/verify.ts';
 import { toColumns } from '../support/elections.ts';
 import { silent } from '../support/progress.ts';
 import { testElection } from '../support/test-count.ts';
-import { BACKENDS, castBatch, defineElection, registerVoters, type TestBackend } from './backends.ts';
+import { BACKENDS, castBatch, defineElection, registerVoters, SETTLE_MS_MAX, type TestBackend } from './backends.ts';
 
 const never = new AbortController().signal;
 const damaged = (what: RegExp) => (error: unknown) =>
@@ -23,7 +21,7 @@ for (const { name, open } of BACKENDS)
     });
     after(() => under.close());
 
-    const countAll = (entry: ElectionEntry): Promise<void> =>
+    const countAll = (entry: ElectionEntry): Promise<boolean> =>
       count({ backend: under.backend, entry, progress: silent(), signal: never }, 'local', true);
 
     /** Casts one batch of votes for candidate 0, 1 and 2 in turn. */
@@ -38,37 +36,42 @@ for (const { name, open } of BACKENDS)
       const columns = toColumns(Array.from({ length: votes }, (_, i) => ({ location: i % 3, selections: [i % 3] })));
       await claimed.commit(castBatch(entry, claimed, columns, Array.from(voters.ids.subarray(0, votes))));
       await claimed.release();
+      await under.backend.settle(entry, AbortSignal.timeout(SETTLE_MS_MAX));
     };
 
     const published = async (entry: ElectionEntry): Promise<{ ballots: number; covers: number[]; epoch: number }> => {
-      const log = await under.backend.openLog(entry);
       const latest = new Map<string, string>();
-      for (const batch of await log.read('results-by-location', 0, 0))
-        for (const { key, value } of recordsOf(batch)) latest.set(key, value);
-      await log.close();
+      for (const { key, value } of await under.tampering.records(entry, 'results-by-location')) latest.set(key, value);
       const { covers, epoch } = JSON.parse(latest.get('checkpoint')!);
       let ballots = 0;
       for (const [key, value] of latest) if (key !== 'checkpoint') ballots += JSON.parse(value).ballots_cast;
       return { ballots, covers, epoch };
     };
 
-    /** Changes the text of one batch of a topic, as a fault of a disk or of a hand would. */
-    const tamper = async (entry: ElectionEntry, topic: string, change: (text: string) => string): Promise<void> => {
-      const { rows } = await under.database.query(
-        'SELECT base_offset, payload FROM log WHERE election_no = $1 AND topic = $2 ORDER BY partition, base_offset DESC LIMIT 1',
-        [entry.election_no, topic],
-      );
-      const text = change(zstdDecompressSync(rows[0].payload).toString('utf8'));
-      await under.database.query(
-        'UPDATE log SET payload = $4 WHERE election_no = $1 AND topic = $2 AND base_offset = $3',
-        [entry.election_no, topic, rows[0].base_offset, zstdCompressSync(text)],
-      );
+    const { tamper, forget } = {
+      tamper: (...parameters: Parameters<TestBackend['tampering']['tamper']>) => under.tampering.tamper(...parameters),
+      forget: (...parameters: Parameters<TestBackend['tampering']['forget']>) => under.tampering.forget(...parameters),
     };
 
     test('publishes a zero report before the first vote', async () => {
       const entry = await defineElection(under.backend, testElection());
       await countAll(entry);
-      assert.deepEqual(await published(entry), { ballots: 0, covers: [0, 0], epoch: 1 });
+      // On servers that have just started it may take a second attempt, which raises the epoch.
+      const { epoch, ...report } = await published(entry);
+      assert.deepEqual(report, { ballots: 0, covers: [0, 0] });
+      assert.ok(epoch >= 1);
+    });
+
+    test('a signal that comes before everything is counted leaves the rest to the next', async () => {
+      const entry = await defineElection(under.backend, testElection());
+      await cast(entry, 10);
+      const stopped = AbortSignal.abort();
+      assert.equal(
+        await count({ backend: under.backend, entry, progress: silent(), signal: stopped }, 'local', true),
+        false,
+      );
+      assert.equal(await countAll(entry), true);
+      assert.equal((await published(entry)).ballots, 10);
     });
 
     test('goes on from its checkpoint, with a greater epoch, and counts nothing twice', async () => {
@@ -86,7 +89,7 @@ for (const { name, open } of BACKENDS)
       const entry = await defineElection(under.backend, testElection());
       await cast(entry, 600);
       await countAll(entry);
-      await under.database.query("DELETE FROM log WHERE election_no = $1 AND topic = 'votes'", [entry.election_no]);
+      await forget(entry, 'votes');
       await cast(entry, 5);
       await countAll(entry);
       assert.deepEqual(await published(entry), { ballots: 605, covers: [605, 0], epoch: 2 });
@@ -98,12 +101,13 @@ for (const { name, open } of BACKENDS)
       await countAll(entry);
       // The topic as a reader of uncommitted records would find it: one location counted further than the checkpoint says.
       await cast(entry, 3);
-      await tamper(entry, 'results-by-location', (text) => {
-        const record = JSON.parse(/^location:L0001\t(.*)$/m.exec(text)![1]!);
+      await tamper(entry, 'results-by-location', (records) => {
+        const last = records.findLastIndex(({ key }) => key === 'location:L0001');
+        const record = JSON.parse(records[last]!.value);
         record.covers[0] += 3;
         record.ballots_cast += 1;
         record.contests['contest-1'].votes.Ada += 1;
-        return text.replace(/^location:L0001\t.*$/m, `location:L0001\t${JSON.stringify(record)}`);
+        return records.with(last, { key: 'location:L0001', value: JSON.stringify(record) });
       });
       await countAll(entry);
       assert.deepEqual(await published(entry), { ballots: 603, covers: [603, 0], epoch: 2 });
@@ -117,15 +121,17 @@ for (const { name, open } of BACKENDS)
       await cast(entry, 600);
       await countAll(entry);
       await cast(entry, 1_000);
-      await tamper(entry, 'votes', (text) => text.replace(/^.*\n/, ''));
-      await assert.rejects(countAll(entry), damaged(/expected seq 600 and got 1100/));
+      await tamper(entry, 'votes', (records) => records.toSpliced(2, 1));
+      await assert.rejects(countAll(entry), damaged(/expected seq 600 and got 1100|expected record 2 and got 3/));
       assert.equal((await published(entry)).ballots, 600);
     });
 
     test('stops with an alarm at a changed vote: the chain breaks', async () => {
       const entry = await defineElection(under.backend, testElection());
       await cast(entry, 30);
-      await tamper(entry, 'votes', (text) => text.replace('["Ada"]', '["Ben"]'));
+      await tamper(entry, 'votes', (records) =>
+        records.map(({ key, value }) => ({ key, value: value.replace('["Ada"]', '["Ben"]') })),
+      );
       await assert.rejects(countAll(entry), damaged(/chain of hashes breaks at seq 0/));
     });
 
@@ -134,17 +140,17 @@ for (const { name, open } of BACKENDS)
       const rehearsal = await defineElection(under.backend, testElection({ name: 'Rehearsal' }));
       await cast(entry, 9);
       await cast(rehearsal, 9);
-      await under.database.query(
-        `UPDATE log SET payload = (SELECT payload FROM log WHERE election_no = $2 AND topic = 'votes') WHERE election_no = $1 AND topic = 'votes'`,
-        [entry.election_no, rehearsal.election_no],
-      );
+      const strange = await under.tampering.records(rehearsal, 'votes');
+      await tamper(entry, 'votes', () => strange);
       await assert.rejects(countAll(entry), damaged(/another definition/));
     });
 
     test('refuses results that another definition made', async () => {
       const entry = await defineElection(under.backend, testElection());
       await countAll(entry);
-      await tamper(entry, 'results-by-location', (text) => text.replace(entry.definition_hash!, 'f'.repeat(64)));
+      await tamper(entry, 'results-by-location', (records) =>
+        records.map(({ key, value }) => ({ key, value: value.replace(entry.definition_hash!, 'f'.repeat(64)) })),
+      );
       await assert.rejects(countAll(entry), damaged(/another definition/));
     });
 

@@ -110,7 +110,9 @@ for (const { name, open } of BACKENDS)
       }
       for (const topic of ['results-by-location', 'turnout-by-location'] as const) {
         const records = await readAll(log, topic);
-        assert.ok(records.size < FLUSHES * LOCATIONS, `${topic} was not compacted: ${records.size} records`);
+        // Kafka compacts in a time of its own choosing.
+        if (name === 'embedded')
+          assert.ok(records.size < FLUSHES * LOCATIONS, `${topic} was not compacted: ${records.size} records`);
         assert.ok((await log.end(topic, 0)) >= FLUSHES * LOCATIONS, 'offsets go on');
         assert.ok([...records.keys()].every((offset, i, all) => i === 0 || offset > all[i - 1]!));
       }

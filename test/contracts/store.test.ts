@@ -31,7 +31,7 @@ for (const { name, open } of BACKENDS)
           arbitraryElectionWithBallots,
           fc.integer({ min: 1, max: 25 }),
           async ({ index, ballots }, size) => {
-            const { backend } = under;
+            const backend = await under.openAnother();
             const entry = await defineElection(backend, index.election);
             const expected = createTally(index);
             const all = toColumns(ballots);
@@ -60,6 +60,7 @@ for (const { name, open } of BACKENDS)
             assert.equal(reconciliation.passed, true, JSON.stringify(reconciliation, null, 1));
             assert.equal(reconciliation.votes, ballots.length);
             assert.deepEqual(await backend.recount.tally(entry), { tally: expected, astray: 0 });
+            await backend.close();
           },
         ),
         { numRuns: 20 },
@@ -162,6 +163,172 @@ for (const { name, open } of BACKENDS)
       await old.release();
     });
 
+    test('processes that share a source see one another in one order, and are told of who comes, lets go or leaves', async () => {
+      const { backend } = under;
+      const entry = await defineElection(backend, testElection());
+      const other = await under.openAnother();
+      const first = await backend.ballot_box.share(entry, 'topic:polls');
+      assert.deepEqual(await first.look(), { members: 1, rank: 0 });
+      const second = await other.ballot_box.share(entry, 'topic:polls');
+      const alone = await other.ballot_box.share(entry, 'topic:others');
+      assert.deepEqual(await alone.look(), { members: 1, rank: 0 });
+      const standings = [await first.look(), await second.look()];
+      assert.deepEqual(
+        standings.map(({ members }) => members),
+        [2, 2],
+      );
+      assert.deepEqual(standings.map(({ rank }) => rank).toSorted(), [0, 1]);
+      const stop = new AbortController();
+      const waiting = first.wait(stop.signal);
+      stop.abort();
+      await waiting;
+      const told = first.wait(never);
+      await second.tell();
+      await told;
+      await second.leave();
+      while ((await first.look()).members > 1) await first.wait(never);
+      await Promise.all([first.leave(), alone.leave()]);
+      await other.close();
+    });
+
+    test('an intake: each partition of the source by one process, its position moved with its votes', async () => {
+      const { backend } = under;
+      const entry = await defineElection(backend, testElection());
+      const { ids } = await registerVoters(backend, entry, [0, 1, 2, 0]);
+      const other = await under.openAnother();
+      const polls = { name: 'topic:polls', identity: 7 };
+      const [mine, theirs] = [
+        await backend.ballot_box.openIntake(entry, polls),
+        await other.ballot_box.openIntake(entry, polls),
+      ];
+      assert.deepEqual(await theirs.positions(), new Map());
+      const first = (await mine.tryTake([0, 1, 2]))!;
+      const second = (await theirs.tryTake([0, 1, 2]))!;
+      const third = (await theirs.tryTake([2]))!;
+      assert.deepEqual(
+        [first, second, third].map(({ partition, next_offset }) => [partition, next_offset]),
+        [
+          [0, 0],
+          [1, 0],
+          [2, 0],
+        ],
+      );
+      assert.equal(await mine.tryTake([1, 2]), null);
+      assert.equal(await theirs.tryTake([0]), null);
+
+      const votes = (...locations: number[]) =>
+        toColumns(locations.map((location) => ({ location, selections: [location] })));
+      assert.deepEqual(await first.commit(castBatch(entry, first, votes(0, 1), [ids[0]!, ids[1]!]), never), {
+        votes: 2,
+        rejected: 0,
+      });
+      assert.equal(first.next_offset, 2);
+      // One of them has voted in the other partition of the source.
+      assert.deepEqual(await second.commit(castBatch(entry, second, votes(1, 2), [ids[1]!, ids[2]!]), never), {
+        votes: 1,
+        rejected: 1,
+      });
+      const { rows } = await under.database.query(
+        'SELECT source, partition, source_offset::int, reason FROM rejections WHERE election_no = $1',
+        [entry.election_no],
+      );
+      assert.deepEqual(rows, [{ source: 'topic:polls', partition: 1, source_offset: 0, reason: 'already-voted' }]);
+      // What holds no vote moves the source alone.
+      const empty = { ...castBatch(entry, second, votes(), []), next_offset: 9 };
+      assert.deepEqual(await second.commit(empty, never), { votes: 0, rejected: 0 });
+      assert.deepEqual(
+        await mine.positions(),
+        new Map([
+          [0, 2],
+          [1, 9],
+          [2, 0],
+        ]),
+      );
+
+      await first.release();
+      const again = (await theirs.tryTake([0]))!;
+      assert.deepEqual([again.partition, again.next_offset], [0, 2]);
+      await theirs.close();
+      const last = (await mine.tryTake([2, 1, 0]))!;
+      assert.deepEqual([last.partition, last.next_offset], [2, 0]);
+      // As after a pause that the session did not survive: somebody else has moved the source.
+      await under.database.query(
+        "UPDATE source_offsets SET next_offset = 1 WHERE election_no = $1 AND source = 'topic:polls' AND partition = 2",
+        [entry.election_no],
+      );
+      await assert.rejects(last.commit(castBatch(entry, last, votes(0), [ids[3]!]), never), code('FENCED'));
+      await mine.close();
+      assert.deepEqual(await backend.recount.participation(entry), { voters: 3, strangers: 0 });
+      await count({ backend, entry, progress: silent(), signal: never }, 'local', true);
+      const log = await backend.openLog(entry);
+      const reconciliation = await verify(entry, log, backend.recount, never);
+      await log.close();
+      assert.equal(reconciliation.passed, true, JSON.stringify(reconciliation, null, 1));
+      assert.equal(reconciliation.votes, 3);
+      await other.close();
+    });
+
+    test('an intake holds no partition of the log between batches, and takes one that is free for each', async () => {
+      const { backend } = under;
+      const entry = await defineElection(backend, testElection());
+      const { ids } = await registerVoters(backend, entry, [0, 1, 2]);
+      const other = await under.openAnother();
+      const intake = await backend.ballot_box.openIntake(entry, { name: 'topic:polls', identity: 7 });
+      const taken = (await intake.tryTake([5]))!;
+      const batchOf = (voter: number) =>
+        castBatch(entry, taken, toColumns([{ location: voter, selections: [voter] }]), [ids[voter]!]);
+      assert.deepEqual(await taken.commit(batchOf(0), never), { votes: 1, rejected: 0 });
+      assert.deepEqual(await backend.elections.votesInLog(entry), [1, 0]);
+      const claims = [
+        (await other.ballot_box.tryClaim(entry, [0], 'voters'))!,
+        (await other.ballot_box.tryClaim(entry, [1], 'voters'))!,
+      ];
+      assert.deepEqual(
+        claims.map(({ partition, head }) => [partition, head.next_seq]),
+        [
+          [0, 1],
+          [1, 0],
+        ],
+      );
+      const stop = new AbortController();
+      const stopped = taken.commit(batchOf(1), stop.signal);
+      stop.abort();
+      await assert.rejects(stopped, { name: 'AbortError' });
+      assert.deepEqual(await intake.positions(), new Map([[5, 1]]));
+      const waiting = taken.commit(batchOf(1), never);
+      await claims[1]!.release();
+      assert.deepEqual(await waiting, { votes: 1, rejected: 0 });
+      assert.deepEqual(await backend.elections.votesInLog(entry), [1, 1]);
+      // Its holder has no need to know: the end of its partition has not moved.
+      const held = claims[0]!;
+      const batch = castBatch(entry, held, toColumns([{ location: 2, selections: [2] }]), [ids[2]!]);
+      assert.deepEqual(await held.commit(batch), { votes: 1, rejected: 0 });
+      assert.deepEqual(await backend.elections.votesInLog(entry), [2, 1]);
+      await held.release();
+      await intake.close();
+      await other.close();
+    });
+
+    test('a source that was made anew under its name is refused, once votes were taken from the one before', async () => {
+      const { backend } = under;
+      const entry = await defineElection(backend, testElection());
+      const { ids } = await registerVoters(backend, entry, [0]);
+      const open = (identity: number, source = 'topic:polls') =>
+        backend.ballot_box.openIntake(entry, { name: source, identity });
+      await (await open(1)).close();
+      const intake = await open(2);
+      const taken = (await intake.tryTake([3]))!;
+      await (await open(2)).close();
+      await taken.commit(castBatch(entry, taken, toColumns([{ location: 0, selections: [0] }]), [ids[0]!]), never);
+      await intake.close();
+      await assert.rejects(open(1), code('INPUT_REFUSED'));
+      await assert.rejects(open(3), code('INPUT_REFUSED'));
+      await (await open(3, 'topic:others')).close();
+      const same = await open(2);
+      assert.deepEqual(await same.positions(), new Map([[3, 1]]));
+      await same.close();
+    });
+
     test('a store that lost its unique index is refused before the first vote', async () => {
       const { backend } = under;
       const entry = await defineElection(backend, testElection());
@@ -190,6 +357,7 @@ for (const { name, open } of BACKENDS)
       assert.ok(rows[0].n > 0);
       for (const each of opened) await each.close();
       await under.database.query('ALTER DATABASE tallyroom RESET search_path');
+      await under.database.query('DROP SCHEMA racing CASCADE');
     });
 
     test('the same election is defined once, and not differently', async () => {

@@ -159,8 +159,12 @@ describe('usage', { concurrency: 2 }, () => {
     [['run', '--scale', '1.5', '--results', 'f'], /--scale "1\.5" must be above 0/],
     [['run', '--port', '70000'], /--port "70000" must be/],
     [['run', '--engine', 'flink'], /--engine "flink" must be/],
-    [['run', '--engine', 'spark'], /spark.*not part of this version/],
-    [['count', '--engine', 'spark'], /spark.*not part of this version/],
+    [['run', '--engine', 'spark'], /--engine spark .*KAFKA_BROKERS and SPARK_REMOTE are not set\nNext: .*stack -- env/],
+    [['count', '--engine', 'spark'], /--engine spark .*KAFKA_BROKERS and SPARK_REMOTE are not set/],
+    [['vote', '--from', 'votes'], /--from "votes" must be topic: and the name of a topic/],
+    [['vote', '--from', 'topic:a b'], /--from "topic:a b" must be topic:/],
+    [['vote', '--from', 'topic:a', '--votes', 'f'], /--from and --votes both/],
+    [['vote', '--from', 'topic:a'], /--from topic:a is in Kafka, and KAFKA_BROKERS is not set/],
     [['run', '--id', 'Bad Id'], /--id/],
     [['register', '--api', 'nowhere'], /--api is no http or https address/],
     [['run', '--scale', '0.1'], /--scale without --results/],
@@ -185,6 +189,13 @@ describe('usage', { concurrency: 2 }, () => {
     }
     const all = succeeded(await tallyroom(['--help']));
     for (const [name, { summary }] of Object.entries(COMMANDS)) assert.ok(all.includes(`${name.padEnd(11)}${summary}`));
+  });
+
+  test('doctor tells of a broker that does not answer, before there is an election', async (context) => {
+    const workspace = openWorkspace(context);
+    const { code, stdout, stderr } = await workspace.run(['doctor'], { KAFKA_BROKERS: '127.0.0.1:1' });
+    assert.equal(code, 3, stdout);
+    assert.match(stderr, /Error: Kafka does not answer: .*\nNext: .*KAFKA_BROKERS/);
   });
 
   test('a data directory that is a file', async (context) => {

@@ -3,141 +3,94 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { parse } from 'csv-parse/sync';
-import { createSeed, hashToUnit } from '../../src/domain/random.ts';
+import { createSeed, hashToUnit, type Seed } from '../../src/domain/random.ts';
+import {
+  assertMinnesota,
+  type Document,
+  dataFile,
+  MINNESOTA_VOTES,
+  minnesota,
+  NEEDS_DATA,
+  rowsOf,
+} from '../support/minnesota.ts';
+import { addressOf, resultsWhere } from '../support/results.ts';
 import { type Started, start, tallyroom, temporaryDirectory } from '../support/tallyroom.ts';
 
-const DATA = [process.env.TALLYROOM_DATA, fileURLToPath(new URL('../../../shared/data', import.meta.url))].find(
-  (directory) => directory !== undefined && existsSync(directory),
-);
 /** Where the kills fall is drawn from this; a failure prints it, and TALLYROOM_SEED repeats it. */
 const SEED = process.env.TALLYROOM_SEED ?? String(process.pid);
 const KILLS = 10;
+/** So that a kill falls anywhere between two states, and not just after one. */
+const JITTER_MS_MAX = 300;
+/** About as long as a process takes until it votes. */
+const START_MS_MAX = 1_000;
+const POLL_MS = 20;
 
-const file = (name: string): string => join(DATA!, name);
-const options = {
-  skip: DATA === undefined && process.env.CI !== 'true' && 'set TALLYROOM_DATA to the directory of the real elections',
-  concurrency: 1,
-};
-
-const MINNESOTA = (): string[] => [
-  '--results',
-  file('us-mn-2024-president-county-final.csv'),
-  '--electorate',
-  file('us-mn-2024-electorate.csv'),
-];
 const FULL_SPEED = ['--rate', 'max', '--once', '--json', '--port', '0'];
-
-interface Document {
-  readonly totals: { readonly ballots_cast: number; readonly registered_voters: number; readonly locations: number };
-  readonly contests: { id: string; candidates: { id: string; name: string; votes: number }[] }[];
-  readonly locations: { id: string; votes: Record<string, Record<string, number>> }[];
-}
-
-/** The rows of a results file, read without the program's own reader. */
-const rowsOf = (name: string): { contest: string; location: string; candidate: string; votes: number }[] =>
-  parse<Record<'contest' | 'location_id' | 'candidate' | 'votes', string>>(readFileSync(file(name)), {
-    columns: true,
-  }).map(({ contest, location_id: location, candidate, votes }) => ({
-    contest,
-    location,
-    candidate,
-    votes: Number(votes),
-  }));
-
-function assertMinnesota(json: string): void {
-  const document: Document = JSON.parse(json);
-  const votes = (name: string): number =>
-    document.contests[0]!.candidates.filter((candidate) => candidate.name.startsWith(name)).reduce(
-      (sum, each) => sum + each.votes,
-      0,
-    );
-  assert.deepEqual([votes('Kamala'), votes('Donald'), document.totals.ballots_cast], [1_656_979, 1_519_032, 3_253_920]);
-  assert.equal(document.totals.registered_voters, 3_686_101);
-  assertCells(document, 'us-mn-2024-president-county-final.csv', 870);
-}
-
-function assertCells(document: Document, name: string, rows: number): void {
-  const expected = rowsOf(name);
-  assert.equal(expected.length, rows);
-  const locations = new Map(document.locations.map((location) => [location.id, location]));
-  for (const { contest, location, candidate, votes } of expected)
-    assert.equal(locations.get(location)!.votes[contest]![candidate], votes, `${location} ${candidate}`);
-}
 
 async function verified(directory: string): Promise<void> {
   const { code, stdout, stderr } = await tallyroom(['verify', '--json', '--data-dir', directory]);
   assert.equal(code, 0, stdout + stderr);
 }
 
-/** Runs until the process ends by itself, and kills it before at moments drawn from the seed. @returns how often it was killed. */
-async function runKilled(
-  directory: string,
-  kills: number,
-  kill: (started: Started) => void,
-): Promise<{ stdout: string; killed: number }> {
-  const key = createSeed(SEED, 'kills');
-  for (let killed = 0; ; ) {
-    const started = start(['run', ...MINNESOTA(), ...FULL_SPEED, '--data-dir', directory]);
-    if (killed < kills) {
-      await sleep(300 + 1_700 * hashToUnit(key, killed, 0));
-      kill(started);
-    }
-    const { code, signal, stdout, stderr } = await started.ended;
-    if (signal === 'SIGKILL') killed++;
-    else {
-      assert.equal(code, 0, stderr);
-      return { stdout, killed };
-    }
+/** Waits until so many votes are counted, and then a moment drawn from the seed. @throws what the process said, where it ends before. */
+async function untilCounted(started: Started, votes: number, jitter: number): Promise<void> {
+  try {
+    await resultsWhere(await addressOf(started), ({ sequence }) => sequence >= votes);
+  } catch {
+    const { code, signal, stderr } = await started.ended;
+    throw new Error(`ended with ${code ?? signal} before ${votes} votes were counted:\n${stderr}`);
   }
+  await sleep(JITTER_MS_MAX * jitter);
 }
 
-describe(`real elections, cast again (TALLYROOM_SEED=${SEED})`, options, () => {
+describe(`real elections, cast again (TALLYROOM_SEED=${SEED})`, NEEDS_DATA, () => {
   test('Minnesota 2024 whole: every county exact', async () => {
     const directory = temporaryDirectory();
     after(directory.remove);
     const { code, stdout, stderr } = await tallyroom([
       'run',
-      ...MINNESOTA(),
+      ...minnesota(),
       ...FULL_SPEED,
       '--data-dir',
       directory.path,
     ]);
     assert.equal(code, 0, stderr);
-    assertMinnesota(stdout);
+    assertMinnesota(JSON.parse(stdout));
     await verified(directory.path);
   });
 
   test(`Minnesota, the process killed ${KILLS} times at random moments`, async () => {
     const directory = temporaryDirectory();
     after(directory.remove);
-    const { stdout, killed } = await runKilled(directory.path, KILLS, ({ child }) => child.kill('SIGKILL'));
-    assert.equal(killed, KILLS);
-    assertMinnesota(stdout);
+    const run = (): Started => start(['run', ...minnesota(), ...FULL_SPEED, '--data-dir', directory.path]);
+    const key = createSeed(SEED, 'kills');
+    for (const [kill, votes] of momentsOf(key).entries()) {
+      const started = run();
+      // Every other one falls while the process starts, or soon after.
+      if (kill % 2 === 0) await untilCounted(started, votes, hashToUnit(key, kill, 1));
+      else await sleep(START_MS_MAX * hashToUnit(key, kill, 1));
+      started.child.kill('SIGKILL');
+      const { code, signal, stderr } = await started.ended;
+      assert.equal(signal, 'SIGKILL', `ended with ${code} before it was killed:\n${stderr}`);
+    }
+    const { code, stdout, stderr } = await run().ended;
+    assert.equal(code, 0, stderr);
+    assertMinnesota(JSON.parse(stdout));
     await verified(directory.path);
   });
 
-  test('Minnesota, PostgreSQL killed at random moments under a process that goes on by itself', async () => {
+  test(`Minnesota, PostgreSQL killed ${KILLS} times at random moments under a process that goes on by itself`, async () => {
     const directory = temporaryDirectory();
     after(directory.remove);
-    const started = start(['run', ...MINNESOTA(), ...FULL_SPEED, '--data-dir', directory.path]);
-    await started.says(/Results: http/);
+    const started = start(['run', ...minnesota(), ...FULL_SPEED, '--data-dir', directory.path]);
     const key = createSeed(SEED, 'postmaster');
-    let killed = 0;
-    while (killed < KILLS && started.child.exitCode === null) {
-      await sleep(500 + 1_500 * hashToUnit(key, killed, 0));
-      const pid = postmasterOf(directory.path);
-      if (pid === null || started.child.exitCode !== null) continue;
-      // The file may still name the server of the last kill, until the next one starts.
-      if (!existsSync(`/proc/${pid}/cwd`)) continue;
-      process.kill(pid, 'SIGKILL');
-      killed++;
+    for (const [kill, votes] of momentsOf(key).entries()) {
+      await untilCounted(started, votes, hashToUnit(key, kill, 1));
+      await killPostmaster(directory.path);
     }
     const { code, stdout, stderr } = await started.ended;
     assert.equal(code, 0, stderr);
-    assert.equal(killed, KILLS, stderr);
-    assertMinnesota(stdout);
+    assertMinnesota(JSON.parse(stdout));
     await verified(directory.path);
   });
 
@@ -151,8 +104,8 @@ describe(`real elections, cast again (TALLYROOM_SEED=${SEED})`, options, () => {
       after(directory.remove);
       const given = [
         '--results',
-        file(name),
-        ...(electorate === null ? [] : ['--electorate', file(electorate)]),
+        dataFile(name),
+        ...(electorate === null ? [] : ['--electorate', dataFile(electorate)]),
         '--scale',
         scale,
       ];
@@ -169,6 +122,25 @@ describe(`real elections, cast again (TALLYROOM_SEED=${SEED})`, options, () => {
       await verified(directory.path);
     });
 });
+
+/** How many votes are counted when each kill falls, in order: however fast the machine is, they all fall while votes are left. */
+function momentsOf(key: Seed): number[] {
+  const most = 0.8 * MINNESOTA_VOTES;
+  return Array.from({ length: KILLS }, (_, kill) => most * hashToUnit(key, kill, 0)).toSorted((a, b) => a - b);
+}
+
+/** Kills the server that has the data directory now; where it is just starting again, as soon as it is there. */
+async function killPostmaster(directory: string): Promise<void> {
+  for (;;) {
+    const pid = postmasterOf(directory);
+    // The file may still name the server of the last kill, until the next one starts.
+    if (pid !== null && existsSync(`/proc/${pid}/cwd`)) {
+      process.kill(pid, 'SIGKILL');
+      return;
+    }
+    await sleep(POLL_MS);
+  }
+}
 
 /** Where the server of a data directory keeps its pid, wherever its home is. */
 function postmasterOf(directory: string): number | null {

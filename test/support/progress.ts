@@ -7,6 +7,7 @@ export const silent = (): Progress => ({
   rejected: 0,
   counted: 0,
   results: null,
+  gauges: [],
   say: () => {},
   stop: () => {},
 });

@@ -2,16 +2,26 @@ import { type BallotIndex, indexBallots } from '../../src/domain/ballot.ts';
 import type { CandidateId, ContestId, Election, ElectionId, LocationId } from '../../src/domain/election.ts';
 import { drawPortrait } from '../../src/domain/portrait.ts';
 import {
+  ballotsKey,
+  type CellRecord,
   CHECKPOINT_KEY,
   type CheckpointRecord,
+  cellKey,
   DEFINITION_KEY,
   type DefinitionRecord,
   LOCATION_KEY_PREFIX,
+  type LocationBallotsRecord,
   locationResult,
+  type OvervotesRecord,
+  overvotesKey,
+  type ProgressRecord,
+  progressKey,
+  TOTALS_KEY,
+  type TotalsRecord,
   VOTES_END_KEY_PREFIX,
 } from '../../src/domain/records.ts';
 import { createTally, type Tally } from '../../src/domain/tally.ts';
-import type { OutgoingRecord, Topic } from '../../src/ports/log.ts';
+import type { Log, OutgoingRecord, Topic } from '../../src/ports/log.ts';
 import { MemoryLog } from './memory-log.ts';
 
 export interface TestElectionShape {
@@ -71,26 +81,32 @@ export function testElection(shape: TestElectionShape = {}): Election {
   };
 }
 
+/** A log that a test writes to. */
+export interface AppendableLog extends Log {
+  append(records: readonly OutgoingRecord[]): void;
+}
+
 /** Plays the counter of an election into a log in memory, one partition: casts, then flushes what changed with a checkpoint. */
 export class TestCount {
-  readonly log = new MemoryLog();
+  readonly log: AppendableLog;
   readonly index: BallotIndex;
   readonly tally: Tally;
-  readonly #hash: string;
-  readonly #changed = new Set<number>();
-  #covers = 0;
-  #epoch = 1;
+  protected readonly hash: string;
+  protected readonly changed = new Set<number>();
+  protected covers = 0;
+  protected epoch = 1;
 
-  constructor(election: Election, hash = 'a'.repeat(64)) {
+  constructor(election: Election, hash = 'a'.repeat(64), log: AppendableLog = new MemoryLog()) {
     this.index = indexBallots(election);
     this.tally = createTally(this.index);
-    this.#hash = hash;
+    this.hash = hash;
+    this.log = log;
   }
 
   define(): void {
     const definition: DefinitionRecord = {
       election: this.index.election,
-      hash: this.#hash,
+      hash: this.hash,
       partitions: 1,
       defined_at: '2026-11-23T08:00:00.000Z',
     };
@@ -101,8 +117,8 @@ export class TestCount {
   cast(location: number, choices: readonly number[], ballots: number): void {
     const { first_slot, first_cell, contest_of_slot } = this.index;
     this.tally.ballots[location]! += ballots;
-    this.#covers += ballots;
-    this.#changed.add(location);
+    this.covers += ballots;
+    this.changed.add(location);
     for (let slot = first_slot[location]!; slot < first_slot[location + 1]!; slot++) {
       const choice = choices[contest_of_slot[slot]!] ?? -1;
       if (choice < 0) this.tally.undervotes[slot]! += ballots;
@@ -110,22 +126,30 @@ export class TestCount {
     }
   }
 
+  /** Ballots of a location that select too much in a contest, and nothing elsewhere. */
+  overvote(location: number, contest: number, ballots: number): void {
+    const slot = this.index.slot_of[location * this.index.vote_for.length + contest]!;
+    this.cast(location, [], ballots);
+    this.tally.undervotes[slot]! -= ballots * this.index.vote_for[contest]!;
+    this.tally.overvoted[slot]! += ballots;
+  }
+
   /** The records of one flush: the changed locations, then the checkpoint. */
   flushRecords(changes: Partial<CheckpointRecord> = {}): OutgoingRecord[] {
-    const covers = [this.#covers];
-    const records = [...this.#changed].map((location) => {
-      const record = locationResult(this.index, this.tally, location, this.#epoch, covers);
+    const covers = [this.covers];
+    const records = [...this.changed].map((location) => {
+      const record = locationResult(this.index, this.tally, location, this.epoch, covers);
       return outgoing('results-by-location', `${LOCATION_KEY_PREFIX}${record.location_id}`, record);
     });
-    this.#changed.clear();
-    const as_of = new Date(Date.UTC(2026, 10, 23, 20, 0, 0) + this.#covers).toISOString();
+    this.changed.clear();
+    const as_of = timeOf(this.covers);
     const checkpoint: CheckpointRecord = {
-      epoch: this.#epoch,
+      epoch: this.epoch,
       covers,
       as_of,
       offsets: covers,
       heads: [''],
-      definition: this.#hash,
+      definition: this.hash,
       ...changes,
     };
     return [...records, outgoing('results-by-location', CHECKPOINT_KEY, checkpoint)];
@@ -136,17 +160,89 @@ export class TestCount {
   }
 
   /** Says that the votes end where they are now. */
-  end(seq_end = this.#covers): void {
+  end(seq_end = this.covers): void {
     this.append('definition', `${VOTES_END_KEY_PREFIX}0`, { partition: 0, seq_end });
   }
 
   /** As a counter that was started again. */
   nextEpoch(): void {
-    this.#epoch++;
+    this.epoch++;
   }
 
   append(topic: Topic, key: string, value: unknown): void {
     this.log.append([outgoing(topic, key, value)]);
+  }
+}
+
+/** A moment of the night for each of its states. */
+const timeOf = (state: number): string => new Date(Date.UTC(2026, 10, 23, 20, 0, 0) + state).toISOString();
+
+/** What a test changes in the rows of a micro-batch: in its totals, and in what is said of partition 0. */
+export interface MicroBatchChanges {
+  readonly totals?: Partial<TotalsRecord>;
+  readonly progress?: Partial<ProgressRecord>;
+}
+
+/** Plays Spark: a flush is the rows of one micro-batch, in an order that puts the totals in the middle. */
+export class TestMicroBatchCount extends TestCount {
+  #batches = 0;
+
+  override flushRecords(changes: Partial<CheckpointRecord> & MicroBatchChanges = {}): OutgoingRecord[] {
+    const stamp = { epoch: this.epoch, as_of: timeOf(++this.#batches * 1_000) };
+    const sum = (counts: Float64Array): number => counts.reduce((all, one) => all + one, 0);
+    const totals: TotalsRecord = {
+      ballots: sum(this.tally.ballots),
+      marks: sum(this.tally.votes),
+      overvotes: sum(this.tally.overvoted),
+      malformed: 0,
+      other_definition: 0,
+      definition: this.hash,
+      ...stamp,
+      ...changes.totals,
+    };
+    const progress: ProgressRecord = {
+      partition: 0,
+      votes: this.covers,
+      seq_end: this.covers,
+      is_dense: true,
+      ...stamp,
+      ...changes.progress,
+    };
+    const rows = [...this.changed].map((location) => this.#rowsOf(location, stamp));
+    this.changed.clear();
+    return [
+      ...rows.flatMap(([, ...others]) => others),
+      outgoing('results-by-location', TOTALS_KEY, totals),
+      outgoing('results-by-location', progressKey(0), progress),
+      ...rows.flatMap(([ballots]) => ballots!),
+    ];
+  }
+
+  override flush(changes: Partial<CheckpointRecord> & MicroBatchChanges = {}): void {
+    this.log.append(this.flushRecords(changes));
+  }
+
+  /** The row of the location's ballots, then a row for each candidate and contest with a count. */
+  #rowsOf(location: number, stamp: { epoch: number; as_of: string }): OutgoingRecord[] {
+    const { first_slot, first_cell, first_candidate, contest_of_slot, election } = this.index;
+    const location_id = election.locations[location]!.id;
+    const ballots: LocationBallotsRecord = { location_id, ballots_cast: this.tally.ballots[location]!, ...stamp };
+    const rows = [outgoing('results-by-location', ballotsKey(location_id), ballots)];
+    for (let slot = first_slot[location]!; slot < first_slot[location + 1]!; slot++) {
+      const contest = contest_of_slot[slot]!;
+      const contest_id = election.contests[contest]!.id;
+      const overvoted_ballots = this.tally.overvoted[slot]!;
+      const overvotes: OvervotesRecord = { location_id, contest_id, overvoted_ballots, ...stamp };
+      if (overvoted_ballots > 0)
+        rows.push(outgoing('results-by-location', overvotesKey(location_id, contest_id), overvotes));
+      for (let cell = first_cell[slot]!; cell < first_cell[slot + 1]!; cell++) {
+        const candidate_id = election.candidates[first_candidate[contest]! + cell - first_cell[slot]!]!.id;
+        const row: CellRecord = { location_id, contest_id, candidate_id, votes: this.tally.votes[cell]!, ...stamp };
+        if (row.votes > 0)
+          rows.push(outgoing('results-by-location', cellKey(location_id, contest_id, candidate_id), row));
+      }
+    }
+    return rows;
   }
 }
 

@@ -27,6 +27,8 @@ interface Owner {
 const ENVIRONMENT: NodeJS.ProcessEnv = {
   // Tests may be started where somebody works with the program.
   DATABASE_URL: undefined,
+  KAFKA_BROKERS: undefined,
+  SPARK_REMOTE: undefined,
   TALLYROOM_CRASH_AT: undefined,
   TALLYROOM_DATA_DIR: undefined,
 };

@@ -1,6 +1,7 @@
 import { zstdDecompressSync } from 'node:zlib';
 import { OperationalError } from '../../errors.ts';
 import type { Log, LogBatch, Topic } from '../../ports/log.ts';
+import { readEnd } from '../postgres/append.ts';
 import type { Database } from '../postgres/database.ts';
 
 /**
@@ -20,13 +21,7 @@ export interface EmbeddedLog extends Log {
 export async function openEmbeddedLog(database: Database, electionNo: number): Promise<EmbeddedLog> {
   const wakeUps = await listen(database, electionNo);
 
-  const end = async (topic: Topic, partition: number): Promise<number> => {
-    const [row] = await database.query<{ next_offset: string }>(
-      'SELECT next_offset FROM log_ends WHERE election_no = $1 AND topic = $2 AND partition = $3',
-      [electionNo, topic, partition],
-    );
-    return Number(row?.next_offset ?? 0);
-  };
+  const end = (topic: Topic, partition: number): Promise<number> => readEnd(database, electionNo, topic, partition);
 
   return {
     end,

@@ -76,9 +76,10 @@ function otherVersion(cluster: string, version: string, cause?: string): Operati
 export async function writeSettings(places: Places): Promise<void> {
   const { home, account } = places;
   const draft = join(home, CLUSTER, draftName('conf-'));
+  const more = places.settings ?? '';
   await withFileErrors(home, async () => {
     const socketDirectory = await prepareSocketDirectory(places);
-    await writeFile(draft, settings(socketDirectory), { flag: 'wx', mode: 0o600 });
+    await writeFile(draft, settings(socketDirectory) + more, { flag: 'wx', mode: 0o600 });
     if (account !== undefined) await chown(draft, account.uid, account.gid);
     await rename(draft, join(home, CLUSTER, 'postgresql.conf'));
   });

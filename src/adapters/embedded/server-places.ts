@@ -25,6 +25,8 @@ export interface Places {
   readonly home: string;
   readonly account: Account | undefined;
   readonly programs: Programs;
+  /** Lines of postgresql.conf for a server that is not only ours; the last of two that set the same holds. */
+  readonly settings?: string;
 }
 
 /** Marks a directory as ours, so that no other directory is ever filled by mistake. */
@@ -87,7 +89,8 @@ function unusable(message: string, cause?: unknown, nextStep?: string): Operatio
   });
 }
 
-async function claimDataDirectory(directory: string): Promise<void> {
+/** Marks a directory as ours, or finds the mark. @throws OperationalError where it holds what is not ours. */
+export async function claimDataDirectory(directory: string): Promise<void> {
   await withFileErrors(directory, async () => {
     await mkdir(directory, { recursive: true });
     await access(directory, constants.R_OK | constants.W_OK | constants.X_OK);

@@ -50,11 +50,11 @@ export interface EmbeddedServer {
   close(): Promise<void>;
 }
 
-const DATABASE = 'tallyroom';
+export const DATABASE = 'tallyroom';
 /** The lock that says "in use", in the database `postgres`; any number that nothing else uses. */
 const IN_USE_LOCK = 7_411_001;
 /** After the postmaster is killed its children hold its shared memory for a moment, and no start succeeds. */
-const START_RETRY_MS_MAX = 10_000;
+export const START_RETRY_MS_MAX = 10_000;
 /** Recovery after a crash reads the log since the last checkpoint: seconds, minutes on a slow disk. */
 const RECOVERY_S_MAX = 600;
 const RETRY_PAUSE_MS = 50;
@@ -113,8 +113,8 @@ async function enter(places: Places, onProgress: (line: string) => void): Promis
   }
 }
 
-/** A session on the server that runs, without the lock. @returns undefined where none takes connections now. */
-async function connect(home: string): Promise<pg.Client | undefined> {
+/** A session on the server that runs, as its owner and without the lock. @returns undefined where none takes connections now. */
+export async function connect(home: string): Promise<pg.Client | undefined> {
   const lockFile = await readLockFile(home);
   if (lockFile?.socketDirectory === undefined) return undefined;
   const client = new pg.Client({
@@ -159,7 +159,7 @@ function isPassing(error: unknown): boolean {
 }
 
 /** PostgreSQL's own record of a running server: process, ..., port, socket directory by line. */
-async function readLockFile(home: string) {
+export async function readLockFile(home: string) {
   const text = await readFile(join(home, CLUSTER, 'postmaster.pid'), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
   });
@@ -173,7 +173,7 @@ async function readLockFile(home: string) {
 }
 
 /** Whether a server has the cluster: running, starting, recovering or stopping. Clears a lock file whose process is another program. */
-async function isRunning(places: Places): Promise<boolean> {
+export async function isRunning(places: Places): Promise<boolean> {
   const { status } = await controlServer(places, ['status']);
   if (status !== 0) return false;
   const lockFile = await readLockFile(places.home);
@@ -212,7 +212,7 @@ async function hasProcesses({ home }: Places): Promise<boolean> {
 }
 
 /** @returns why it did not start, with `canRetry` where another process was first or the one before has not quite gone. */
-async function start(places: Places, onProgress: (line: string) => void): Promise<OperationalError | undefined> {
+export async function start(places: Places, onProgress: (line: string) => void): Promise<OperationalError | undefined> {
   const { home } = places;
   await writeSettings(places);
   const log_from = await turnLog(home);
@@ -239,11 +239,12 @@ async function start(places: Places, onProgress: (line: string) => void): Promis
 }
 
 /** Relative names: pg_ctl passes what it is given through a shell. */
-function controlServer({ home, account, programs }: Places, args: readonly string[]): Promise<Outcome> {
+export function controlServer({ home, account, programs }: Places, args: readonly string[]): Promise<Outcome> {
   return runProgram(programs.pg_ctl, [...args, '-D', CLUSTER], { cwd: home, account });
 }
 
-async function ensureDatabase(session: pg.Client): Promise<void> {
+/** Makes the database where it is not there. */
+export async function ensureDatabase(session: pg.Client): Promise<void> {
   const { rowCount } = await session.query('SELECT FROM pg_database WHERE datname = $1', [DATABASE]);
   if (rowCount !== 0) return;
   try {

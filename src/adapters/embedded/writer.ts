@@ -8,7 +8,7 @@ import {
   recordsOf,
   type Topic,
 } from '../../ports/log.ts';
-import { appendLog, readLogEnd } from '../postgres/append.ts';
+import { appendLog, raiseEpoch, readLogEnd } from '../postgres/append.ts';
 import { type Database, inTransaction } from '../postgres/database.ts';
 
 /** A topic is compacted when it holds this many times the records it would keep; in between it costs nothing. */
@@ -27,11 +27,7 @@ export async function openEmbeddedWriter(
   name: string,
 ): Promise<EmbeddedWriter> {
   const client = await database.connect();
-  const { rows } = await client.query<{ epoch: number }>(
-    `INSERT INTO writers VALUES ($1, $2, 1) ON CONFLICT (election_no, name) DO UPDATE SET epoch = writers.epoch + 1 RETURNING epoch`,
-    [electionNo, name],
-  );
-  const epoch = rows[0]!.epoch;
+  const epoch = await raiseEpoch(database, electionNo, name);
   const keys = new Map<Topic, Set<string>>();
   const { rows: sizes } = await client.query<{ topic: Topic; records: string }>(
     'SELECT topic, sum(record_count) AS records FROM log WHERE election_no = $1 AND topic = ANY($2) GROUP BY topic',

@@ -2,6 +2,7 @@ import { constants as zlib, zstdCompressSync } from 'node:zlib';
 import type pg from 'pg';
 import { assert } from '../../domain/result.ts';
 import type { Topic } from '../../ports/log.ts';
+import type { Database } from './database.ts';
 
 /**
  * Level 1: 20,000 simulated votes, 2 MB of JSON, become 10 KB in 2 ms. Higher levels cost more time than the disk they save.
@@ -77,4 +78,37 @@ export async function readLogEnd(
     next_batch: row?.next_batch ?? 0,
     hash: row?.hash ?? null,
   };
+}
+
+/** One past the last offset that is committed to a partition of the log. */
+export async function readEnd(
+  database: Database,
+  electionNo: number,
+  topic: Topic,
+  partition: number,
+): Promise<number> {
+  const [row] = await database.query<{ next_offset: string }>(
+    'SELECT next_offset FROM log_ends WHERE election_no = $1 AND topic = $2 AND partition = $3',
+    [electionNo, topic, partition],
+    'read-end',
+  );
+  return Number(row?.next_offset ?? 0);
+}
+
+/** Makes the caller the last writer of its name. @returns its epoch. */
+export async function raiseEpoch(database: Database, electionNo: number, name: string): Promise<number> {
+  const [row] = await database.query<{ epoch: number }>(
+    `INSERT INTO writers VALUES ($1, $2, 1) ON CONFLICT (election_no, name) DO UPDATE SET epoch = writers.epoch + 1 RETURNING epoch`,
+    [electionNo, name],
+  );
+  return row!.epoch;
+}
+
+/** The epoch of the last writer of this name; 0 before the first. */
+export async function currentEpoch(database: Database, electionNo: number, name: string): Promise<number> {
+  const [row] = await database.query<{ epoch: number }>(
+    'SELECT epoch FROM writers WHERE election_no = $1 AND name = $2',
+    [electionNo, name],
+  );
+  return row?.epoch ?? 0;
 }

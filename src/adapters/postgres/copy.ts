@@ -14,6 +14,9 @@ const TRAILER_BYTES = 2;
 /** Sends one buffer as the data of a `COPY ... FROM STDIN`. @throws as a query does: a unique violation has its `sqlState`. */
 export async function copyIn(client: pg.Client, sql: string, data: Buffer): Promise<void> {
   const stream = client.query(copyFrom(sql));
+  // A server that gives up in the middle is told once here. Its stream fails again where the last data leave afterwards, and with
+  // nobody listening that would end the process.
+  stream.on('error', () => {});
   stream.end(data);
   try {
     await once(stream, 'finish');

@@ -15,7 +15,17 @@ for (const [name, cause, code, canRetry] of [
   ['a broken connection', sqlError('08006'), 'DATABASE_UNREACHABLE', true],
   ['nobody listening', systemError('ECONNREFUSED'), 'DATABASE_UNREACHABLE', true],
   ['a cut connection', new Error('Connection terminated unexpectedly'), 'DATABASE_UNREACHABLE', true],
+  ['a server that takes connections and says nothing', new Error('timeout expired'), 'DATABASE_UNREACHABLE', true],
   ['a wrong password', sqlError('28P01'), 'DATABASE_UNREACHABLE', false],
+  ['a certificate of an unknown authority', systemError('SELF_SIGNED_CERT_IN_CHAIN'), 'DATABASE_UNREACHABLE', false],
+  ['a certificate of another host', systemError('ERR_TLS_CERT_ALTNAME_INVALID'), 'DATABASE_UNREACHABLE', false],
+  [
+    'a certificate of ours that it refuses',
+    systemError('ERR_SSL_TLSV1_ALERT_UNKNOWN_CA'),
+    'DATABASE_UNREACHABLE',
+    false,
+  ],
+  ['a record cut off', systemError('ERR_SSL_UNEXPECTED_EOF_WHILE_READING'), 'DATABASE_UNREACHABLE', true],
   ['no free connection', sqlError('53300'), 'DATABASE_UNREACHABLE', true],
   ['another process on the partition', sqlError('TR001'), 'FENCED', false],
 ] as const satisfies readonly (readonly [string, Error, ErrorCode, boolean])[])

@@ -16,18 +16,27 @@ const SHARED_CONNECTIONS_MAX = 3;
 /** A peer that vanished without a word is noticed, so that nobody waits for its notifications for ever. */
 const PATIENT = { keepAlive: true, keepAliveInitialDelayMillis: 10_000, connectionTimeoutMillis: 20_000 };
 
+/**
+ * The same from the server's side: a machine that vanished must not keep its locks, and with them its partitions, for the two hours
+ * that a system waits by itself. Over a Unix socket these mean nothing.
+ */
+const NOTICE_LOST_PEER =
+  'SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 30000';
+
 /** @param configure asked before every new connection, so that a server that was started again is found. */
 export function openDatabase(configure: () => Promise<pg.ClientConfig>): Database {
   const idle: pg.Client[] = [];
   const waiting: ((client: pg.Client | null) => void)[] = [];
   let open = 0;
+  let isClosed = false;
 
   const connect = async (): Promise<pg.Client> => {
-    const client = new pg.Client({ ...PATIENT, ...(await configure()), application_name: 'tallyroom' });
+    const client = makeClient({ ...PATIENT, ...(await configure()), application_name: 'tallyroom' });
     // A connection that breaks while idle is noticed at its next use; without a listener it would end the process.
     client.on('error', () => {});
     try {
       await client.connect();
+      await client.query(NOTICE_LOST_PEER);
       explainQueries(client);
       return client;
     } catch (cause) {
@@ -61,8 +70,10 @@ export function openDatabase(configure: () => Promise<pg.ClientConfig>): Databas
   };
   const giveBack = (client: pg.Client): void => {
     const next = waiting.shift();
-    if (next === undefined) idle.push(client);
-    else next(client);
+    if (next !== undefined) next(client);
+    // Whoever asked when it was closed still gets an answer; a connection left behind would keep the process from ending.
+    else if (isClosed) drop(client);
+    else idle.push(client);
   };
   const drop = (client: pg.Client): void => {
     open--;
@@ -93,9 +104,23 @@ export function openDatabase(configure: () => Promise<pg.ClientConfig>): Databas
       }
     },
     async close() {
+      isClosed = true;
       await Promise.all(idle.splice(0).map((client) => client.end().catch(() => {})));
     },
   };
+}
+
+/** The driver reads the files that an address names before it connects. */
+function makeClient(config: pg.ClientConfig): pg.Client {
+  try {
+    return new pg.Client(config);
+  } catch (cause) {
+    throw new OperationalError('USAGE', {
+      message: `DATABASE_URL cannot be used: ${cause instanceof Error ? cause.message : cause}`,
+      nextStep: 'Name readable PEM files in its sslrootcert, sslcert and sslkey.',
+      cause,
+    });
+  }
 }
 
 /** Every query of the client fails with what {@link explain} makes of its error, so that no caller can forget to ask. */
@@ -169,6 +194,10 @@ const CONNECTION_ERRORS = new Set([
   'ENETUNREACH',
   'EHOSTDOWN',
 ]);
+/** A certificate that one of the two does not take, or that cannot be read. */
+const CERTIFICATE_ERRORS = /^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|CERT_|ERR_TLS_|ERR_OSSL_|ERR_SSL_.*_ALERT_)/;
+/** Whatever else ends a connection by TLS, such as a server that went away in the middle of a record. */
+const TLS_ERROR = /^ERR_SSL_/;
 /** PostgreSQL's classes: 08 connection exception, 57P01-05 shutdown and crash; 53300 no connection is free. */
 const CONNECTION_STATES = /^(08...|57P0[1-5]|53300)$/;
 
@@ -176,10 +205,19 @@ const CONNECTION_STATES = /^(08...|57P0[1-5]|53300)$/;
 export function explain(cause: unknown): unknown {
   if (cause instanceof OperationalError || !(cause instanceof Error)) return cause;
   const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
+  if (CERTIFICATE_ERRORS.test(code))
+    return new OperationalError('DATABASE_UNREACHABLE', {
+      // What OpenSSL says is a line with numbers and the place in its source; the words in it are apart, too.
+      message: `the connection to PostgreSQL is not secure: ${'library' in cause && 'reason' in cause ? cause.reason : cause.message}`,
+      nextStep:
+        'In DATABASE_URL name the host as its certificate does, the certificate of its authority in sslrootcert and, where it asks for one of ours, sslcert and sslkey.',
+      cause,
+    });
   if (
     CONNECTION_ERRORS.has(code) ||
+    TLS_ERROR.test(code) ||
     CONNECTION_STATES.test(code) ||
-    /^(Connection terminated|Client .*(closed|not queryable))/.test(cause.message)
+    /^(Connection terminated|timeout expired|Client .*(closed|not queryable))/.test(cause.message)
   )
     return new OperationalError('DATABASE_UNREACHABLE', {
       message: `PostgreSQL does not answer: ${cause.message}`,

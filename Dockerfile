@@ -1,0 +1,63 @@
+# syntax=docker/dockerfile:1
+# Two images, used by compose.yaml: target `tallyroom` is the program, target `spark` is Spark with its Connect server and Kafka.
+
+# The Node that package.json pins, and the Spark of stack/pom.xml.
+ARG NODE_VERSION=24.21.0
+ARG SPARK_VERSION=4.2.0
+
+# The page, built with everything that is installed for development.
+FROM node:${NODE_VERSION}-bookworm-slim AS page
+WORKDIR /app
+COPY package.json package-lock.json ./
+# No install scripts: they fetch a second Node and PostgreSQL's libraries, and the image needs neither.
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json ./
+COPY src/domain src/domain
+COPY web web
+RUN node node_modules/vite/bin/vite.js build --config web/vite.config.ts
+
+# What runs, without PostgreSQL's binaries: this image works with a server (DATABASE_URL).
+FROM node:${NODE_VERSION}-bookworm-slim AS packages
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
+
+FROM node:${NODE_VERSION}-bookworm-slim AS tallyroom
+ENV NODE_ENV=production
+WORKDIR /app
+COPY --from=packages /app/node_modules node_modules
+COPY --from=page /app/dist/web dist/web
+COPY package.json LICENSE ./
+COPY src src
+USER node
+EXPOSE 8080
+# As `npm start` does it: memory stays the same however many votes there are.
+ENTRYPOINT ["node", "--max-semi-space-size=8", "/app/src/main.ts"]
+CMD ["--help"]
+
+# Spark's own image lacks the connector to Kafka: these jars are it, of the same version as the rest.
+FROM maven:3.9.11-eclipse-temurin-17 AS connector
+WORKDIR /connector
+COPY stack/pom.xml ./
+RUN mvn -q -B -P spark dependency:copy-dependencies -DoutputDirectory=/connector/jars -DincludeScope=runtime \
+  -DincludeArtifactIds=spark-sql-kafka-0-10_2.13,spark-token-provider-kafka-0-10_2.13,kafka-clients,commons-pool2
+
+FROM apache/spark:${SPARK_VERSION} AS spark
+USER root
+COPY --from=connector /connector/jars/ /opt/spark/jars/
+RUN mkdir /checkpoints && chown spark /checkpoints
+USER spark
+VOLUME /checkpoints
+EXPOSE 15002
+# In the foreground, so that it is the container's process.
+ENV SPARK_NO_DAEMONIZE=1
+# The file system's own rename: see docs/operations.md. How many tasks a batch has the counter sets itself.
+CMD ["/opt/spark/sbin/start-connect-server.sh", \
+  "--master", "local[*]", \
+  "--driver-memory", "1g", \
+  "--conf", "spark.connect.grpc.binding.port=15002", \
+  "--conf", "spark.connect.session.manager.defaultSessionTimeout=-1", \
+  "--conf", "spark.sql.shuffle.partitions=1", \
+  "--conf", "spark.sql.streaming.checkpointFileManagerClass=org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager", \
+  "--conf", "spark.sql.streaming.checkpointLocation=file:///checkpoints", \
+  "--conf", "spark.ui.enabled=false"]

@@ -1,0 +1,128 @@
+import { Admin, FetchIsolationLevels, ListOffsetTimestamps } from '@platformatic/kafka';
+import { OperationalError } from '../../errors.ts';
+import type { ForeignTopic } from '../../ports/foreign-topic.ts';
+import { clientOptions, explained, hasAnswer, hearErrors, isTopicUnknown, LONG_POLL_MS_MAX } from './client.ts';
+import { type Fetched, openPartitionReader, type PartitionReader } from './reader.ts';
+import type { KafkaSettings } from './settings.ts';
+
+/** What a request asks for, compressed; the broker gives at least one batch. Some thousand votes, so that a commit pays. */
+const FETCH_BYTES_MAX = 256 * 1024;
+/** So many hexadecimal digits of a topic's id make a whole number that doubles hold. */
+const IDENTITY_DIGITS = 13;
+
+/**
+ * A topic that another system writes, of any number of partitions and with any keys. Only what is committed is read.
+ * @throws OperationalError INPUT_REFUSED where there is no such topic.
+ */
+export async function openForeignTopic(settings: KafkaSettings, name: string): Promise<ForeignTopic> {
+  const admin = hearErrors(new Admin(clientOptions(settings)));
+  const readers = new Map<number, PartitionReader>();
+  const close = async (): Promise<void> => {
+    await Promise.all(Array.from(readers.values(), (reader) => reader.close()));
+    await admin.close().catch(() => {});
+  };
+  const ask = async (forceUpdate: boolean) => {
+    try {
+      return (await explained(admin.metadata({ topics: [name], forceUpdate }))).topics.get(name)!;
+    } catch (error) {
+      throw isTopicUnknown(error) ? unknownTopic(name) : error;
+    }
+  };
+  try {
+    const { id } = await ask(true);
+    const describe = async (forceUpdate: boolean) => {
+      const found = await ask(forceUpdate);
+      if (found.id !== id) throw madeAnew(name);
+      return found;
+    };
+    const readerOf = (partition: number): PartitionReader => {
+      const reader = readers.get(partition) ?? openPartitionReader(settings, name, partition, id);
+      readers.set(partition, reader);
+      return reader;
+    };
+    /** Why a read failed. Waiting for a topic that is gone would help nobody. */
+    const reasonOf = async (error: unknown, partition: number, from: number): Promise<unknown> => {
+      if (hasAnswer(error, 'OFFSET_OUT_OF_RANGE')) return removed(readerOf(partition), name, partition, from);
+      try {
+        await describe(true);
+        return error;
+      } catch (reason) {
+        return reason instanceof OperationalError && reason.code === 'INPUT_REFUSED' ? reason : error;
+      }
+    };
+    return {
+      name,
+      identity: Number.parseInt(id.replaceAll('-', '').slice(0, IDENTITY_DIGITS), 16),
+      // The library asks the brokers again every few seconds: partitions that are added later are found.
+      partitions: async () => (await describe(false)).partitionsCount,
+      ends: async () => endsOf(admin, name, (await describe(true)).partitionsCount),
+      async read(partition, from, signal) {
+        const fetching = readerOf(partition).fetch(from, LONG_POLL_MS_MAX, FETCH_BYTES_MAX);
+        try {
+          return await unlessAborted(fetching, signal, { records: [], next: from, end: from });
+        } catch (error) {
+          throw await reasonOf(error, partition, from);
+        }
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function endsOf(admin: Admin, name: string, partitions: number): Promise<number[]> {
+  const asked = Array.from({ length: partitions }, (_, partitionIndex) => ({
+    partitionIndex,
+    timestamp: ListOffsetTimestamps.LATEST,
+  }));
+  const listed = await explained(
+    admin.listOffsets({ topics: [{ name, partitions: asked }], isolationLevel: FetchIsolationLevels.READ_COMMITTED }),
+  );
+  const ends = new Array<number>(partitions).fill(0);
+  for (const { partitionIndex, offset } of listed.flatMap((topic) => topic.partitions))
+    ends[partitionIndex] = Number(offset);
+  return ends;
+}
+
+/** A request cannot be taken back: its answer is left unread, at most as long as a long poll lasts. */
+function unlessAborted(fetching: Promise<Fetched>, signal: AbortSignal, otherwise: Fetched): Promise<Fetched> {
+  const { promise, resolve, reject } = Promise.withResolvers<Fetched>();
+  const stop = (): void => resolve(otherwise);
+  fetching.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  if (signal.aborted) stop();
+  else signal.addEventListener('abort', stop, { once: true });
+  return promise;
+}
+
+const unknownTopic = (name: string): OperationalError =>
+  new OperationalError('INPUT_REFUSED', {
+    message: `there is no topic ${name} in Kafka`,
+    nextStep:
+      'Check its name, that KAFKA_BROKERS names the cluster it is in, and that this user may read it (docs/operations.md).',
+  });
+
+const madeAnew = (name: string): OperationalError =>
+  new OperationalError('INPUT_REFUSED', {
+    message: `topic ${name} was removed and made again while votes were taken from it`,
+    nextStep: 'Let the other system write its votes into a topic with another name; what was taken is not cast twice.',
+  });
+
+/** Votes that nobody can read any more are not passed over: going on needs a person's decision. */
+async function removed(
+  reader: PartitionReader,
+  topic: string,
+  partition: number,
+  from: number,
+): Promise<OperationalError> {
+  const { start, end } = await reader.bounds();
+  return new OperationalError('INPUT_REFUSED', {
+    message:
+      from < start
+        ? `partition ${partition} of topic ${topic} lacks the records from offset ${from} to ${start - 1}: they were removed before they were read`
+        : `partition ${partition} of topic ${topic} ends at offset ${end}, and votes were taken up to offset ${from}: its records were removed`,
+    nextStep:
+      'Let the other system write all its votes into a topic with another name, with a longer retention time (retention.ms), and take that one; what was taken already is not cast twice.',
+  });
+}

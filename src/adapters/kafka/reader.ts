@@ -1,0 +1,161 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Consumer, FetchIsolationLevels, fetchV17, ListOffsetTimestamps } from '@platformatic/kafka';
+import { OperationalError } from '../../errors.ts';
+import { clientOptions, explained, explainKafka, hasAnswer, hearErrors } from './client.ts';
+import type { KafkaSettings } from './settings.ts';
+
+type FetchResponsePartition = fetchV17.FetchResponsePartition;
+
+export interface ReadRecord {
+  readonly offset: number;
+  /** Empty where the record has none. */
+  readonly key: string;
+  readonly value: Buffer | null;
+}
+
+/** What one request brought: records of the partition from an offset on, and where to go on. */
+export interface Fetched {
+  readonly records: readonly ReadRecord[];
+  readonly next: number;
+  /** One past the last offset that is committed. */
+  readonly end: number;
+}
+
+/**
+ * One partition of a topic, read at offsets of our own choosing: no group, no subscription. It has a connection of its own, since
+ * a broker answers the requests of a connection in order and a long poll would hold up the others.
+ */
+export interface PartitionReader {
+  /** Records from an offset on; waits up to `wait_ms` where there is none. What is not committed is not read. */
+  fetch(offset: number, wait_ms: number, bytes_max?: number): Promise<Fetched>;
+  /** The first offset that is kept, and one past the last that is committed. */
+  bounds(): Promise<{ start: number; end: number }>;
+  close(): Promise<void>;
+}
+
+/**
+ * What a request asks for, compressed; the broker gives at least one batch, however large. Votes compress a hundredfold, so 64 KB
+ * are some megabytes of text.
+ */
+const FETCH_BYTES_MAX = 64 * 1024;
+
+/** @param topicId the only topic of that name to fetch from; a request fails where another one has taken its place. */
+export function openPartitionReader(
+  settings: KafkaSettings,
+  topic: string,
+  partition: number,
+  topicId?: string,
+): PartitionReader {
+  const consumer = hearErrors(
+    new Consumer({
+      ...clientOptions(settings),
+      groupId: 'tallyroom',
+      isolationLevel: FetchIsolationLevels.READ_COMMITTED,
+      autocreateTopics: false,
+    }),
+  );
+
+  const request = async (offset: number, wait_ms: number, bytes_max: number): Promise<FetchResponsePartition> => {
+    const metadata = await consumer.metadata({ topics: [topic] });
+    const found = metadata.topics.get(topic);
+    const leader = metadata.brokers.get(found?.partitions[partition]?.leader ?? -1);
+    if (found === undefined || leader === undefined) throw missing(topic, partition);
+    const asked = {
+      partition,
+      fetchOffset: BigInt(offset),
+      partitionMaxBytes: bytes_max,
+      currentLeaderEpoch: -1,
+      lastFetchedEpoch: -1,
+    };
+    const connection = await consumer.connections.get(leader);
+    for (;;) {
+      const { responses, throttleTimeMs } = await fetchV17.api.async(
+        connection,
+        wait_ms,
+        BYTES_MIN,
+        bytes_max,
+        FetchIsolationLevels.READ_COMMITTED,
+        0,
+        WITHOUT_SESSION,
+        [{ topicId: topicId ?? found.id, partitions: [asked] }],
+        [],
+        '',
+      );
+      if (responses.length > 0) return responses[0]!.partitions[0]!;
+      // A quota is used up: that is no answer about the topic.
+      await sleep(throttleTimeMs);
+    }
+  };
+
+  return {
+    async fetch(offset, wait_ms, bytes_max = FETCH_BYTES_MAX) {
+      try {
+        return committedRecords(await request(offset, wait_ms, bytes_max), offset);
+      } catch (error) {
+        // The leader may have moved: it is looked up anew.
+        consumer.clearMetadata();
+        throw hasAnswer(error, 'OFFSET_OUT_OF_RANGE') ? removed(topic, partition, offset, error) : explainKafka(error);
+      }
+    },
+    async bounds() {
+      const list = async (timestamp: bigint): Promise<number> => {
+        const wanted = { topics: [topic], partitions: { [topic]: [partition] }, timestamp };
+        const offsets = await explained(consumer.listOffsets(wanted));
+        return Number(offsets.get(topic)![partition]);
+      };
+      return { start: await list(ListOffsetTimestamps.EARLIEST), end: await list(ListOffsetTimestamps.LATEST) };
+    },
+    async close() {
+      await consumer.close(true).catch(() => {});
+    },
+  };
+}
+
+const BYTES_MIN = 1;
+/** The broker keeps nothing about us between two requests. */
+const WITHOUT_SESSION = -1;
+
+const missing = (topic: string, partition: number): OperationalError =>
+  new OperationalError('KAFKA_UNREACHABLE', {
+    message: `partition ${partition} of topic ${topic} has no leader in Kafka`,
+    nextStep: 'Look whether all brokers run, and whether the topic was removed or made by hand with fewer partitions.',
+    canRetry: true,
+  });
+
+const removed = (topic: string, partition: number, offset: number, cause: unknown): OperationalError =>
+  new OperationalError('LOG_DAMAGED', {
+    message: `partition ${partition} of topic ${topic} does not hold offset ${offset} any more, which should be read next`,
+    nextStep: 'Look whether a retention time or a hand has removed records, then restore the topic from a backup.',
+    cause,
+  });
+
+const TRANSACTIONAL_BATCH = 1 << 4;
+/** Markers of transactions, of which a reader sees nothing but the gap. */
+const CONTROL_BATCH = 1 << 5;
+const ABORT_MARKER = 0;
+
+/**
+ * Leaves out what was aborted, as the protocol has it: the broker lists each aborted transaction with the first offset it has here,
+ * and its marker ends it. The library's own consumer knows one aborted transaction of a producer at a time and lets others through.
+ */
+export function committedRecords(answer: FetchResponsePartition, offset: number): Fetched {
+  const aborted = (answer.abortedTransactions ?? []).toSorted((a, b) => Number(a.firstOffset - b.firstOffset));
+  const open = new Set<bigint>();
+  const records: ReadRecord[] = [];
+  let next = offset;
+  for (const batch of answer.records ?? []) {
+    const last = batch.firstOffset + BigInt(batch.lastOffsetDelta);
+    while (aborted.length > 0 && aborted[0]!.firstOffset <= last) open.add(aborted.shift()!.producerId);
+    next = Math.max(next, Number(last) + 1);
+    if ((batch.attributes & CONTROL_BATCH) !== 0) {
+      if (batch.records[0]?.key?.readInt16BE(2) === ABORT_MARKER) open.delete(batch.producerId);
+      continue;
+    }
+    if ((batch.attributes & TRANSACTIONAL_BATCH) !== 0 && open.has(batch.producerId)) continue;
+    const first = Number(batch.firstOffset);
+    for (const { offsetDelta, key, value } of batch.records)
+      if (first + offsetDelta >= offset)
+        records.push({ offset: first + offsetDelta, key: key === null ? '' : key.toString('latin1'), value });
+  }
+  return { records, next, end: Number(answer.lastStableOffset) };
+}

@@ -1,0 +1,345 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { zstdDecompressSync } from 'node:zlib';
+import {
+  type Admin,
+  FetchIsolationLevels,
+  type FetchIsolationLevelValue,
+  ListOffsetTimestamps,
+} from '@platformatic/kafka';
+import type pg from 'pg';
+import { crashPoint } from '../../crash-points.ts';
+import type { ElectionId } from '../../domain/election.ts';
+import { OperationalError } from '../../errors.ts';
+import { COMPACTED_TOPICS, type Topic } from '../../ports/log.ts';
+import { type Database, lockOrAbort } from '../postgres/database.ts';
+import { isFencedOut, topicName } from './client.ts';
+import {
+  type GroupPosition,
+  type OutgoingMessage,
+  openTransactionalProducer,
+  type TransactionalProducer,
+} from './producer.ts';
+import { openPartitionReader } from './reader.ts';
+import { relayLock, watchHolder } from './relay-holder.ts';
+import { ENDS, groupOf, type LogEndRow, positionIn, RELAYED_TOPICS, readPositions, unlike } from './relay-positions.ts';
+import type { KafkaSettings } from './settings.ts';
+import { withAdmin } from './topics.ts';
+
+/** So much of the table, compressed, goes into one transaction of Kafka, and at least one batch. */
+const BYTES_PER_TRANSACTION_MAX = 256 * 1024;
+const ROWS_PER_TRANSACTION_MAX = 64;
+const PAYLOAD_BYTES_MAX = 256 * 1024 * 1024;
+const DRAIN_POLL_MS = 20;
+const FENCED_MAX = 3;
+
+export interface RelayOptions {
+  readonly settings: KafkaSettings;
+  readonly database: Database;
+  readonly election_no: number;
+  readonly election: ElectionId;
+  readonly partitions: number;
+  /** How long another process may hold a relay and publish nothing, before its session is ended. */
+  readonly stuck_ms_max?: number;
+  say(line: string): void;
+  /** Runs work again while PostgreSQL or Kafka does not answer. */
+  retry(work: () => Promise<void>, signal: AbortSignal): Promise<void>;
+}
+
+/**
+ * Publishes what stages have committed, in order and byte for byte. One unit a partition; of all processes that run a relay for an
+ * election, one at a time works on a partition, and another takes over when it goes.
+ */
+export interface Relay {
+  /** @throws what ended the relay: nothing that waits for its records should wait on. */
+  assertRunning(): void;
+  /**
+   * Resolves once everything committed is in Kafka, by whichever process, or when the signal aborts. @returns whether it is.
+   * @throws what ended the relay.
+   */
+  drain(signal: AbortSignal): Promise<boolean>;
+  /** The same, and until those who read only what is committed see it: a moment later. */
+  settle(signal: AbortSignal): Promise<boolean>;
+  stop(): Promise<void>;
+}
+
+export function startRelay(options: RelayOptions): Relay {
+  const stopping = new AbortController();
+  let failure: unknown = null;
+  const units = Array.from({ length: options.partitions }, async (_, partition) => {
+    try {
+      await options.retry(() => relayUnlessFenced(options, partition, stopping.signal), stopping.signal);
+    } catch (error) {
+      if (!stopping.signal.aborted) failure ??= error;
+    }
+  });
+  const drain = async (signal: AbortSignal): Promise<boolean> => {
+    for (; failure === null; await sleep(DRAIN_POLL_MS)) {
+      if ((await waitingBatches(options.database, options.election_no)) === 0) return true;
+      if (signal.aborted) return false;
+    }
+    throw failure;
+  };
+  return {
+    assertRunning() {
+      if (failure !== null) throw failure;
+    },
+    drain,
+    settle: async (signal) => (await drain(signal)) && untilReadable(options, signal),
+    async stop() {
+      stopping.abort();
+      await Promise.all(units);
+    },
+  };
+}
+
+/** How many batches of records are committed and not known to be in Kafka: the relay's lag. */
+export async function waitingBatches(database: Database, electionNo: number): Promise<number> {
+  const [row] = await database.query<{ n: number }>(
+    'SELECT count(*)::integer AS n FROM log WHERE election_no = $1 AND topic = ANY($2)',
+    [electionNo, RELAYED_TOPICS],
+    'relay-lag',
+  );
+  return row!.n;
+}
+
+interface LogRow {
+  readonly topic: Topic;
+  readonly base_offset: string;
+  readonly record_count: number;
+  readonly payload: Buffer;
+}
+/** The window keeps what is read bounded without reading the payloads that are left out. */
+const WAITING = `
+  SELECT topic, base_offset, record_count, payload FROM (
+    SELECT *, sum(octet_length(payload)) OVER (ORDER BY topic, base_offset) - octet_length(payload) AS before
+    FROM (
+      SELECT topic, base_offset, record_count, payload FROM log
+      WHERE election_no = $1 AND partition = $2 AND topic = ANY($3) ORDER BY topic, base_offset LIMIT ${ROWS_PER_TRANSACTION_MAX}
+    ) AS rows
+  ) AS sized WHERE before <= ${BYTES_PER_TRANSACTION_MAX} ORDER BY topic, base_offset`;
+
+/**
+ * Who was fenced begins anew, without a word: it waits for the lock that the other has. Or nobody has it, since Kafka had given up a
+ * transaction that took too long; where that happens again and again, it is told and tried at longer intervals.
+ */
+async function relayUnlessFenced(options: RelayOptions, partition: number, signal: AbortSignal): Promise<void> {
+  for (let fenced = 1; ; fenced++) {
+    try {
+      return await relayPartition(options, partition, signal);
+    } catch (error) {
+      if (!isFencedOut(error) || fenced === FENCED_MAX) throw error;
+    }
+  }
+}
+
+/** Works on one partition until the signal aborts. @throws what can be retried, and LOG_DAMAGED, which cannot. */
+async function relayPartition(options: RelayOptions, partition: number, signal: AbortSignal): Promise<void> {
+  const { database, settings, election, election_no } = options;
+  if (signal.aborted) return;
+  const client = await database.connect();
+  let producer: TransactionalProducer | null = null;
+  const wakeUp = wakeUps(client, election_no, partition, signal);
+  try {
+    await waitForLock(options, client, partition, signal);
+    // A batch that was published and not removed is found published: losing a removal harms nothing.
+    await client.query('SET synchronous_commit = off');
+    await client.query('LISTEN tallyroom_log');
+    producer = await openTransactionalProducer(settings, `${election}.relay.${partition}`, groupOf(election));
+    const positions = await takeUp(options, client, partition);
+    while (!signal.aborted) {
+      const woken = wakeUp.next();
+      const { rows } = await client.query<LogRow>({
+        name: 'relay-read',
+        text: WAITING,
+        values: [election_no, partition, RELAYED_TOPICS],
+      });
+      if (rows.length === 0) await woken;
+      else await publish(options, client, partition, producer, positions, rows);
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    wakeUp.stop();
+    await producer?.close();
+    await client.end().catch(() => {});
+  }
+}
+
+/** Waits until no other process relays the partition; one that stands still is not waited for. */
+async function waitForLock(
+  options: RelayOptions,
+  client: pg.Client,
+  partition: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const watch = watchHolder(options, partition);
+  try {
+    await lockOrAbort(options.database, client, signal, () =>
+      client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [relayLock(options.election_no, partition)]),
+    );
+  } finally {
+    watch.stop();
+  }
+}
+
+/** Publishes some batches in one transaction with the new positions, then removes them from the table. */
+async function publish(
+  { election, election_no }: RelayOptions,
+  client: pg.Client,
+  partition: number,
+  producer: TransactionalProducer,
+  positions: Map<Topic, number>,
+  rows: readonly LogRow[],
+): Promise<void> {
+  const messages: OutgoingMessage[] = [];
+  const moved = new Map<Topic, number>();
+  for (const { topic, base_offset, record_count, payload } of rows) {
+    const base = Number(base_offset);
+    const expected = moved.get(topic) ?? positions.get(topic) ?? 0;
+    if (base > expected) throw torn(topicName(election, topic), partition, expected, base);
+    if (base < expected) throw unlike(topicName(election, topic), partition, base, expected);
+    addMessages(messages, topic, topicName(election, topic), partition, base, unpack(payload));
+    moved.set(topic, base + record_count);
+  }
+  const reached: GroupPosition[] = Array.from(moved, ([topic, position]) => ({
+    topic: topicName(election, topic),
+    partition,
+    position,
+  }));
+  crashPoint('relay.before-publish');
+  await producer.publish(messages, reached, () => crashPoint('relay.before-commit'));
+  crashPoint('relay.after-commit');
+  for (const [topic, position] of moved) positions.set(topic, position);
+  await prune(client, election_no, partition, moved);
+  crashPoint('relay.after-prune');
+}
+
+/** Cuts the lines `key TAB value NEWLINE` of a batch into messages; in a dense topic the key is the offset. */
+function addMessages(
+  messages: OutgoingMessage[],
+  topic: Topic,
+  name: string,
+  partition: number,
+  base: number,
+  lines: Buffer,
+): void {
+  const isDense = !COMPACTED_TOPICS.has(topic);
+  let offset = base;
+  for (let from = 0; from < lines.length; offset++) {
+    const tab = lines.indexOf(0x09, from);
+    const end = lines.indexOf(0x0a, tab);
+    const key = isDense ? Buffer.from(String(offset), 'latin1') : lines.subarray(from, tab);
+    messages.push({ topic: name, partition, key, value: lines.subarray(tab + 1, end) });
+    from = end + 1;
+  }
+}
+
+function unpack(payload: Buffer): Buffer {
+  try {
+    return zstdDecompressSync(payload, { maxOutputLength: PAYLOAD_BYTES_MAX, chunkSize: 256 * 1024 });
+  } catch (cause) {
+    throw new OperationalError('LOG_DAMAGED', {
+      message: `a batch of table log cannot be unpacked: ${cause instanceof Error ? cause.message : cause}`,
+      nextStep: 'Stop and keep everything as it is, then restore PostgreSQL from a backup.',
+      cause,
+    });
+  }
+}
+
+async function prune(
+  client: pg.Client,
+  electionNo: number,
+  partition: number,
+  positions: ReadonlyMap<Topic, number>,
+): Promise<void> {
+  for (const [topic, position] of positions)
+    await client.query({
+      name: 'relay-prune',
+      // A batch that reaches beyond the position is not published as a whole, and stays.
+      text: `DELETE FROM log WHERE election_no = $1 AND topic = $2 AND partition = $3
+        AND base_offset < $4 AND base_offset + record_count <= $4`,
+      values: [electionNo, topic, partition, position],
+    });
+}
+
+/**
+ * Reads where the last relay of this partition stopped, now that it is fenced, and removes what it published. Kafka's position, the
+ * end of its topic and the table must fit together.
+ * @throws OperationalError LOG_DAMAGED where they do not.
+ */
+async function takeUp(options: RelayOptions, client: pg.Client, partition: number): Promise<Map<Topic, number>> {
+  const { settings, election, election_no } = options;
+  const { rows: ends } = await client.query<LogEndRow>(ENDS, [election_no, RELAYED_TOPICS, partition]);
+  const known = await readPositions(settings, election, ends);
+  const positions = new Map<Topic, number>();
+  for (const end of ends) {
+    const reader = openPartitionReader(settings, topicName(election, end.topic), partition);
+    try {
+      const position = known.get(`${end.topic}/${partition}`) ?? null;
+      positions.set(end.topic, await positionIn(reader, topicName(election, end.topic), end, position));
+    } finally {
+      await reader.close();
+    }
+  }
+  await prune(client, election_no, partition, positions);
+  return positions;
+}
+
+/** Waits until everything that the topics hold now is readable, or the signal aborts. @returns whether it is. */
+async function untilReadable({ settings, election, partitions }: RelayOptions, signal: AbortSignal): Promise<boolean> {
+  const topics = RELAYED_TOPICS.map((topic) => ({
+    name: topicName(election, topic),
+    partitions: Array.from({ length: COMPACTED_TOPICS.has(topic) ? 1 : partitions }, (_, partitionIndex) => ({
+      partitionIndex,
+      timestamp: ListOffsetTimestamps.LATEST,
+    })),
+  }));
+  const endsOf = async (admin: Admin, isolationLevel: FetchIsolationLevelValue): Promise<Map<string, bigint>> => {
+    const listed = await admin.listOffsets({ topics, isolationLevel });
+    return new Map(
+      listed.flatMap(({ name, partitions: each }) =>
+        each.map(({ partitionIndex, offset }): [string, bigint] => [`${name}/${partitionIndex}`, offset]),
+      ),
+    );
+  };
+  return withAdmin(settings, async (admin) => {
+    const written = await endsOf(admin, FetchIsolationLevels.READ_UNCOMMITTED);
+    for (; !signal.aborted; await sleep(DRAIN_POLL_MS)) {
+      const readable = await endsOf(admin, FetchIsolationLevels.READ_COMMITTED);
+      if (Array.from(written).every(([place, end]) => (readable.get(place) ?? 0n) >= end)) return true;
+    }
+    return false;
+  });
+}
+
+interface WakeUps {
+  /** The next notification for the partition from now on, the end of the connection, or the signal. */
+  next(): Promise<void>;
+  stop(): void;
+}
+
+function wakeUps(client: pg.Client, electionNo: number, partition: number, signal: AbortSignal): WakeUps {
+  let waiter = Promise.withResolvers<void>();
+  const wake = (): void => waiter.resolve();
+  client.on('notification', ({ payload = '' }) => {
+    const [election, , place] = payload.split('/');
+    if (Number(election) === electionNo && Number(place) === partition) wake();
+  });
+  client.on('end', wake);
+  signal.addEventListener('abort', wake, { once: true });
+  return {
+    next() {
+      waiter = Promise.withResolvers();
+      if (signal.aborted) wake();
+      return waiter.promise;
+    },
+    stop: () => signal.removeEventListener('abort', wake),
+  };
+}
+
+const torn = (topic: string, partition: number, expected: number, found: number): OperationalError =>
+  new OperationalError('LOG_DAMAGED', {
+    message: `table log lacks records of partition ${partition} of topic ${topic}: from ${expected} to ${found}`,
+    nextStep:
+      'Stop and keep everything as it is, then restore PostgreSQL and Kafka to states that fit (docs/operations.md, "Backup").',
+  });

@@ -1,0 +1,63 @@
+import { crashPoint } from '../../crash-points.ts';
+import type { ElectionId } from '../../domain/election.ts';
+import { OperationalError } from '../../errors.ts';
+import type { LogWriter, OutgoingRecord } from '../../ports/log.ts';
+import { isFencedOut, topicName } from './client.ts';
+import { openTransactionalProducer } from './producer.ts';
+import type { KafkaSettings } from './settings.ts';
+
+export interface KafkaWriterOptions {
+  readonly settings: KafkaSettings;
+  readonly election: ElectionId;
+  /** The writer's name, e.g. `count`. */
+  readonly name: string;
+  /** Raises the epoch of the writers of this name. @returns the new one. */
+  raiseEpoch(): Promise<number>;
+  /** The epoch now: above ours once a later writer was opened. */
+  currentEpoch(): Promise<number>;
+}
+
+/**
+ * Opens the only writer of the result topics. The epoch in PostgreSQL says who came last; Kafka's transactional id keeps everybody
+ * else from committing. Both are needed: Kafka also fences a writer whose transaction merely took too long, and that one must go on.
+ */
+export async function openKafkaWriter(options: KafkaWriterOptions): Promise<LogWriter & { close(): Promise<void> }> {
+  const { settings, election, name } = options;
+  const epoch = await options.raiseEpoch();
+  const assertLast = async (cause?: unknown): Promise<void> => {
+    const current = await options.currentEpoch();
+    if (current !== epoch)
+      throw new OperationalError('FENCED', {
+        message: `a later ${name} has taken over (epoch ${current}, this one is ${epoch})`,
+        nextStep: 'Nothing to do: the later one goes on. Start this one again only after ending that one.',
+        cause,
+      });
+  };
+  const producer = await openTransactionalProducer(settings, `${election}.${name}`, null);
+  try {
+    // One that was opened meanwhile may have been fenced by us just now: it comes back, and we leave.
+    await assertLast();
+  } catch (error) {
+    await producer.close();
+    throw error;
+  }
+  return {
+    epoch,
+    async publish(records: readonly OutgoingRecord[]) {
+      const messages = records.map(({ topic, key, value }) => ({
+        topic: topicName(election, topic),
+        partition: 0,
+        key: Buffer.from(key),
+        value: Buffer.from(value),
+      }));
+      try {
+        await producer.publish(messages, [], () => crashPoint('count.before-checkpoint'));
+      } catch (error) {
+        if (isFencedOut(error)) await assertLast(error);
+        throw error;
+      }
+      crashPoint('count.after-checkpoint');
+    },
+    close: producer.close,
+  };
+}

@@ -1,0 +1,179 @@
+import type pg from 'pg';
+import { crashPoint } from '../../crash-points.ts';
+import type { BallotSource, CastBatch, Committed, ElectionEntry, Rejection, SealedVotes } from '../../ports/store.ts';
+import { appendLog, type LogEnd } from './append.ts';
+import { copyIn, participationRows, RowBuffer, voteRows } from './copy.ts';
+import { isConnectionLost, sqlState } from './database.ts';
+
+const UNIQUE_VIOLATION = '23505';
+const DEADLOCK = '40P01';
+/** Two processes that insert the same voters in the same order cannot deadlock for long; this many times is a defect. */
+const DEADLOCK_RETRIES_MAX = 10;
+const MINUTE_MS = 60_000;
+
+/** A partition of topic `votes` that no other process appends to while the transaction runs. */
+export interface Target {
+  readonly partition: number;
+  /** Where it ends; a commit moves it. */
+  end: LogEnd;
+}
+
+/** Commits batches of cast votes, one at a time, on one connection. */
+export interface BatchWriter {
+  /**
+   * One transaction, and again where a voter had voted or two processes met; a failure leaves nothing of it.
+   * @param from where the source is expected to stand
+   * @param hold says where the votes go; called inside the transaction, before anything else in it
+   * @throws OperationalError FENCED where the source or the target has been moved by somebody else.
+   */
+  commit(source: BallotSource, from: number, batch: CastBatch, hold: () => Promise<Target>): Promise<Committed>;
+}
+
+export function openBatchWriter(client: pg.Client, now: () => Date, entry: ElectionEntry): BatchWriter {
+  const number = entry.election_no;
+  const participation = new RowBuffer();
+  const voteBuffer = new RowBuffer();
+
+  const storeVotes = async (source: BallotSource, { partition, end }: Target, sealed: SealedVotes): Promise<void> => {
+    const batchNo = end.next_batch * entry.partitions + partition;
+    await copyIn(
+      client,
+      `COPY votes_${number} (batch_no, location_no, selections) FROM STDIN (FORMAT binary)`,
+      voteRows(voteBuffer, sealed.votes, batchNo),
+    );
+    await client.query({
+      name: 'insert-batch',
+      text: 'INSERT INTO batches VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)',
+      values: [
+        number,
+        batchNo,
+        partition,
+        source.name,
+        end.next_seq,
+        sealed.votes.count,
+        entry.definition_hash,
+        sealed.records.hash,
+        new Date(Math.floor(now().getTime() / MINUTE_MS) * MINUTE_MS),
+      ],
+    });
+    crashPoint('vote.before-log-append');
+    await appendLog(client, {
+      election_no: number,
+      topic: 'votes',
+      partition,
+      expected_offset: end.next_offset,
+      records: sealed.records.boxes,
+      entries: sealed.votes.count,
+      batches: 1,
+      hash: sealed.records.hash,
+      text: sealed.records.text,
+    });
+    crashPoint('vote.after-log-append');
+  };
+
+  /** @returns null where COPY met a voter who has voted: then once more, voter by voter. */
+  const attempt = async (
+    source: BallotSource,
+    from: number,
+    batch: CastBatch,
+    hold: () => Promise<Target>,
+    byVoter: boolean,
+  ): Promise<Committed | null> => {
+    const rejections = [...batch.rejections];
+    let sealed: SealedVotes | null = null;
+    await client.query('BEGIN');
+    const target = batch.voters.length > 0 ? await hold() : null;
+    await client.query({
+      name: 'advance-source',
+      text: 'SELECT advance_source($1, $2, $3, $4, $5)',
+      values: [number, source.name, source.partition, from, batch.next_offset],
+    });
+    if (target !== null) {
+      const accepted = byVoter ? await insertParticipation(client, number, batch, rejections) : null;
+      const end = { partition: target.partition, head: target.end };
+      sealed = accepted?.size === 0 ? null : batch.seal(accepted, end);
+      if (!byVoter && !(await copyParticipation(client, number, participationRows(participation, batch.voters))))
+        return null;
+      if (sealed !== null) await storeVotes(source, target, sealed);
+    }
+    if (rejections.length > 0) await insertRejections(client, number, source, rejections, now());
+    crashPoint('vote.before-commit');
+    await client.query('COMMIT');
+    crashPoint('vote.after-commit');
+    if (target !== null && sealed !== null) target.end = endAfter(target.end, sealed);
+    return { votes: sealed?.votes.count ?? 0, rejected: rejections.length };
+  };
+
+  return {
+    async commit(source, from, batch, hold) {
+      for (let tries = 0, byVoter = false; ; tries++) {
+        try {
+          const committed = await attempt(source, from, batch, hold, byVoter);
+          if (committed !== null) return committed;
+          byVoter = true;
+        } catch (error) {
+          if (!isConnectionLost(error)) await client.query('ROLLBACK').catch(() => {});
+          if (sqlState(error) !== DEADLOCK || tries >= DEADLOCK_RETRIES_MAX) throw error;
+        }
+      }
+    },
+  };
+}
+
+const endAfter = (end: LogEnd, { votes, records }: SealedVotes): LogEnd => ({
+  next_offset: end.next_offset + records.boxes,
+  next_seq: end.next_seq + votes.count,
+  next_batch: end.next_batch + 1,
+  hash: records.hash,
+});
+
+/** @returns false, with the transaction rolled back, where a voter of the rows has voted before. */
+async function copyParticipation(client: pg.Client, electionNo: number, rows: Buffer): Promise<boolean> {
+  try {
+    await copyIn(client, `COPY participation_${electionNo} (voter_id) FROM STDIN (FORMAT binary)`, rows);
+    return true;
+  } catch (cause) {
+    if (sqlState(cause) !== UNIQUE_VIOLATION) throw cause;
+    await client.query('ROLLBACK');
+    return false;
+  }
+}
+
+/** @returns the positions of the voters who had not voted; the others are added to `rejections`. */
+async function insertParticipation(
+  client: pg.Client,
+  electionNo: number,
+  batch: CastBatch,
+  rejections: Rejection[],
+): Promise<ReadonlySet<number>> {
+  const { rows } = await client.query<{ voter_id: string }>(
+    `INSERT INTO participation_${electionNo} (voter_id) SELECT unnest($1::bigint[]) ON CONFLICT DO NOTHING RETURNING voter_id`,
+    [Array.from(batch.voters)],
+  );
+  const inserted = new Set(rows.map((row) => Number(row.voter_id)));
+  const accepted = new Set<number>();
+  for (const [position, voter] of batch.voters.entries())
+    if (inserted.has(voter)) accepted.add(position);
+    else rejections.push({ source_offset: batch.voter_offsets[position]!, reason: 'already-voted' });
+  return accepted;
+}
+
+async function insertRejections(
+  client: pg.Client,
+  electionNo: number,
+  source: BallotSource,
+  rejections: readonly Rejection[],
+  now: Date,
+): Promise<void> {
+  await client.query(
+    `INSERT INTO rejections SELECT $1, $2, $3, o, r, $6 FROM unnest($4::bigint[], $5::text[]) AS refused (o, r)`,
+    [
+      electionNo,
+      source.name,
+      source.partition,
+      rejections.map((r) => r.source_offset),
+      rejections.map((r) => r.reason),
+      now,
+    ],
+  );
+}

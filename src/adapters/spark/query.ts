@@ -1,0 +1,279 @@
+import { createHash } from 'node:crypto';
+import { OperationalError } from '../../errors.ts';
+import { conditionOf, openSparkClient, type SparkClient, SparkError, type SparkSession } from './client.ts';
+import type { SparkRemote } from './remote.ts';
+import type {
+  StreamingQueryCommand,
+  StreamingQueryCommandResult,
+  StreamingQueryInstanceId,
+} from './spark-connect_pb.ts';
+
+/** What a streaming query is made of. */
+export interface QueryPlan {
+  /** Names the query in its session, and its checkpoint in the server's checkpoint folder. */
+  readonly name: string;
+  /** Settings of the session. */
+  readonly configuration: Readonly<Record<string, string>>;
+  /** The Kafka source, read as view `records`. */
+  readonly source: Readonly<Record<string, string>>;
+  readonly statement: string;
+  readonly sink: Readonly<Record<string, string>>;
+}
+
+/** `steady` goes on for ever; `last` finishes the batch that a stop has cut off, or makes one more, and ends. */
+export type Trigger = 'steady' | 'last';
+
+export interface QueryProgress {
+  readonly batch_id: number;
+  /** Records of the source that the batch read, and how many that is a second. */
+  readonly input_rows: number;
+  readonly input_rows_per_s: number;
+  readonly batch_ms: number;
+}
+
+/** A query that runs on the server, or has ended there. It outlives this process. */
+export interface RunningQuery {
+  /** Another one after each start. */
+  readonly run_id: string;
+  isActive(): Promise<boolean>;
+  /** Of the last batch that is done, or null before the first. */
+  progress(): Promise<QueryProgress | null>;
+  /** @throws OperationalError SPARK_FAILED with what ended the query, where something did. */
+  assertSound(): Promise<void>;
+  /** Cuts off the batch in work and waits until the query has ended. */
+  stop(): Promise<void>;
+}
+
+export interface QueryHome {
+  /** The query as it runs in the session, whoever started it, or null. */
+  find(): Promise<RunningQuery | null>;
+  /** Starts the query from its checkpoint. @returns null where somebody else has started it meanwhile. */
+  start(trigger: Trigger): Promise<RunningQuery | null>;
+}
+
+/** A session that was closed (it timed out, or a hand ended it) can never be used again; the next of so many can. */
+const SESSIONS_MAX = 1_000;
+const SESSION_ENDED = /^INVALID_HANDLE\.SESSION_(CLOSED|NOT_FOUND|CHANGED)$/;
+/** What Spark says, each at another moment of it, to the later of two that start the query at once. */
+const NAME_TAKEN = /already active|with that name|concurrently using metadata|CONCURRENT_QUERY/;
+const QUERY_GONE = /STREAMING_QUERY.*NOT_FOUND|query.*(not found|not valid|may be stopped)/i;
+
+/**
+ * The session in which the query of this plan lives. Its ids follow from the query's name, so that any process finds it again.
+ * @param user whose sessions these are.
+ */
+export function openQueryHome(client: SparkClient, plan: QueryPlan, user: string): QueryHome {
+  let number = 0;
+  let configured: string | null = null;
+
+  const inSession = async <Value>(work: (session: SparkSession) => Promise<Value>): Promise<Value> => {
+    for (;;) {
+      const session = { session_id: sessionId(plan.name, number), user_id: user };
+      try {
+        if (configured !== session.session_id) await client.configure(session, plan.configuration);
+        configured = session.session_id;
+        return await work(session);
+      } catch (error) {
+        if (!(error instanceof SparkError && SESSION_ENDED.test(error.condition ?? '')) || number === SESSIONS_MAX)
+          throw explain(error);
+        number++;
+      }
+    }
+  };
+
+  return {
+    find: () => inSession((session) => findQuery(client, session, plan.name)),
+    async start(trigger) {
+      try {
+        return await inSession((session) => startQuery(client, session, plan, trigger));
+      } catch (error) {
+        if (error instanceof OperationalError && NAME_TAKEN.test(error.message)) return null;
+        throw error;
+      }
+    },
+  };
+}
+
+/** Asks the server for the least it can do. @throws OperationalError SPARK_UNREACHABLE, SPARK_REFUSED or SPARK_FAILED. */
+export async function reachSpark(remote: SparkRemote): Promise<void> {
+  const client = openSparkClient(remote);
+  try {
+    await client.configure({ session_id: sessionId('reach', 0), user_id: remote.user_id ?? 'tallyroom' }, {});
+  } catch (error) {
+    throw explain(error);
+  } finally {
+    client.close();
+  }
+}
+
+async function findQuery(client: SparkClient, session: SparkSession, name: string): Promise<RunningQuery | null> {
+  const answers = await client.run(session, {
+    commandType: { case: 'streamingQueryManagerCommand', value: { command: { case: 'active', value: true } } },
+  });
+  for (const answer of answers) {
+    if (answer.case !== 'streamingQueryManagerCommandResult' || answer.value.resultType.case !== 'active') continue;
+    const found = answer.value.resultType.value.activeQueries.find((each) => each.name === name);
+    if (found?.id !== undefined) return runningQuery(client, session, found.id);
+  }
+  return null;
+}
+
+async function startQuery(
+  client: SparkClient,
+  session: SparkSession,
+  plan: QueryPlan,
+  trigger: Trigger,
+): Promise<RunningQuery> {
+  const dataSource = { format: 'kafka', options: { ...plan.source } };
+  await client.run(session, {
+    commandType: {
+      case: 'createDataframeView',
+      value: {
+        name: 'records',
+        replace: true,
+        input: {
+          relType: { case: 'read', value: { isStreaming: true, readType: { case: 'dataSource', value: dataSource } } },
+        },
+      },
+    },
+  });
+  const answers = await client.run(session, {
+    commandType: {
+      case: 'writeStreamOperationStart',
+      value: {
+        input: { relType: { case: 'sql', value: { query: plan.statement } } },
+        format: 'kafka',
+        options: { ...plan.sink },
+        trigger:
+          trigger === 'last' ? { case: 'once', value: true } : { case: 'processingTimeInterval', value: '0 seconds' },
+        outputMode: 'update',
+        queryName: plan.name,
+      },
+    },
+  });
+  for (const answer of answers)
+    if (answer.case === 'writeStreamOperationStartResult' && answer.value.queryId !== undefined)
+      return runningQuery(client, session, answer.value.queryId);
+  throw new SparkError('the server does not say which query it has started', null);
+}
+
+type Question = NonNullable<StreamingQueryCommand['command']['case']>;
+
+function runningQuery(client: SparkClient, session: SparkSession, queryId: StreamingQueryInstanceId): RunningQuery {
+  /** @returns null where the server no longer knows the query. */
+  const ask = async (question: Question): Promise<StreamingQueryCommandResult['resultType'] | null> => {
+    try {
+      const answers = await client.run(session, {
+        commandType: {
+          case: 'streamingQueryCommand',
+          value: { queryId, command: { case: question, value: true } },
+        },
+      });
+      for (const answer of answers) if (answer.case === 'streamingQueryCommandResult') return answer.value.resultType;
+      return null;
+    } catch (error) {
+      if (!(error instanceof SparkError)) throw error;
+      if (QUERY_GONE.test(error.message) || SESSION_ENDED.test(error.condition ?? '')) return null;
+      throw explain(error);
+    }
+  };
+  return {
+    run_id: queryId.runId,
+    async isActive() {
+      const answer = await ask('status');
+      return answer?.case === 'status' && answer.value.isActive;
+    },
+    async progress() {
+      const answer = await ask('lastProgress');
+      const text = answer?.case === 'recentProgress' ? answer.value.recentProgressJson.at(-1) : undefined;
+      return text === undefined ? null : parseProgress(text);
+    },
+    async assertSound() {
+      const answer = await ask('exception');
+      const message = answer?.case === 'exception' ? (answer.value.exceptionMessage ?? '') : '';
+      if (message !== '') throw failed(message, null);
+    },
+    async stop() {
+      await ask('stop');
+    },
+  };
+}
+
+function parseProgress(text: string): QueryProgress | null {
+  const { batchId, durationMs, sources }: ProgressJson = JSON.parse(text);
+  const rows = sources?.[0]?.numInputRows ?? 0;
+  const batch_ms = durationMs?.triggerExecution ?? 0;
+  if (batchId === undefined) return null;
+  return {
+    batch_id: batchId,
+    input_rows: rows,
+    input_rows_per_s: batch_ms === 0 ? 0 : Math.round((rows * 1000) / batch_ms),
+    batch_ms,
+  };
+}
+
+/** The parts that are read of Spark's StreamingQueryProgress. */
+interface ProgressJson {
+  readonly batchId?: number;
+  readonly durationMs?: { readonly triggerExecution?: number };
+  readonly sources?: readonly { readonly numInputRows?: number }[];
+}
+
+/** A UUID that follows from the query's name: the same for every process, another one after the session has ended. */
+export function sessionId(name: string, number: number): string {
+  const digest = createHash('sha256').update(`tallyroom session ${name} ${number}`).digest('hex');
+  const variant = ((Number.parseInt(digest[16]!, 16) & 0x3) | 0x8).toString(16);
+  return [
+    digest.slice(0, 8),
+    digest.slice(8, 12),
+    `8${digest.slice(13, 16)}`,
+    `${variant}${digest.slice(17, 20)}`,
+    digest.slice(20, 32),
+  ].join('-');
+}
+
+/** What ends a query and passes by itself: a broker that is away, an executor that was lost, a task that was cut off by it. */
+const PASSING = new RegExp(
+  [
+    'errors\\.(Timeout|Disconnect|Network|NotLeaderOrFollower|LeaderNotAvailable|CoordinatorNotAvailable|NotEnoughReplicas)',
+    'TimeoutException',
+    'ConnectException',
+    'ExecutorLost|executor lost|Executor heartbeat|Worker lost|ExecutorDeadException',
+    'FetchFailed',
+    'NoBrokersAvailable|node assignment',
+    'SparkContext (was|has been) shut ?down|stopped SparkContext',
+  ].join('|'),
+  'i',
+);
+
+const explain = (error: unknown): unknown => (error instanceof SparkError ? failed(error.message, error) : error);
+
+/** Spark repeats a cause after each wrapper and may add the whole plan: the first lines say it. */
+const MESSAGE_LENGTH_MAX = 600;
+
+function failed(message: string, cause: unknown): OperationalError {
+  const condition = conditionOf(message);
+  const canRetry = PASSING.test(message);
+  return new OperationalError('SPARK_FAILED', {
+    message: `Spark cannot count: ${shorten(message)}`,
+    nextStep: nextStepOf(message, condition),
+    canRetry,
+    cause: cause ?? new Error(message),
+  });
+}
+
+function shorten(message: string): string {
+  const [first = ''] = message.split(/\n(?:==|\s+at |JVM stacktrace)/);
+  const line = first.replace(/\s+/g, ' ').trim();
+  return line.length > MESSAGE_LENGTH_MAX ? `${line.slice(0, MESSAGE_LENGTH_MAX)}...` : line;
+}
+
+function nextStepOf(message: string, condition: string | null): string {
+  if (/checkpointLocation must be specified/i.test(message))
+    return 'Start the Spark server with spark.sql.streaming.checkpointLocation: a folder that all of it can write and that stays.';
+  if (/DATA_LOSS|UnknownTopicOrPartition|INCORRECT_RECOVERY|offsets? .*(changed|out of range|reset)/i.test(message))
+    return 'Topic `votes` is not the one the checkpoint was made with: restore it, or start a new election with --fresh.';
+  if (condition === 'DATA_SOURCE_NOT_FOUND' || /Failed to find data source: kafka/i.test(message))
+    return 'Give the Spark server the package spark-sql-kafka-0-10 of its own version.';
+  return "Look into the Spark server's own log; counting goes on from its checkpoint once the cause is gone.";
+}

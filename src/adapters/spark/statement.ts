@@ -1,0 +1,63 @@
+import { readFileSync } from 'node:fs';
+import type { Election } from '../../domain/election.ts';
+import { assert } from '../../domain/result.ts';
+
+const TEMPLATE = readFileSync(new URL('count.sql', import.meta.url), 'utf8');
+
+/** The groupings of count.sql whose records carry more than ids and numbers. */
+const LOCATION_GROUPING = 2;
+const CANDIDATE_GROUPING = 4;
+
+/** The counting of this election as one statement of Spark SQL: count.sql with its values put in. */
+export function countStatement(election: Election, definitionHash: string, epoch: number): string {
+  const usual = usualVoteFor(election);
+  const others = election.contests
+    .filter(({ vote_for }) => vote_for !== usual)
+    .map(({ id, vote_for }) => `${literal(id)}, ${vote_for}L`);
+  const values: Record<string, string> = {
+    election: literal(election.id),
+    definition: literal(definitionHash),
+    epoch: whole(epoch),
+    vote_for_usual: whole(usual),
+    // An unknown map, rather than an empty one, lets Spark leave out the search in it.
+    vote_for_others: `CAST(${others.length === 0 ? 'NULL' : `map(${others.join(', ')})`} AS MAP<STRING, BIGINT>)`,
+    names: nameRows(election).join(',\n'),
+  };
+  return TEMPLATE.replace(/^\s*--.*\n/gm, '').replace(/:([a-z_]+)\b/g, (found, name: string) => values[name] ?? found);
+}
+
+/** The most frequent one, so that the map of the others, which is searched for every contest of every vote, is short. */
+function usualVoteFor({ contests }: Election): number {
+  const times = new Map<number, number>();
+  for (const { vote_for } of contests) times.set(vote_for, (times.get(vote_for) ?? 0) + 1);
+  return [...times].toSorted(([, left], [, right]) => right - left)[0]![0];
+}
+
+function nameRows({ locations, candidates, parties }: Election): string[] {
+  const partyNames = new Map(parties.map(({ id, name }) => [id, name]));
+  return [
+    ...locations.map(
+      ({ id, name, registered_voters }) =>
+        `(${LOCATION_GROUPING}, ${literal(id)}, '', ${literal(name)}, CAST(NULL AS STRING), ${nullable(registered_voters, whole)})`,
+    ),
+    ...candidates.map(({ id, contest_id, name, party_id }) => {
+      const party = party_id === null ? null : (partyNames.get(party_id) ?? null);
+      return `(${CANDIDATE_GROUPING}, ${literal(contest_id)}, ${literal(id)}, ${literal(name)}, ${nullable(party, literal)}, NULL)`;
+    }),
+  ];
+}
+
+const nullable = <Value>(value: Value | null, write: (value: Value) => string): string =>
+  value === null ? 'NULL' : write(value);
+
+/**
+ * Text as a literal of Spark SQL. Letters, digits and a few harmless characters stand as they are, all others as \uXXXX, so that no
+ * quote, backslash, `$\{variable}` or character set has a meaning on the way.
+ */
+export const literal = (text: string): string =>
+  `'${text.replace(/[^A-Za-z0-9 .,-]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)}'`;
+
+function whole(value: number): string {
+  assert(Number.isSafeInteger(value), 'a whole number');
+  return `${value}L`;
+}

@@ -1,0 +1,55 @@
+import type { Election } from '../../domain/election.ts';
+import { ballotsKey, candidateKey, progressKey, TOTALS_KEY } from '../../domain/records.ts';
+import type { OutgoingRecord } from '../../ports/log.ts';
+
+/** What the records of one generation have in common. */
+export interface ReportHeader {
+  readonly definition: string;
+  readonly partitions: number;
+  readonly epoch: number;
+  /** ISO 8601. */
+  readonly as_of: string;
+}
+
+/** The results before the first vote, under the keys of count.sql: whoever reads the topics sees that the count began at zero. */
+export function zeroReport(election: Election, header: ReportHeader): OutgoingRecord[] {
+  const { definition, partitions, epoch, as_of } = header;
+  const parties = new Map(election.parties.map(({ id, name }) => [id, name]));
+  const record = (topic: OutgoingRecord['topic'], key: string, value: object): OutgoingRecord => ({
+    topic,
+    key,
+    value: JSON.stringify({ ...value, epoch, as_of }),
+  });
+  return [
+    record('results-by-location', TOTALS_KEY, {
+      ballots: 0,
+      marks: 0,
+      overvotes: 0,
+      malformed: 0,
+      other_definition: 0,
+      definition,
+    }),
+    ...Array.from({ length: partitions }, (_, partition) =>
+      record('results-by-location', progressKey(partition), { partition, votes: 0, seq_end: 0, is_dense: true }),
+    ),
+    ...election.locations.flatMap(({ id, name, registered_voters }) => [
+      record('results-by-location', ballotsKey(id), { location_id: id, ballots_cast: 0 }),
+      record('turnout-by-location', id, {
+        location_id: id,
+        name,
+        registered_voters,
+        ballots_cast: 0,
+        turnout: registered_voters === null || registered_voters === 0 ? null : 0,
+      }),
+    ]),
+    ...election.candidates.map(({ id, contest_id, name, party_id }) =>
+      record('votes-per-candidate', candidateKey(contest_id, id), {
+        contest_id,
+        candidate_id: id,
+        name,
+        party: party_id === null ? null : (parties.get(party_id) ?? null),
+        votes: 0,
+      }),
+    ),
+  ];
+}

@@ -1,0 +1,117 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { draftName, moveIntoPlace, removeLeftovers, withFileErrors } from '../adapters/embedded/server-places.ts';
+import { OperationalError } from '../errors.ts';
+
+/** The two sets of jars, each a profile of stack/pom.xml: they hold other versions of the same libraries. */
+export type JarSet = 'kafka' | 'spark';
+
+const POM = fileURLToPath(new URL('../../stack/pom.xml', import.meta.url));
+/** Spark 4 runs on 17 and later; so does Kafka 4. */
+const JAVA_MAJOR_MIN = 17;
+/** What Maven may say before it is cut off: it is quiet but for errors. */
+const OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
+/** What of it an error shows. */
+const OUTPUT_TAIL_LINES = 8;
+const POM_HASH_CHARACTERS = 12;
+
+interface Tool {
+  readonly program: string;
+  readonly name: string;
+  readonly nextStep: string;
+}
+
+const java: Tool = {
+  program: process.env.JAVA_HOME ? join(process.env.JAVA_HOME, 'bin', 'java') : 'java',
+  name: `Java ${JAVA_MAJOR_MIN} or later`,
+  nextStep:
+    'Install a Java runtime (Debian, Ubuntu: `apt-get install openjdk-17-jre-headless`; macOS: `brew install openjdk`) or set JAVA_HOME, then run the same command again.',
+};
+
+const maven: Tool = {
+  program: 'mvn',
+  name: 'Maven',
+  nextStep:
+    'Install it (Debian, Ubuntu: `apt-get install maven`; macOS: `brew install maven`), then run the same command again; it is needed once, to fetch the jars.',
+};
+
+interface Ran {
+  readonly failure: NodeJS.ErrnoException | null;
+  readonly output: string;
+}
+
+function run({ program }: Tool, args: readonly string[], signal: AbortSignal | undefined): Promise<Ran> {
+  return new Promise((resolve) => {
+    execFile(program, args, { signal, maxBuffer: OUTPUT_BYTES_MAX }, (failure, stdout, stderr) =>
+      // A program that ends with an error has a number as code; one that cannot be run has a name.
+      resolve({ failure: failure as NodeJS.ErrnoException | null, output: stdout + stderr }),
+    );
+  });
+}
+
+function missing({ name, nextStep }: Tool, found: string, cause?: unknown): OperationalError {
+  return new OperationalError('TOOL_MISSING', {
+    message: `The stack needs ${name}; ${found}.`,
+    nextStep,
+    cause,
+  });
+}
+
+/** @returns the program to run jars with. @throws OperationalError TOOL_MISSING where there is none, or too old a one. */
+export async function findJava(signal?: AbortSignal, tool = java): Promise<string> {
+  const { failure, output } = await run(tool, ['-version'], signal);
+  signal?.throwIfAborted();
+  if (failure !== null) throw missing(tool, `${tool.program} cannot be run`, failure);
+  // 1.8.0 was the eighth; since 9 the first number is the version.
+  const [, major = '0', minor = '0'] = /version "(\d+)(?:\.(\d+))?/.exec(output) ?? [];
+  const version = major === '1' ? Number(minor) : Number(major);
+  if (version < JAVA_MAJOR_MIN) throw missing(tool, `${tool.program} is version ${version}`);
+  return tool.program;
+}
+
+/**
+ * Fetches a set of jars by Maven, once for each content of stack/pom.xml: the folder's name holds its hash, and the folder is there
+ * only when it is whole.
+ * @returns the folder.
+ * @throws OperationalError TOOL_MISSING without Maven, STACK_FAILED where it cannot fetch them.
+ */
+export async function ensureJars(
+  jars: string,
+  set: JarSet,
+  say: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<string> {
+  const hash = createHash('sha256')
+    .update(await readFile(POM))
+    .digest('hex');
+  const folder = join(jars, `${set}-${hash.slice(0, POM_HASH_CHARACTERS)}`);
+  if (existsSync(folder)) return folder;
+  const draft = await withFileErrors(jars, async () => {
+    await mkdir(jars, { recursive: true });
+    await removeLeftovers(jars, 'draft-');
+    return join(jars, draftName('draft-'));
+  });
+  say(`Fetching the jars of ${set === 'kafka' ? 'Kafka (55 MB)' : 'Spark (300 MB)'}, once.`);
+  await copyJars(set, draft, signal);
+  await withFileErrors(jars, () => moveIntoPlace(draft, folder));
+  return folder;
+}
+
+async function copyJars(set: JarSet, folder: string, signal: AbortSignal | undefined): Promise<void> {
+  const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${folder}`, '-DincludeScope=runtime'];
+  const { failure, output } = await run(maven, ['-q', '-B', '-f', POM, '-P', set, ...goal], signal);
+  signal?.throwIfAborted();
+  if (failure === null) return;
+  if (failure.code === 'ENOENT') throw missing(maven, 'there is no mvn in the path', failure);
+  throw new OperationalError('STACK_FAILED', {
+    message: `Maven could not fetch the jars of ${set}:\n${output.trim().split('\n').slice(0, OUTPUT_TAIL_LINES).join('\n')}`,
+    nextStep:
+      'Most often no repository can be reached or the disk is full: put that right, then run the same command again.',
+    canRetry: true,
+    cause: failure,
+  });
+}

@@ -1,0 +1,93 @@
+import { constants } from 'node:fs';
+import { open, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { runProgram } from '../adapters/embedded/server-programs.ts';
+import type { StackPlaces } from './places.ts';
+
+const LOCK = 'lock';
+/** Held only while the file of a dead owner is removed, which takes no time: an older one is of one who died just then. */
+const REMOVAL = 'lock.removal';
+const REMOVAL_MS_MAX = 5_000;
+const POLL_MS = 50;
+
+/**
+ * Does something that only one process may do at a time to a stack. Others wait; a lock whose owner has died is taken over. The owner is
+ * known by its number and the moment it began, since numbers are used again.
+ */
+export async function withLock<T>(
+  places: StackPlaces,
+  say: (line: string) => void,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  const path = join(places.directory, LOCK);
+  const owner = `${process.pid} ${(await beginningOf(process.pid)) ?? ''}`;
+  let isTold = false;
+  while (!(await create(path, owner))) {
+    signal?.throwIfAborted();
+    if (await removeDead(path, join(places.directory, REMOVAL))) continue;
+    if (!isTold) say('Another command works on this stack; waiting for it.');
+    isTold = true;
+    await delay(POLL_MS, undefined, signal === undefined ? {} : { signal });
+  }
+  try {
+    return await work();
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+/** Writes a file that must not be there. @returns whether it was not. */
+async function create(path: string, content: string): Promise<boolean> {
+  try {
+    const file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o644);
+    await file.writeFile(content).finally(() => file.close());
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** Only one may look and remove at a time: else the second would remove the lock that a third has taken meanwhile. */
+async function removeDead(path: string, removal: string): Promise<boolean> {
+  if (!(await isDead(path))) return false;
+  if (!(await create(removal, String(process.pid)))) {
+    const status = await stat(removal).catch(() => undefined);
+    if (status !== undefined && Date.now() - status.mtimeMs > REMOVAL_MS_MAX) await rm(removal, { force: true });
+    return false;
+  }
+  try {
+    if (!(await isDead(path))) return false;
+    await rm(path, { force: true });
+    return true;
+  } finally {
+    await rm(removal, { force: true });
+  }
+}
+
+async function isDead(path: string): Promise<boolean> {
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  if (text === undefined) return false;
+  const [pid = '', ...beginning] = text.split(' ');
+  if (text === '') {
+    // Made and not yet written, or never: its owner needs a moment for it, and no more.
+    const status = await stat(path).catch(() => undefined);
+    return status !== undefined && Date.now() - status.mtimeMs > REMOVAL_MS_MAX;
+  }
+  return (await beginningOf(Number(pid))) !== beginning.join(' ');
+}
+
+/** The moment a process began, as the system writes it. @returns undefined where there is none. */
+async function beginningOf(pid: number): Promise<string | undefined> {
+  if (process.platform === 'linux') {
+    const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
+    // After the name in brackets, which may hold anything, the 20th is the ticks since the system's start; of a zombie, too.
+    const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
+    return fields === undefined || fields[0] === 'Z' ? undefined : `${boot.trim()} ${fields[19]}`;
+  }
+  const { status, output } = await runProgram('ps', ['-p', String(pid), '-o', 'lstart='], { cwd: '/' });
+  return status === 0 ? output.trim() : undefined;
+}

@@ -1,0 +1,165 @@
+import { type BallotIndex, indexBallots } from '../domain/ballot.ts';
+import { OperationalError } from '../errors.ts';
+import { type CastVotes, checkCastVotes } from '../inputs/cast-votes.ts';
+import type { ForeignRecords, ForeignTopic } from '../ports/foreign-topic.ts';
+import { TOPICS } from '../ports/log.ts';
+import type { Intake, Sharing, TakenPartition } from '../ports/store.ts';
+import { createTurns, type Turns } from '../turns.ts';
+import { type Booth, openBooth } from './booth.ts';
+import { castBlock, createTeller } from './cast.ts';
+import type { StageContext } from './context.ts';
+import { keepGoing } from './keep-going.ts';
+import { definitionOf } from './register.ts';
+import { type HeldPartition, workShare } from './share.ts';
+
+/** A commit takes at most so many records, and so many bytes of them: no batch of the log then gets too large for its readers. */
+const RECORDS_PER_BATCH_MAX = 20_000;
+const BYTES_PER_BATCH_MAX = 8 * 1024 * 1024;
+
+/**
+ * Real cast votes from a topic of another system, until the signal aborts, or with `once` up to the end that the topic has now.
+ * Where each of its partitions goes on is kept with the votes, so a second start repeats nothing. Processes that take the same
+ * topic at once share its partitions.
+ * @throws OperationalError INPUT_REFUSED where there is no such topic, or records were removed that were not read yet.
+ */
+export async function castTopic(context: StageContext, name: string, once: boolean): Promise<void> {
+  const { backend, entry, progress, signal } = context;
+  if (TOPICS.some((topic) => name === `${entry.id}.${topic}`))
+    throw new OperationalError('USAGE', {
+      message: `topic ${name} is one of election ${entry.id} itself`,
+      nextStep: 'Name the topic that the other system writes its votes to.',
+    });
+  const booth = openBooth(entry, 0, 0);
+  const tell = createTeller(progress.say);
+  let ends: readonly number[] | null = null;
+  await keepGoing(
+    async () => {
+      await backend.assertSafe(entry);
+      const topic = await backend.openForeignTopic(name);
+      try {
+        if (once) ends ??= await topic.ends();
+        await takeVotes({ ...context, topic, ends, booth, tell, index: indexBallots(definitionOf(entry)) });
+      } finally {
+        await topic.close();
+      }
+    },
+    progress.say,
+    signal,
+  );
+}
+
+interface TopicContext extends StageContext {
+  readonly topic: ForeignTopic;
+  /** Where each partition is left; null to follow the topic. */
+  readonly ends: readonly number[] | null;
+  readonly booth: Booth;
+  tell(line: string): void;
+  readonly index: BallotIndex;
+}
+
+async function takeVotes(context: TopicContext): Promise<void> {
+  const { backend, entry, topic } = context;
+  const source = { name: `topic:${topic.name}`, identity: topic.identity };
+  const sharing = await backend.ballot_box.share(entry, source.name);
+  try {
+    const intake = await backend.ballot_box.openIntake(entry, source);
+    try {
+      await takeShare(context, sharing, intake);
+    } finally {
+      await intake.close();
+    }
+  } finally {
+    await sharing.leave();
+  }
+}
+
+async function takeShare(context: TopicContext, sharing: Sharing, intake: Intake): Promise<void> {
+  const { topic, ends, progress, signal } = context;
+  const all = await topic.partitions();
+  progress.say(
+    `Taking votes from topic ${topic.name} (${all} ${all === 1 ? 'partition' : 'partitions'})${ends === null ? ', until Ctrl-C' : ''}.`,
+  );
+  // All partitions share one booth and one connection.
+  const inTurn = createTurns();
+  await workShare({
+    sharing,
+    signal,
+    async left() {
+      const partitions = Array.from({ length: await topic.partitions() }, (_, partition) => partition);
+      if (ends === null) return partitions;
+      const positions = await intake.positions();
+      return partitions.filter((partition) => (positions.get(partition) ?? 0) < (ends[partition] ?? 0));
+    },
+    async take(partitions) {
+      const taken = await intake.tryTake(partitions);
+      return taken === null ? null : holdPartition(context, taken, inTurn);
+    },
+    shared: (partitions) => progress.say(sayShare(partitions, topic.name)),
+  });
+}
+
+/** @returns e.g. `Taking votes from partitions 0, 2 of topic ballots.` */
+function sayShare(partitions: readonly number[], topic: string): string {
+  if (partitions.length === 0)
+    return `Taking votes from no partition of topic ${topic}: other processes do. Standing by.`;
+  return `Taking votes from ${partitions.length === 1 ? 'partition' : 'partitions'} ${partitions.join(', ')} of topic ${topic}.`;
+}
+
+function holdPartition(context: TopicContext, taken: TakenPartition, inTurn: Turns): HeldPartition {
+  const { topic, ends } = context;
+  const end = ends?.[taken.partition] ?? Number.POSITIVE_INFINITY;
+  return {
+    partition: taken.partition,
+    async work(signal) {
+      try {
+        while (!signal.aborted && taken.next_offset < end) {
+          const fetched = await topic.read(taken.partition, taken.next_offset, signal);
+          for (const block of blocksOf(context, taken.partition, fetched)) {
+            if (signal.aborted) return;
+            if (block.next_line > taken.next_offset) await inTurn(() => castRecords(context, taken, block, signal));
+          }
+        }
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      } finally {
+        await taken.release();
+      }
+    },
+  };
+}
+
+const castRecords = (
+  context: TopicContext,
+  taken: TakenPartition,
+  block: CastVotes,
+  signal: AbortSignal,
+): Promise<void> =>
+  castBlock(
+    context,
+    context.booth,
+    block,
+    { source: sourceOf(context, taken.partition), tell: context.tell },
+    (batch) => taken.commit(batch, signal),
+  );
+
+/** What people know a partition of the topic by. */
+const sourceOf = ({ topic }: TopicContext, partition: number): string => `topic:${topic.name}/${partition}`;
+
+/** What was fetched, checked in blocks of one commit each. The last one moves the offset past what holds no record. */
+function* blocksOf(context: TopicContext, partition: number, { records, next }: ForeignRecords): Generator<CastVotes> {
+  const source = sourceOf(context, partition);
+  for (let from = 0; ; ) {
+    let to = from;
+    for (let bytes = 0; to < records.length && to - from < RECORDS_PER_BATCH_MAX; to++) {
+      bytes += records[to]!.value?.length ?? 0;
+      if (bytes > BYTES_PER_BATCH_MAX && to > from) break;
+    }
+    const isLast = to === records.length;
+    yield {
+      next_line: isLast ? next : records[to]!.offset,
+      ...checkCastVotes(source, context.index, records.slice(from, to)),
+    };
+    if (isLast) return;
+    from = to;
+  }
+}

@@ -1,0 +1,275 @@
+/** What `verify` finds in a log whose results Spark wrote, and in a log that is still being filled. */
+import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
+import { describe, test } from 'node:test';
+import { toColumns } from '../../test/support/elections.ts';
+import { TestMicroBatchCount, testElection } from '../../test/support/test-count.ts';
+import { chainStart, createBoxWriter } from '../domain/box.ts';
+import { canonicalDefinition } from '../domain/election.ts';
+import { ballotsKey, candidateKey, cellKey, progressKey, TOTALS_KEY } from '../domain/records.ts';
+import { OperationalError } from '../errors.ts';
+import type { Log, OutgoingRecord } from '../ports/log.ts';
+import type { BatchEntry, ElectionEntry, Recount } from '../ports/store.ts';
+import { type Reconciliation, verify } from './verify.ts';
+
+const never = new AbortController().signal;
+const sha256 = (text: string): string => hash('sha256', text);
+const election = testElection({ contests: [['Ada', 'Ben'], ['Yes']], locations: 2 });
+const definition = sha256(canonicalDefinition(election));
+
+/** An election whose two batches of votes are committed, and counted by Spark. */
+class Counted {
+  readonly count = new TestMicroBatchCount(election, definition);
+  readonly batches: BatchEntry[] = [];
+  /** The records of topic `votes`; no reader sees them before they are published. */
+  readonly boxes: OutgoingRecord[] = [];
+  #seq = 0;
+  #head = chainStart(sha256, election.id, definition, 0);
+
+  constructor() {
+    this.count.define();
+    this.#cast(0, [0, 2], 3);
+    this.#cast(1, [1], 2);
+  }
+
+  /** Ballots of a location that select the candidates with these numbers. */
+  #cast(location: number, selections: readonly number[], votes: number): void {
+    const columns = toColumns(Array.from({ length: votes }, () => ({ location, selections })));
+    const { text, hash: head } = createBoxWriter(this.count.index, definition, sha256).write(
+      columns,
+      this.#seq,
+      this.#head,
+    );
+    for (const line of text.trim().split('\n')) this.boxes.push({ topic: 'votes', key: '', value: line.trim() });
+    const batch_no = this.batches.length;
+    this.batches.push({ batch_no, first_seq: this.#seq, votes, definition_hash: definition, hash: head });
+    this.#seq += votes;
+    this.#head = head;
+    const choices = [selections.find((number) => number < 2) ?? -1, selections.includes(2) ? 0 : -1];
+    this.count.cast(location, choices, votes);
+  }
+
+  /** The rows that Spark wrote, by key. */
+  results(): Map<string, OutgoingRecord> {
+    const records = this.count.flushRecords();
+    for (const [candidate, votes] of [3, 2, 3].entries()) {
+      const { contest_id, id } = election.candidates[candidate]!;
+      const value = JSON.stringify({ contest_id, candidate_id: id, votes, epoch: 1 });
+      records.push({ topic: 'votes-per-candidate', key: candidateKey(contest_id, id), value });
+    }
+    for (const [location, ballots_cast] of [3, 2].entries()) {
+      const { id } = election.locations[location]!;
+      const value = JSON.stringify({ location_id: id, ballots_cast, epoch: 1 });
+      records.push({ topic: 'turnout-by-location', key: id, value });
+    }
+    return new Map(records.map((record) => [record.key, record]));
+  }
+
+  verify(log: Log = this.count.log, signal = never): Promise<Reconciliation> {
+    const entry: ElectionEntry = {
+      election_no: 1,
+      id: election.id,
+      name: election.name,
+      arguments: {},
+      seed: '1',
+      partitions: 1,
+      definition: election,
+      definition_hash: definition,
+      voters_total: 5,
+    };
+    const { batches, count } = this;
+    const recount: Recount = {
+      tally: async () => ({ tally: count.tally, astray: 0 }),
+      participation: async () => ({ voters: 5, strangers: 0 }),
+      async *batches() {
+        yield* batches;
+      },
+      rejections: async () => new Map(),
+    };
+    return verify(entry, log, recount, signal);
+  }
+}
+
+const failed = ({ checks }: Reconciliation): string[] => checks.filter(({ passed }) => !passed).map(({ name }) => name);
+
+const WARD = election.locations[0]!.id;
+const ADA = candidateKey('contest-1', 'Ada');
+
+/** A number in a record's value, changed. */
+const changed = (results: Map<string, OutgoingRecord>, key: string, name: string, value: unknown): void => {
+  const record = results.get(key)!;
+  results.set(key, { ...record, value: JSON.stringify({ ...JSON.parse(record.value), [name]: value }) });
+};
+
+describe('results that Spark published', () => {
+  test('agree', async () => {
+    const counted = new Counted();
+    counted.count.log.append([...counted.boxes, ...counted.results().values()]);
+    const reconciliation = await counted.verify();
+    assert.deepEqual(failed(reconciliation), []);
+    assert.deepEqual([reconciliation.votes, reconciliation.passed], [5, true]);
+  });
+
+  test('agree where records of others were left out, and say how many', async () => {
+    const counted = new Counted();
+    const results = counted.results();
+    changed(results, TOTALS_KEY, 'malformed', 12);
+    counted.count.log.append([...counted.boxes, ...results.values()]);
+    const { passed, checks } = await counted.verify();
+    assert.ok(passed);
+    assert.ok(checks.some(({ name, left }) => name === 'foreign records in topic votes, left out: 12' && left === 12));
+  });
+
+  const WHOLE = 'published results are a whole and sound state';
+  const TALLY = 'votes in the log = published results';
+  for (const [what, tamper, names, difference] of [
+    [
+      'a total of a location',
+      (results) => changed(results, ballotsKey(WARD), 'ballots_cast', 4),
+      [TALLY, WHOLE, 'results-by-location = turnout-by-location'],
+      /L0001, ballots: 3 and 4/,
+    ],
+    [
+      'votes moved to another candidate',
+      (results) => {
+        changed(results, cellKey(WARD, 'contest-1', 'Ada'), 'votes', 2);
+        const moved = { location_id: WARD, contest_id: 'contest-1', candidate_id: 'Ben', votes: 1 };
+        const { epoch, as_of } = JSON.parse(results.get(TOTALS_KEY)!.value);
+        const key = cellKey(WARD, 'contest-1', 'Ben');
+        results.set(key, { topic: 'results-by-location', key, value: JSON.stringify({ ...moved, epoch, as_of }) });
+      },
+      [TALLY, 'results-by-location = votes-per-candidate'],
+      /L0001, Ada: 3 and 2/,
+    ],
+    [
+      'a row that is missing',
+      (results) => results.delete(cellKey(WARD, 'contest-1', 'Ada')),
+      [TALLY, WHOLE, 'results-by-location = votes-per-candidate'],
+      /incomplete: the votes of its candidates add up to 5, and its totals say 8/,
+    ],
+    ['totals that are missing', (results) => results.delete(TOTALS_KEY), [WHOLE], /incomplete: it has no totals/],
+    [
+      'a partition that claims less',
+      (results) => changed(results, progressKey(0), 'votes', 4),
+      [WHOLE],
+      /the votes of its partitions add up to 4/,
+    ],
+    [
+      'a partition that ends elsewhere',
+      (results) => changed(results, progressKey(0), 'seq_end', 6),
+      ['published results cover the whole log', WHOLE],
+      /5 and 6 by partition/,
+    ],
+    ['a gap', (results) => changed(results, progressKey(0), 'is_dense', false), [WHOLE], /gap or a repeat/],
+    [
+      'boxes of another definition',
+      (results) => changed(results, TOTALS_KEY, 'other_definition', 2),
+      [WHOLE],
+      /2 boxes in topic votes were cast under another definition/,
+    ],
+    [
+      'a row that cannot be read',
+      (results) => changed(results, ballotsKey(WARD), 'ballots_cast', 'three'),
+      [TALLY, 'published results can be read', WHOLE, 'results-by-location = turnout-by-location'],
+      /record \d+ of results-by-location \(ballots:L0001\) cannot be read/,
+    ],
+    [
+      'a total of a candidate',
+      (results) => changed(results, ADA, 'votes', 4),
+      ['results-by-location = votes-per-candidate'],
+      /"Ada"\]: 3 and 4/,
+    ],
+    [
+      'a candidate that is missing',
+      (results) => results.delete(ADA),
+      ['results-by-location = votes-per-candidate'],
+      /"Ada"\]: 3 and no record/,
+    ],
+    [
+      'a turnout',
+      (results) => changed(results, WARD, 'ballots_cast', 4),
+      ['results-by-location = turnout-by-location'],
+      /L0001: 3 and 4/,
+    ],
+    [
+      'a turnout under another name',
+      (results) => changed(results, WARD, 'location_id', 'L0002'),
+      ['results-by-location = turnout-by-location'],
+      /L0001: 3 and 3 for L0002/,
+    ],
+    [
+      'a turnout that is missing',
+      (results) => results.delete(WARD),
+      ['results-by-location = turnout-by-location'],
+      /5 on the left, 2 on the right/,
+    ],
+    [
+      'every result',
+      (results) => results.clear(),
+      [TALLY, 'published results cover the whole log', WHOLE, 'results-by-location = votes-per-candidate'],
+      /No engine has published a result/,
+    ],
+  ] satisfies readonly [string, (results: Map<string, OutgoingRecord>) => unknown, readonly string[], RegExp][])
+    test(`disagree: ${what}`, async () => {
+      const counted = new Counted();
+      const results = counted.results();
+      tamper(results);
+      counted.count.log.append([...counted.boxes, ...results.values()]);
+      const reconciliation = await counted.verify();
+      assert.deepEqual(failed(reconciliation).toSorted(), [...names].toSorted());
+      const differences = reconciliation.checks.flatMap((check) => check.differences).join('\n');
+      assert.match(differences, difference);
+    });
+});
+
+describe('votes that a relay has not published yet', () => {
+  /** The log of an election of which this many boxes are committed; `published` is called at each wait for more. */
+  const behind = (counted: Counted, published: (waits: number) => void): Log => {
+    const { log } = counted.count;
+    let waits = 0;
+    return {
+      read: (topic, partition, from) => log.read(topic, partition, from),
+      end: async (topic, partition) => (topic === 'votes' ? counted.boxes.length : log.end(topic, partition)),
+      wait: async () => published(++waits),
+    };
+  };
+
+  test('are waited for', async () => {
+    const counted = new Counted();
+    const results = counted.results();
+    const log = behind(counted, (waits) => {
+      // The first wait ends without a record, as a long poll may.
+      if (waits === 2) counted.count.log.append([counted.boxes[0]!]);
+      if (waits === 3) counted.count.log.append([counted.boxes[1]!]);
+    });
+    counted.count.log.append([...results.values()]);
+    const reconciliation = await counted.verify(log);
+    assert.deepEqual(failed(reconciliation), []);
+  });
+
+  test('are missed in the end', async () => {
+    const counted = new Counted();
+    counted.count.log.append([...counted.results().values(), counted.boxes[0]!]);
+    let waited = 0;
+    const reconciliation = await counted.verify(behind(counted, (waits) => (waited = waits)));
+    assert.ok(failed(reconciliation).includes('batches in PostgreSQL = batches in the chain'));
+    assert.match(JSON.stringify(reconciliation.checks), /batch 1 is not in the log/);
+    assert.equal(waited, 30);
+  });
+
+  test('are no reason to say that anything disagrees where the server that has them went away', async () => {
+    const counted = new Counted();
+    const away = new OperationalError('KAFKA_UNREACHABLE', { message: 'away', nextStep: 'wait', canRetry: true });
+    const log = behind(counted, () => {
+      throw away;
+    });
+    await assert.rejects(counted.verify(log), away);
+  });
+
+  test('are waited for until the signal aborts', async () => {
+    const counted = new Counted();
+    const stop = new AbortController();
+    const log = behind(counted, () => stop.abort());
+    await assert.rejects(counted.verify(log, stop.signal), { name: 'AbortError' });
+  });
+});

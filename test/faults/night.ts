@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import type { Stack } from '../../src/stack/stack.ts';
+import { type Document, minnesota } from '../support/minnesota.ts';
+import { addressOf } from '../support/results.ts';
+import { type Started, start, tallyroom, temporaryDirectory } from '../support/tallyroom.ts';
+
+export const STAGES = ['register', 'vote', 'count', 'dashboard'] as const;
+export type StageName = (typeof STAGES)[number];
+
+const POLL_MS = 50;
+/** The definition is committed, and the relay of `register` has taken it to Kafka, where the dashboard looks the election up. */
+const DEFINED = `SELECT count(*) AS n FROM elections e WHERE election_id = $1 AND definition IS NOT NULL
+  AND NOT EXISTS (SELECT FROM log l WHERE l.election_no = e.election_no AND topic = 'definition')`;
+
+/** An election night: every stage a process of its own, as on machines of their own. */
+export interface Night {
+  /** Resolves when so many voters or votes are in the log. */
+  reached(what: 'voters' | 'votes', n: number): Promise<void>;
+  killAndStart(stage: StageName): Promise<void>;
+  /** What the dashboard serves once it has counted so many votes. @throws when a stage ended that should not have. */
+  complete(votes: number): Promise<Document>;
+  /** Everything ends as it should, and `verify` agrees. */
+  end(): Promise<void>;
+  /** What the stages have said, for a failure. */
+  said(): string;
+  close(): Promise<void>;
+}
+
+export async function openNight(stack: Stack, engine: 'local' | 'spark'): Promise<Night> {
+  const directory = temporaryDirectory();
+  const id = `night-${randomBytes(4).toString('hex')}`;
+  const environment = { ...(await stack.environment()), TALLYROOM_CRASH_AT: undefined };
+  const database = new pg.Pool({ connectionString: environment.DATABASE_URL!, max: 1 });
+  // A server that is killed takes the connection with it.
+  database.on('error', () => {});
+  const common = ['--id', id, '--data-dir', directory.path];
+  const lines: Record<StageName, string[]> = {
+    register: ['register', ...minnesota(), ...common],
+    vote: ['vote', '--rate', 'max', ...common],
+    count: ['count', '--engine', engine, ...common],
+    dashboard: ['dashboard', '--port', '0', ...common],
+  };
+  const running = new Map<StageName, Started>();
+  const texts: string[] = [];
+  const begin = (stage: StageName): void => {
+    const started = start(lines[stage], environment);
+    running.set(stage, started);
+    void started.ended.then(({ code, signal, stderr }) =>
+      texts.push(`--- ${stage} ended with ${code ?? signal}\n${stderr}`),
+    );
+  };
+  const query = async (sql: string): Promise<number> => {
+    const { rows } = await database.query<{ n: string | null }>(sql, [id]).catch(() => ({ rows: [] }));
+    return Number(rows[0]?.n ?? 0);
+  };
+  const inLog = (topic: string): Promise<number> =>
+    query(
+      `SELECT sum(next_seq) AS n FROM log_ends JOIN elections USING (election_no) WHERE election_id = $1 AND topic = '${topic}'`,
+    );
+  /** A stage may end by itself only when its work is done. */
+  const assertAlive = (): void => {
+    for (const [stage, { child }] of running)
+      assert.ok(
+        (child.exitCode === null && child.signalCode === null) ||
+          (child.exitCode === 0 && (stage === 'register' || stage === 'vote')),
+        `${stage} ended with ${child.exitCode ?? child.signalCode}`,
+      );
+  };
+
+  begin('register');
+  while ((await query(DEFINED)) === 0) {
+    assertAlive();
+    await sleep(POLL_MS);
+  }
+  for (const stage of ['vote', 'count', 'dashboard'] as const) begin(stage);
+
+  return {
+    async reached(what, n) {
+      while ((await inLog(what)) < n) {
+        assertAlive();
+        await sleep(POLL_MS);
+      }
+    },
+    async killAndStart(stage) {
+      const { child, ended } = running.get(stage)!;
+      child.kill('SIGKILL');
+      await ended;
+      begin(stage);
+    },
+    async complete(votes) {
+      for (;;) {
+        assertAlive();
+        const results = await fetchResults(running.get('dashboard')!);
+        if (results?.election.status === 'unofficial-complete' && results.sequence === votes) return results;
+        await sleep(POLL_MS);
+      }
+    },
+    async end() {
+      for (const stage of ['register', 'vote'] as const) {
+        const { code, stderr } = await running.get(stage)!.ended;
+        assert.equal(code, 0, stderr);
+      }
+      for (const stage of ['count', 'dashboard'] as const) {
+        running.get(stage)!.child.kill('SIGTERM');
+        const { code, stderr } = await running.get(stage)!.ended;
+        assert.ok(code === 0 || code === 130, `${stage} ended with ${code}\n${stderr}`);
+      }
+      const { code, stdout, stderr } = await tallyroom(['verify', '--json', ...common], environment);
+      assert.equal(code, 0, stdout + stderr);
+    },
+    said: () => texts.join('\n'),
+    async close() {
+      for (const { child, ended } of running.values()) {
+        if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+        await ended;
+      }
+      await database.end();
+      directory.remove();
+    },
+  };
+}
+
+/** Null while the dashboard starts, or has nothing to show yet. */
+async function fetchResults(
+  dashboard: Started,
+): Promise<(Document & { election: { status: string }; sequence: number }) | null> {
+  const address = await Promise.race([addressOf(dashboard), sleep(POLL_MS).then(() => null)]);
+  if (address === null) return null;
+  const response = await fetch(`${address}api/results`).catch(() => null);
+  return response?.status === 200 ? await response.json() : null;
+}

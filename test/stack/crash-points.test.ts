@@ -1,0 +1,30 @@
+/** Death at every point that a process passes which has a PostgreSQL and a Kafka of others. */
+import { CRASH_POINTS, type CrashPoint } from '../../src/crash-points.ts';
+import { type Crash, describeCrashes } from '../support/crashes.ts';
+import { NEEDS_STACK } from '../support/stack.ts';
+import { openStackElection } from '../support/stack-election.ts';
+
+/** A PostgreSQL that comes along is none of this profile's, and topics of Kafka are compacted by its brokers. */
+const EMBEDDED_ONLY = /^(postgres|compact)\./;
+
+/**
+ * A relay publishes at least the voters and, later, the votes of each partition: four passings. The counter publishes zeros first.
+ * What is the same in both profiles dies in the middle once; test/chaos has its first and its later passings.
+ */
+function crashesAt(point: CrashPoint): Crash[] {
+  if (EMBEDDED_ONLY.test(point)) return [];
+  const passings = point.startsWith('relay.')
+    ? [1, 4]
+    : point.startsWith('count.')
+      ? [1, 2]
+      : [/^(vote|register)\./.test(point) ? 2 : 1];
+  return passings.map((passing) => ({ point, passing }));
+}
+
+describeCrashes({
+  place: 'with PostgreSQL and Kafka',
+  skip: NEEDS_STACK,
+  concurrency: 2,
+  crashes: (Object.keys(CRASH_POINTS) as CrashPoint[]).flatMap(crashesAt),
+  open: async (context) => openStackElection(context),
+});

@@ -1,0 +1,641 @@
+/** The Spark counter on a real Kafka and a real Spark server: `npm run test:stack` starts both and names them. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { hash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:http2';
+import { after, before, describe, test } from 'node:test';
+import { Producer, stringSerializers } from '@platformatic/kafka';
+import fc from 'fast-check';
+import { openKafkaLog } from '../../src/adapters/kafka/log.ts';
+import { openTransactionalProducer } from '../../src/adapters/kafka/producer.ts';
+import type { KafkaSettings } from '../../src/adapters/kafka/settings.ts';
+import { ensureTopics, topicId, withAdmin } from '../../src/adapters/kafka/topics.ts';
+import { openKafkaWriter } from '../../src/adapters/kafka/writer.ts';
+import { openSparkClient } from '../../src/adapters/spark/client.ts';
+import { createSparkCounter, queryName, type SparkCounter } from '../../src/adapters/spark/counter.ts';
+import { openQueryHome, sessionId } from '../../src/adapters/spark/query.ts';
+import { parseSparkRemote } from '../../src/adapters/spark/remote.ts';
+import { type BallotIndex, indexBallots } from '../../src/domain/ballot.ts';
+import { chainStart, createBoxWriter } from '../../src/domain/box.ts';
+import { Count } from '../../src/domain/counting.ts';
+import { canonicalDefinition, type Election } from '../../src/domain/election.ts';
+import type { Tally } from '../../src/domain/tally.ts';
+import { OperationalError } from '../../src/errors.ts';
+import type { ClosableLog } from '../../src/ports/backend.ts';
+import { recordsOf, type Topic } from '../../src/ports/log.ts';
+import type { ElectionEntry } from '../../src/ports/store.ts';
+import { arbitraryElectionWithBallots, type Ballot, toColumns } from '../support/elections.ts';
+import { testElection } from '../support/test-count.ts';
+
+const sha256 = (text: string): string => hash('sha256', text);
+const remote = process.env.SPARK_REMOTE ?? '';
+const settings: KafkaSettings = {
+  brokers: (process.env.KAFKA_BROKERS ?? '').split(','),
+  tls: null,
+  sasl: null,
+  replication: 1,
+};
+const SKIPPED = process.env.TALLYROOM_TEST_STACK === undefined && 'no servers: npm run test:stack starts them';
+
+/** An election in Kafka: what was cast, and the tally that the in-process counter's fold makes of it. */
+interface Played {
+  readonly entry: ElectionEntry;
+  /** The id that Kafka gave its topic `votes`. */
+  readonly topic_id: string;
+  readonly index: BallotIndex;
+  readonly log: ClosableLog;
+  readonly said: string[];
+  readonly expected: Tally;
+  readonly ends: number[];
+  /** Casts ballots in boxes. @param change is applied to the text of each box after the fold has counted it. */
+  cast(ballots: readonly Ballot[], partition?: number, change?: (box: string) => string): Promise<void>;
+  /** Puts a record into topic `votes` as some other program would. */
+  intrude(key: Buffer | null, value: Buffer | null, partition?: number): Promise<void>;
+  counter(boxesPerBatch?: number): SparkCounter;
+  /** Counts until everything cast is counted. @returns the counter that did. */
+  countAll(): Promise<SparkCounter>;
+}
+
+let producer: Producer<string, string, string, string>;
+let rawProducer: Producer<Buffer, Buffer, Buffer, Buffer>;
+const played: Played[] = [];
+const prefix = `spark-test-${randomBytes(4).toString('hex')}`;
+const never = new AbortController().signal;
+
+async function play(election: Election, name = `${prefix}-${played.length}`): Promise<Played> {
+  const id = name as Election['id'];
+  const partitions = 2;
+  const definition: Election = { ...election, id };
+  const definition_hash = sha256(canonicalDefinition(definition));
+  const index = indexBallots(definition);
+  const entry: ElectionEntry = {
+    election_no: 1,
+    id,
+    name: definition.name,
+    arguments: null,
+    seed: '1',
+    partitions,
+    definition,
+    definition_hash,
+    voters_total: null,
+  };
+  await ensureTopics(settings, id, partitions);
+  const topic_id = await topicId(settings, `${id}.votes`);
+  const log = openKafkaLog({ settings, election: id, committedEnd: null, assertFed: () => {} });
+  const count = new Count(index, definition_hash, partitions, sha256);
+  const writer = createBoxWriter(index, definition_hash, sha256);
+  const heads = Array.from({ length: partitions }, (_, p) => chainStart(sha256, id, definition_hash, p));
+  const boxes = new Array<number>(partitions).fill(0);
+  const said: string[] = [];
+  let epoch = 0;
+
+  const self: Played = {
+    entry,
+    topic_id,
+    index,
+    log,
+    said,
+    expected: count.tally,
+    ends: new Array<number>(partitions).fill(0),
+    async cast(ballots, partition = 0, change = (box) => box) {
+      const { text, hash: head } = writer.write(toColumns(ballots), self.ends[partition]!, heads[partition]!);
+      heads[partition] = head;
+      self.ends[partition]! += ballots.length;
+      const values = text.split('\n').flatMap((line) => (line === '' ? [] : [line.slice(1)]));
+      for (const value of values) count.countBox(partition, value);
+      const messages = values.map((value) => ({
+        topic: `${id}.votes`,
+        partition,
+        key: String(boxes[partition]!++),
+        value: change(value),
+      }));
+      if (messages.length > 0) await producer.send({ messages, acks: -1 });
+    },
+    async intrude(key, value, partition = 0) {
+      const message = { topic: `${id}.votes`, partition, ...(key && { key }), ...(value && { value }) };
+      await rawProducer.send({ messages: [message], acks: -1 });
+    },
+    counter: (boxesPerBatch) =>
+      createSparkCounter({
+        remote: parseSparkRemote(remote),
+        kafka: { brokers: settings.brokers.join(','), properties: {} },
+        log,
+        openWriter: () =>
+          openKafkaWriter({
+            settings,
+            election: id,
+            name: 'count',
+            raiseEpoch: async () => ++epoch,
+            currentEpoch: async () => epoch,
+          }),
+        prepareTopics: async () => topic_id,
+        clock: () => new Date(),
+        say: (line) => said.push(line),
+        ...(boxesPerBatch === undefined ? {} : { boxes_per_batch_max: boxesPerBatch }),
+      }),
+    async countAll() {
+      const done = new AbortController();
+      const published = (covers: readonly number[]): void => {
+        if (covers.every((seq, partition) => seq >= self.ends[partition]!)) done.abort();
+      };
+      const counter = self.counter();
+      await counter.run(entry, { published }, done.signal);
+      return counter;
+    },
+  };
+  played.push(self);
+  return self;
+}
+
+/** The last value of each key of a topic. */
+async function latest(log: ClosableLog, topic: Topic): Promise<Map<string, Record<string, unknown>>> {
+  const values = new Map<string, Record<string, unknown>>();
+  for (let from = 0; ; ) {
+    const batches = await log.read(topic, 0, from);
+    if (batches.length === 0) return values;
+    for (const batch of batches) {
+      for (const { key, value } of recordsOf(batch)) values.set(key, JSON.parse(value));
+      from = batch.base_offset + batch.count;
+    }
+  }
+}
+
+/** What the topics must hold for a tally, by key; of each record the numbers alone. */
+function expectedResults({ index, expected: tally }: Played): Map<string, number> {
+  const { election, first_slot, contest_of_slot, first_cell, first_candidate } = index;
+  const results = new Map<string, number>();
+  const totals = new Map<number, number>(election.candidates.map((_, number) => [number, 0]));
+  for (const [location, { id }] of election.locations.entries()) {
+    results.set(`ballots:${id}`, tally.ballots[location]!);
+    results.set(`turnout ${id}`, tally.ballots[location]!);
+    for (let slot = first_slot[location]!; slot < first_slot[location + 1]!; slot++) {
+      const contest = contest_of_slot[slot]!;
+      const contestId = election.contests[contest]!.id;
+      if (tally.overvoted[slot]! > 0)
+        results.set(`overvotes:${JSON.stringify([id, contestId])}`, tally.overvoted[slot]!);
+      for (let cell = first_cell[slot]!; cell < first_cell[slot + 1]!; cell++) {
+        const candidate = first_candidate[contest]! + cell - first_cell[slot]!;
+        totals.set(candidate, totals.get(candidate)! + tally.votes[cell]!);
+        if (tally.votes[cell]! > 0)
+          results.set(
+            `cell:${JSON.stringify([id, contestId, election.candidates[candidate]!.id])}`,
+            tally.votes[cell]!,
+          );
+      }
+    }
+  }
+  for (const [candidate, votes] of totals) {
+    const { contest_id, id } = election.candidates[candidate]!;
+    results.set(`candidate ${JSON.stringify([contest_id, id])}`, votes);
+  }
+  return results;
+}
+
+const NUMBERS = ['ballots_cast', 'votes', 'overvoted_ballots'];
+const numberIn = (value: Record<string, unknown>): number => {
+  const name = NUMBERS.find((each) => typeof value[each] === 'number');
+  assert.ok(name !== undefined, JSON.stringify(value));
+  return value[name] as number;
+};
+
+async function publishedResults({ log }: Played): Promise<Map<string, number>> {
+  const results = new Map<string, number>();
+  for (const [key, value] of await latest(log, 'results-by-location'))
+    if (key !== 'totals' && !key.startsWith('progress:')) results.set(key, numberIn(value));
+  for (const [key, value] of await latest(log, 'votes-per-candidate')) results.set(`candidate ${key}`, numberIn(value));
+  for (const [key, value] of await latest(log, 'turnout-by-location')) results.set(`turnout ${key}`, numberIn(value));
+  return results;
+}
+
+const sorted = (results: Map<string, number>) => [...results].toSorted(([a], [b]) => (a < b ? -1 : 1));
+
+async function assertCounted(election: Played): Promise<void> {
+  assert.deepEqual(sorted(await publishedResults(election)), sorted(expectedResults(election)));
+}
+
+const totalsOf = async ({ log }: Played) => (await latest(log, 'results-by-location')).get('totals')!;
+
+const manyBallots = (index: BallotIndex, ballots: number): Ballot[] =>
+  Array.from({ length: ballots }, (_, i) => ({
+    location: i % index.election.locations.length,
+    selections: [i % index.election.candidates.length],
+  }));
+
+const damaged = (what: RegExp) => (error: unknown) =>
+  error instanceof OperationalError && error.code === 'LOG_DAMAGED' && !error.canRetry && what.test(error.message);
+
+interface RunningCounter {
+  readonly stop: AbortController;
+  readonly done: Promise<void>;
+  /** Resolves once so many votes are published. */
+  covers(votes: number): Promise<void>;
+}
+
+function startCounter(election: Played, boxesPerBatch?: number): RunningCounter {
+  const stop = new AbortController();
+  const waiting = new Map<number, () => void>();
+  let total = 0;
+  const published = (covers: readonly number[]): void => {
+    total = covers.reduce((sum, seq) => sum + seq, 0);
+    for (const [votes, resolve] of waiting) if (votes <= total) resolve();
+  };
+  const done = election.counter(boxesPerBatch).run(election.entry, { published }, stop.signal);
+  done.catch(() => {});
+  return {
+    stop,
+    done,
+    covers(votes) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      if (votes <= total) resolve();
+      waiting.set(votes, resolve);
+      return Promise.race([promise, done]);
+    },
+  };
+}
+
+/** A counter in a process of its own, once it has published something. */
+async function startChild({ entry, topic_id }: Played): Promise<ChildProcess> {
+  const path = (file: string): string => JSON.stringify(new URL(`../../src/adapters/${file}`, import.meta.url).href);
+  const program = `
+    import { openKafkaLog } from ${path('kafka/log.ts')};
+    import { createSparkCounter } from ${path('spark/counter.ts')};
+    import { parseSparkRemote } from ${path('spark/remote.ts')};
+    const [entry, topicId, settings, remote] = JSON.parse(process.env.CHILD);
+    const log = openKafkaLog({ settings, election: entry.id, committedEnd: null, assertFed() {} });
+    const counter = createSparkCounter({
+      remote: parseSparkRemote(remote),
+      kafka: { brokers: settings.brokers.join(), properties: {} },
+      log,
+      openWriter: async () => ({ epoch: 1, publish: async () => {}, close: async () => {} }),
+      prepareTopics: async () => topicId,
+      clock: () => new Date(),
+      say() {},
+    });
+    await counter.run(entry, { published: (covers) => console.log(covers) }, new AbortController().signal);`;
+  const child = spawn(process.execPath, ['--input-type=module-typescript', '--eval', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, CHILD: JSON.stringify([entry, topic_id, settings, remote]) },
+  });
+  await once(child.stdout!, 'data');
+  return child;
+}
+
+const homeOf = ({ entry, topic_id }: Played) => {
+  const client = openSparkClient(parseSparkRemote(remote));
+  const plan = { name: queryName(entry.id, topic_id), configuration: {}, source: {}, statement: '', sink: {} };
+  return { client, home: openQueryHome(client, plan, 'tallyroom') };
+};
+
+/** The run of the election's query on the server, or null. */
+async function findQuery(election: Played): Promise<string | null> {
+  const { client, home } = homeOf(election);
+  try {
+    return (await home.find())?.run_id ?? null;
+  } finally {
+    client.close();
+  }
+}
+
+/** Waits for the results alone, without any counter, to hold so many votes. */
+const untilVotes = (election: Played, votes: number): Promise<void> =>
+  untilResults(election, (results) => results.get('totals')?.ballots === votes);
+
+const untilBatches = (election: Played, batches: number): Promise<void> => {
+  const seen = new Set<unknown>();
+  return untilResults(election, (results) => seen.add(results.get('totals')?.as_of).size > batches);
+};
+
+async function untilResults(
+  { log }: Played,
+  accepts: (results: Map<string, Record<string, unknown>>) => boolean,
+): Promise<void> {
+  for (;;) {
+    const end = await log.end('results-by-location', 0);
+    if (accepts(await latest(log, 'results-by-location'))) return;
+    await log.wait('results-by-location', 0, end, never);
+  }
+}
+
+/** Ends a session on the server, as a timeout or an administrator does. */
+async function closeSession({ entry, topic_id }: Played, number: number): Promise<void> {
+  const { host, port } = parseSparkRemote(remote);
+  const connection = connect(`http://${host}:${port}`);
+  const session = Buffer.from(sessionId(queryName(entry.id, topic_id), number));
+  const user = Buffer.from('tallyroom');
+  const context = Buffer.concat([Buffer.from([0x0a, user.length]), user]);
+  const message = Buffer.concat([
+    Buffer.from([0x0a, session.length]),
+    session,
+    Buffer.from([0x12, context.length]),
+    context,
+  ]);
+  const request = connection.request({
+    ':method': 'POST',
+    ':path': '/spark.connect.SparkConnectService/ReleaseSession',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  request.end(Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]));
+  request.resume();
+  await once(request, 'close');
+  connection.close();
+}
+
+describe('the Spark counter', { skip: SKIPPED, concurrency: 1 }, () => {
+  before(() => {
+    const options = { clientId: 'test', bootstrapBrokers: [...settings.brokers] };
+    producer = new Producer({ ...options, serializers: stringSerializers });
+    rawProducer = new Producer(options);
+  });
+  after(async () => {
+    await producer.close();
+    await rawProducer.close();
+    for (const { log } of played) await log.close();
+    await withAdmin(settings, async (admin) => {
+      const topics = (await admin.listTopics()).filter((topic) => topic.startsWith(prefix));
+      await admin.deleteTopics({ topics });
+    });
+  });
+
+  test('publishes a zero report of an election without a vote, once', async () => {
+    const election = await play(testElection());
+    await election.countAll();
+    await assertCounted(election);
+    const totals = await totalsOf(election);
+    assert.equal(totals.ballots, 0);
+    assert.equal(totals.definition, election.entry.definition_hash);
+    const end = await election.log.end('results-by-location', 0);
+    await election.countAll();
+    assert.equal(await election.log.end('results-by-location', 0), end);
+  });
+
+  test('publishes it also where a counter died in the middle of its own', async () => {
+    const election = await play(testElection());
+    const { id } = election.entry;
+    const dying = await openTransactionalProducer(settings, `${id}.count`, null);
+    const death = new Error('in the middle');
+    const half = {
+      topic: `${id}.results-by-location`,
+      partition: 0,
+      key: Buffer.from('totals'),
+      value: Buffer.from('{}'),
+    };
+    await assert.rejects(
+      dying.publish([half], [], () => {
+        throw death;
+      }),
+      death,
+    );
+    await dying.close();
+    await election.cast([{ location: 0, selections: [0] }]);
+    await election.countAll();
+    await assertCounted(election);
+    const candidates = await latest(election.log, 'votes-per-candidate');
+    assert.equal(candidates.size, election.index.election.candidates.length, 'those without a vote, too');
+  });
+
+  test('gives the tally of the in-process counter on random elections', { timeout: 300_000 }, async () => {
+    await fc.assert(
+      fc.asyncProperty(arbitraryElectionWithBallots, async ({ index, ballots }) => {
+        const election = await play(index.election);
+        const half = Math.floor(ballots.length / 2);
+        await election.cast(ballots.slice(0, half), 0);
+        await election.cast(ballots.slice(half), 1);
+        await election.countAll();
+        await assertCounted(election);
+      }),
+      { numRuns: 8 },
+    );
+  });
+
+  test('counts 3,000 locations and 3,000 candidates', { timeout: 300_000 }, async () => {
+    const names = Array.from({ length: 1_000 }, (_, i) => `Candidate ${i} "O'Neill" \\ $\{x} 北京 😀`);
+    const election = await play(testElection({ locations: 3_000, contests: [names, names, names] }));
+    const ballots = Array.from({ length: 9_000 }, (_, i) => ({
+      location: i % 3_000,
+      selections: [i % 1_000, 1_000 + ((i * 7) % 1_000), 2_000 + ((i * 13) % 1_000)],
+    }));
+    await election.cast(ballots.slice(0, 5_000), 0);
+    await election.cast(ballots.slice(5_000), 1);
+    await election.countAll();
+    await assertCounted(election);
+    for (const { name } of (await latest(election.log, 'votes-per-candidate')).values())
+      assert.ok(names.includes(String(name)), String(name));
+  });
+
+  test('gives names, parties, turnout and progress', async () => {
+    const election = await play(testElection());
+    await election.cast([{ location: 0, selections: [0] }]);
+    const { gauges } = await election.countAll();
+    assert.deepEqual(
+      gauges!().find(({ name }) => name === 'tallyroom_spark_votes'),
+      { name: 'tallyroom_spark_votes', help: 'Votes that the results which Spark published include.', value: 1 },
+    );
+    const { locations } = election.index.election;
+    const turnout = (await latest(election.log, 'turnout-by-location')).get(locations[0]!.id)!;
+    const { registered_voters } = locations[0]!;
+    assert.equal(turnout.name, locations[0]!.name);
+    assert.equal(turnout.registered_voters, registered_voters);
+    assert.equal(turnout.turnout, registered_voters === null ? null : 1 / registered_voters);
+    const results = await latest(election.log, 'results-by-location');
+    const { as_of, ...progress } = results.get('progress:0')!;
+    assert.deepEqual(progress, { partition: 0, votes: 1, seq_end: 1, is_dense: true, epoch: 1 });
+    assert.match(String(as_of), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    assert.equal(results.get('totals')!.as_of, as_of);
+  });
+
+  test('passes over fields that it does not know', async () => {
+    const election = await play(testElection());
+    const extend = (box: string): string =>
+      box
+        .replace('{"seq":', '{"sealed_by":{"name":["x"],"at":1e9},"seq":')
+        .replaceAll('{"location_id"', '{"device":null,"location_id"');
+    await election.cast(manyBallots(election.index, 700), 0, extend);
+    await election.countAll();
+    await assertCounted(election);
+    assert.equal((await totalsOf(election)).malformed, 0);
+  });
+
+  test('numbers foreign records and goes on', async () => {
+    const election = await play(testElection());
+    await election.cast(manyBallots(election.index, 600));
+    const hash = election.entry.definition_hash;
+    const vote = '{"location_id":"L0001","selections":{}}';
+    const foreign: readonly (readonly [key: string | null, value: string | Buffer | null])[] = [
+      ['7', null],
+      ['7', ''],
+      ['7', 'not JSON'],
+      ['7', '{"seq":600,"definition":"'],
+      ['7', Buffer.from([0xff, 0xfe, 0x00, 0xd8, 0x7b])],
+      ['7', 'null'],
+      ['7', '17'],
+      ['7', '"text"'],
+      ['7', '[]'],
+      ['7', `[${vote}]`],
+      ['7', '{}'],
+      ['7', '['.repeat(100_000)],
+      ['7', `{"seq":600,"definition":"${hash}","votes":"none"}`],
+      ['7', `{"seq":600,"definition":"${hash}","votes":[]}`],
+      ['7', `{"seq":600,"definition":"${hash}","votes":[1,2]}`],
+      ['7', `{"seq":600,"definition":"${hash}","votes":[{"location_id":"L0001","selections":["Ada"]}]}`],
+      ['7', `{"seq":600,"definition":"${hash}","votes":[{"location_id":"L0001","selections":{"contest-1":"Ada"}}]}`],
+      ['7', `{"seq":600,"definition":"${hash}","votes":[${new Array(501).fill(vote).join()}]}`],
+      ['7', `{"seq":600,"votes":[${vote}]}`],
+      ['7', `{"definition":"${hash}","votes":[${vote}]}`],
+      ['7', `{"seq":-1,"definition":"${hash}","votes":[${vote}]}`],
+      ['7', `{"seq":0.5,"definition":"${hash}","votes":[${vote}]}`],
+      ['7', `{"seq":"none","definition":"${hash}","votes":[${vote}]}`],
+      ['7', `{"seq":9223372036854775807,"definition":"${hash}","votes":[${vote}]}`],
+      ['7', `{"seq":1e400,"definition":"${hash}","votes":[${vote}]}`],
+      ['7', `{"seq":${'9'.repeat(5_000)},"definition":"${hash}","votes":[${vote}]}`],
+      [null, `{"seq":600,"definition":"${hash}","votes":[${vote}]}`],
+      ['box-7', `{"seq":600,"definition":"${hash}","votes":[${vote}]}`],
+    ];
+    for (const [key, value] of foreign)
+      await election.intrude(
+        key === null ? null : Buffer.from(key),
+        typeof value === 'string' ? Buffer.from(value) : value,
+      );
+    await election.cast(manyBallots(election.index, 30));
+    await election.countAll();
+    await assertCounted(election);
+    assert.equal((await totalsOf(election)).malformed, foreign.length);
+    assert.ok(election.said.some((line) => line.includes(`${foreign.length} records that are no boxes`)));
+  });
+
+  test('stops with an alarm at votes of another definition, and counts none of them', async () => {
+    const election = await play(testElection());
+    await election.cast(manyBallots(election.index, 60));
+    const other = `{"seq":60,"definition":"${'f'.repeat(64)}","votes":[{"location_id":"L0001","selections":{}}]}`;
+    await election.intrude(Buffer.from('1'), Buffer.from(other));
+    await assert.rejects(
+      election.counter().run(election.entry, { published() {} }, never),
+      damaged(/another definition/),
+    );
+    await assertCounted(election);
+    assert.equal((await totalsOf(election)).other_definition, 1);
+    assert.equal(await findQuery(election), null);
+  });
+
+  test('stops with an alarm at a box that comes twice, or a gap', async () => {
+    for (const seq of [0, 400]) {
+      const election = await play(testElection());
+      await election.cast(manyBallots(election.index, 60));
+      const box = `{"seq":${seq},"definition":"${election.entry.definition_hash}","votes":[{"location_id":"L0001","selections":{}}]}`;
+      await election.intrude(Buffer.from('1'), Buffer.from(box));
+      await assert.rejects(
+        election.counter().run(election.entry, { published() {} }, never),
+        damaged(/gap or a repeat/),
+      );
+    }
+  });
+
+  test('stops with an alarm at a vote of a location or a candidate that the election lacks', async () => {
+    for (const vote of [
+      '{"location_id":["L0001"],"selections":{}}',
+      '{"selections":{}}',
+      'null',
+      '{"location_id":"L0001","selections":{"contest-1":["Dora"]}}',
+      '{"location_id":"L0001","selections":{"contest-1":[null]}}',
+    ]) {
+      const election = await play(testElection());
+      const box = `{"seq":0,"definition":"${election.entry.definition_hash}","votes":[${vote}]}`;
+      await election.intrude(Buffer.from('0'), Buffer.from(box));
+      await assert.rejects(
+        election.counter().run(election.entry, { published() {} }, never),
+        damaged(/definition lacks/),
+      );
+    }
+  });
+
+  test('the query outlives a counter that is killed, and the next counter finds it', { timeout: 120_000 }, async () => {
+    const election = await play(testElection());
+    await election.cast(manyBallots(election.index, 100));
+    const child = await startChild(election);
+    const before = await findQuery(election);
+    assert.ok(before !== null);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await election.cast(manyBallots(election.index, 100));
+    await untilVotes(election, 200);
+    assert.equal(await findQuery(election), before);
+    await election.cast(manyBallots(election.index, 50));
+    await election.countAll();
+    await assertCounted(election);
+    assert.equal(await findQuery(election), null);
+  });
+
+  test('two counters share the query; the second goes on when the first has stopped it', {
+    timeout: 120_000,
+  }, async () => {
+    const election = await play(testElection());
+    await election.cast(manyBallots(election.index, 100));
+    const first = startCounter(election);
+    const second = startCounter(election);
+    await Promise.all([first.covers(100), second.covers(100)]);
+    first.stop.abort();
+    await first.done;
+    await election.cast(manyBallots(election.index, 100));
+    await second.covers(200);
+    second.stop.abort();
+    await second.done;
+    await assertCounted(election);
+    assert.equal(await findQuery(election), null);
+  });
+
+  test('a stop in the middle of the work leaves a whole state, from which the next counter goes on', {
+    timeout: 300_000,
+  }, async () => {
+    const election = await play(testElection({ locations: 500 }));
+    for (let batch = 0; batch < 20; batch++) await election.cast(manyBallots(election.index, 20_000), batch % 2);
+    const running = startCounter(election, 100);
+    await untilBatches(election, 3);
+    running.stop.abort();
+    await running.done;
+    const results = await latest(election.log, 'results-by-location');
+    let ballots = 0;
+    for (const [key, value] of results) if (key.startsWith('ballots:')) ballots += Number(value.ballots_cast);
+    assert.equal(ballots, results.get('totals')!.ballots);
+    await election.countAll();
+    await assertCounted(election);
+  });
+
+  test('goes on in a new session with the same checkpoint where its session was closed', {
+    timeout: 120_000,
+  }, async () => {
+    const election = await play(testElection());
+    await election.cast(manyBallots(election.index, 100));
+    await election.countAll();
+    await closeSession(election, 0);
+    await election.cast(manyBallots(election.index, 100));
+    await election.countAll();
+    await assertCounted(election);
+  });
+
+  test('counts from the first vote where all topics were removed and made again', { timeout: 120_000 }, async () => {
+    const first = await play(testElection());
+    // The second micro-batch ends the first one in the checkpoint, which the new topic is as long as.
+    for (let batch = 0; batch < 2; batch++) {
+      await first.cast(manyBallots(first.index, 100));
+      await first.countAll();
+    }
+    await withAdmin(settings, async (admin) => {
+      const topics = (await admin.listTopics()).filter((topic) => topic.startsWith(`${first.entry.id}.`));
+      await admin.deleteTopics({ topics });
+    });
+    const second = await play(testElection(), first.entry.id);
+    await second.cast(manyBallots(second.index, 100));
+    await second.countAll();
+    await assertCounted(second);
+  });
+
+  test('says what has ended the query', { timeout: 300_000 }, async () => {
+    const election = await play(testElection());
+    await election.cast(manyBallots(election.index, 100));
+    const running = startCounter(election);
+    await running.covers(100);
+    await withAdmin(settings, (admin) => admin.deleteTopics({ topics: [`${election.entry.id}.votes`] }));
+    await assert.rejects(running.done, (error) => error instanceof OperationalError && error.code === 'SPARK_FAILED');
+  });
+});

@@ -1,0 +1,76 @@
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { openStack, type Stack, type UpOptions } from '../../src/stack/stack.ts';
+
+/** The jars of Kafka and Spark, fetched once and kept between runs of the tests. scripts/test-stack.mjs keeps them there, too. */
+export const JARS = fileURLToPath(new URL('../../node_modules/.cache/tallyroom-stack', import.meta.url));
+
+/** Why a test of real servers does not run under `npm test`; false where `npm run test:stack` has started them. */
+export const NEEDS_STACK =
+  process.env.TALLYROOM_TEST_STACK === '1' ? false : 'no servers: npm run test:stack starts them';
+
+/** What has an `after`: the context of a test, or the functions of node:test inside a suite. */
+interface Owner {
+  after(work: () => Promise<void>): void;
+}
+
+/**
+ * The servers that `npm run test:stack` runs, all of them up, for a test that kills some and starts them again with `up`.
+ * A test file that is run by itself has servers of its own.
+ */
+export async function sharedStack(owner: Owner): Promise<Stack> {
+  const directory = process.env.TALLYROOM_TEST_STACK_DIR;
+  if (directory === undefined) return ownStack(owner);
+  const stack = openStack({ directory, jars: JARS });
+  await stack.up();
+  return stack;
+}
+
+/** Servers that no other test has, with the data they are started with and no other: gone when the test is. */
+export async function ownStack(owner: Owner, options: UpOptions = {}): Promise<Stack> {
+  const { stack } = ownDirectory(owner);
+  await stack.up(options);
+  return stack;
+}
+
+/**
+ * A data directory with a stack that is not started yet. It lies where scripts/test-stack.mjs looks for servers when the tests have
+ * ended, however they did: a test that is interrupted cleans nothing up.
+ */
+export function ownDirectory(owner: Owner): { readonly data_dir: string; readonly stack: Stack } {
+  const shared = process.env.TALLYROOM_TEST_STACK_DIR;
+  const data_dir = mkdtempSync(join(shared === undefined ? tmpdir() : join(shared, '..', '..'), 'own-'));
+  // As root PostgreSQL runs as somebody else, who must be able to enter.
+  chmodSync(data_dir, 0o755);
+  const stack = openStack({ directory: join(data_dir, 'stack'), jars: JARS });
+  owner.after(async () => {
+    await stack.down();
+    rmSync(data_dir, { recursive: true, force: true });
+  });
+  return { data_dir, stack };
+}
+
+/** The process of a server that runs. */
+export async function pidOf(stack: Stack, name: string): Promise<number> {
+  const pid = (await stack.status()).find((server) => server.name === name)?.pid ?? null;
+  if (pid === null) throw new Error(`${name} does not run`);
+  return pid;
+}
+
+/** Kills a server, and waits until it is dead: a process with much memory takes a moment. */
+export async function killServer(stack: Stack, name: string): Promise<void> {
+  const pid = await pidOf(stack, name);
+  process.kill(pid, 'SIGKILL');
+  while (isAlive(pid)) await sleep(20);
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
