@@ -3,7 +3,7 @@ import { openKafkaLog } from './adapters/kafka/log.ts';
 import { type Relay, startRelay, waitingBatches } from './adapters/kafka/relay.ts';
 import { assertNotAhead } from './adapters/kafka/relay-positions.ts';
 import type { KafkaSettings } from './adapters/kafka/settings.ts';
-import { electionsInKafka, ensureTopics, topicId } from './adapters/kafka/topics.ts';
+import { electionsInKafka, ensureTopics, topicId, topicsOf, untilReadable } from './adapters/kafka/topics.ts';
 import { openKafkaWriter } from './adapters/kafka/writer.ts';
 import { currentEpoch, raiseEpoch, readEnd } from './adapters/postgres/append.ts';
 import type { Database } from './adapters/postgres/database.ts';
@@ -17,6 +17,8 @@ import { keepGoing } from './stages/keep-going.ts';
 
 /** At the end of a process its relay has this long to publish the rest; what is left the next process publishes. */
 const DRAIN_MS_MAX = 5_000;
+/** And so long what it has published may take to be readable: whoever looks next, as a rule the next command, then sees it. */
+const READABLE_MS_MAX = 2_000;
 const NOT_DRAINED = 'Not everything committed is in Kafka yet. Nothing is lost: the next command publishes it.';
 
 /** Kafka in place of table `log` for those who read, with a relay that fills it beside the stages of this process. */
@@ -36,7 +38,7 @@ export interface KafkaFeed {
 }
 
 export function openKafkaFeed(settings: KafkaSettings, database: Database, say: (line: string) => void): KafkaFeed {
-  const relays = new Map<number, Promise<Relay>>();
+  const relays = new Map<number, { entry: ElectionEntry; relay: Promise<Relay> }>();
   const startFor = async ({ election_no, id, partitions }: ElectionEntry): Promise<Relay> => {
     await ensureTopics(settings, id, partitions);
     // Before anything of this process can move the end of what PostgreSQL knows to where Kafka is.
@@ -52,15 +54,17 @@ export function openKafkaFeed(settings: KafkaSettings, database: Database, say: 
     });
   };
   const relayOf = async (entry: ElectionEntry): Promise<Relay> => {
-    const relay = relays.get(entry.election_no) ?? startFor(entry);
-    relays.set(entry.election_no, relay);
+    const started = relays.get(entry.election_no) ?? { entry, relay: startFor(entry) };
+    relays.set(entry.election_no, started);
     try {
-      return await relay;
+      return await started.relay;
     } catch (error) {
       relays.delete(entry.election_no);
       throw error;
     }
   };
+  const readable = (entry: ElectionEntry, signal: AbortSignal): Promise<boolean> =>
+    untilReadable(settings, topicsOf(entry.id, entry.partitions), signal);
   const feed = async (entry: ElectionEntry): Promise<void> => (await relayOf(entry)).assertRunning();
   return {
     feed,
@@ -90,17 +94,19 @@ export function openKafkaFeed(settings: KafkaSettings, database: Database, say: 
         currentEpoch: () => currentEpoch(database, entry.election_no, 'count'),
       }),
     async settle(entry, signal) {
-      await (await relayOf(entry)).settle(signal);
+      if (await (await relayOf(entry)).drain(signal)) await readable(entry, signal);
     },
     assertSafe: ({ election_no, id }) => assertNotAhead(settings, database, election_no, id),
     lag: ({ election_no }) => waitingBatches(database, election_no),
     async close() {
       let failure: unknown = null;
-      for (const starting of relays.values()) {
+      for (const { entry, relay: starting } of relays.values()) {
         const relay = await starting.catch(() => null);
         if (relay === null) continue;
         try {
           if (!(await relay.drain(AbortSignal.timeout(DRAIN_MS_MAX)))) say(NOT_DRAINED);
+          // Kafka has all of it: where it does not answer now, nothing is known that the next command would not find out.
+          else await readable(entry, AbortSignal.timeout(READABLE_MS_MAX)).catch(() => false);
         } catch (error) {
           if (error instanceof OperationalError && error.canRetry) say(NOT_DRAINED);
           else failure ??= error;

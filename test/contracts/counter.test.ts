@@ -21,8 +21,12 @@ for (const { name, open } of BACKENDS)
     });
     after(() => under.close());
 
-    const countAll = (entry: ElectionEntry): Promise<boolean> =>
-      count({ backend: under.backend, entry, progress: silent(), signal: never }, 'local', true);
+    const countAll = async (entry: ElectionEntry): Promise<boolean> => {
+      const context = { backend: under.backend, entry, progress: silent(), signal: never };
+      const isCounted = await count(context, 'local', true);
+      await under.backend.settle(entry, AbortSignal.timeout(SETTLE_MS_MAX));
+      return isCounted;
+    };
 
     /** Casts one batch of votes for candidate 0, 1 and 2 in turn. */
     const cast = async (entry: ElectionEntry, votes: number, partition = 0): Promise<void> => {
@@ -78,11 +82,14 @@ for (const { name, open } of BACKENDS)
       const entry = await defineElection(under.backend, testElection());
       await cast(entry, 1_200);
       await countAll(entry);
+      const { epoch } = await published(entry);
       await cast(entry, 300);
       await cast(entry, 7, 1);
       await countAll(entry);
       await countAll(entry);
-      assert.deepEqual(await published(entry), { ballots: 1_507, covers: [1_500, 7], epoch: 2 });
+      const { epoch: later, ...counted } = await published(entry);
+      assert.deepEqual(counted, { ballots: 1_507, covers: [1_500, 7] });
+      assert.ok(later > epoch);
     });
 
     test('does not read votes again that its checkpoint covers', async () => {
@@ -92,7 +99,8 @@ for (const { name, open } of BACKENDS)
       await forget(entry, 'votes');
       await cast(entry, 5);
       await countAll(entry);
-      assert.deepEqual(await published(entry), { ballots: 605, covers: [605, 0], epoch: 2 });
+      const { ballots, covers } = await published(entry);
+      assert.deepEqual({ ballots, covers }, { ballots: 605, covers: [605, 0] });
     });
 
     test('skips a redelivered box, and a location whose record is ahead of the checkpoint', async () => {
@@ -110,7 +118,8 @@ for (const { name, open } of BACKENDS)
         return records.with(last, { key: 'location:L0001', value: JSON.stringify(record) });
       });
       await countAll(entry);
-      assert.deepEqual(await published(entry), { ballots: 603, covers: [603, 0], epoch: 2 });
+      const { ballots, covers } = await published(entry);
+      assert.deepEqual({ ballots, covers }, { ballots: 603, covers: [603, 0] });
       const log = await under.backend.openLog(entry);
       assert.equal((await verify(entry, log, under.backend.recount, never)).passed, true);
       await log.close();

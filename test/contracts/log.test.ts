@@ -6,7 +6,15 @@ import { count } from '../../src/stages/count.ts';
 import { toColumns } from '../support/elections.ts';
 import { silent } from '../support/progress.ts';
 import { testElection } from '../support/test-count.ts';
-import { BACKENDS, castBatch, defineElection, readRoll, registerVoters, type TestBackend } from './backends.ts';
+import {
+  BACKENDS,
+  castBatch,
+  defineElection,
+  readRoll,
+  registerVoters,
+  SETTLE_MS_MAX,
+  type TestBackend,
+} from './backends.ts';
 
 const never = new AbortController().signal;
 
@@ -108,6 +116,7 @@ for (const { name, open } of BACKENDS)
         await claimed.release();
         await count({ backend: under.backend, entry, progress: silent(), signal: never }, 'local', true);
       }
+      await under.backend.settle(entry, AbortSignal.timeout(SETTLE_MS_MAX));
       for (const topic of ['results-by-location', 'turnout-by-location'] as const) {
         const records = await readAll(log, topic);
         // Kafka compacts in a time of its own choosing.

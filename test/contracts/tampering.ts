@@ -6,7 +6,7 @@ import type { KafkaSettings } from '../../src/adapters/kafka/settings.ts';
 import { withAdmin } from '../../src/adapters/kafka/topics.ts';
 import { recordsOf, type Topic } from '../../src/ports/log.ts';
 import type { ElectionEntry } from '../../src/ports/store.ts';
-import { readTopic, untilReadable } from '../support/topics.ts';
+import { readTopic, settled } from '../support/topics.ts';
 
 export interface StoredRecord {
   readonly key: string;
@@ -62,15 +62,13 @@ export function tamperingInTable(database: pg.Pool): Tampering {
 export function tamperingInKafka(settings: KafkaSettings): Tampering {
   const read = async (entry: ElectionEntry, topic: Topic): Promise<StoredRecord[]> => {
     const name = topicName(entry.id, topic);
-    // Kafka shows a transaction some time after it said that it is committed.
-    await untilReadable(settings, name);
     return (await readTopic(settings, name)).map(({ key, value }) => ({ key, value: value!.toString('utf8') }));
   };
   return {
     records: read,
     async forget(entry, topic) {
       const name = topicName(entry.id, topic);
-      await untilReadable(settings, name);
+      await settled(settings, name);
       // -1 is the end of what is readable.
       await withAdmin(settings, (admin) =>
         admin.deleteRecords({ topics: [{ name, partitions: [{ partition: 0, offset: -1n }] }] }),

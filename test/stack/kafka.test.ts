@@ -18,7 +18,7 @@ import type { ClosableLog } from '../../src/ports/backend.ts';
 import { recordsOf, TOPICS } from '../../src/ports/log.ts';
 import { startBroker } from '../support/broker.ts';
 import { NEEDS_STACK } from '../support/stack.ts';
-import { readTopic, untilReadable } from '../support/topics.ts';
+import { readTopic, settled } from '../support/topics.ts';
 
 const settings = serversOf(process.env).kafka as KafkaSettings;
 const run = randomBytes(4).toString('hex');
@@ -249,7 +249,7 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     const newest = await open();
     await newest.publish([{ topic: 'results-by-location', key: 'k', value: '"of the newest"' }]);
     await newest.close();
-    await untilReadable(settings, topicName(id, 'results-by-location'));
+    await settled(settings, topicName(id, 'results-by-location'));
     const log = openLog(id);
     const values = (await log.read('results-by-location', 0, 0)).flatMap((batch) =>
       [...recordsOf(batch)].map(({ value }) => value),
@@ -263,11 +263,13 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     const topic = topicName(id, 'votes');
     const producer = await openTransactionalProducer(settings, `${id}.x`, null);
     await producer.publish([message(topic, '0', 'a', 1), message(topic, '1', 'b', 1)]);
+    await settled(settings, topic, 1);
     const log = openLog(id);
     assert.equal((await log.read('votes', 1, 0))[0]?.count, 2);
     await producer.publish([message(topic, '2', 'c', 1)]);
     await producer.publish([message(topic, '3', 'd', 1)]);
     await producer.close();
+    await settled(settings, topic, 1);
     const removeTo = (offset: bigint) =>
       withAdmin(settings, (admin) =>
         admin.deleteRecords({ topics: [{ name: topic, partitions: [{ partition: 1, offset }] }] }),
@@ -367,6 +369,7 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     const producer = await openTransactionalProducer(settings, `${id}.x`, null);
     await producer.publish([message(topic, '0', 'small'), message(topic, '1', large), message(topic, '2', 'small')]);
     await producer.close();
+    await settled(settings, topic);
     const log = openLog(id);
     const read = (await log.read('votes', 0, 1)).flatMap((batch) => [...recordsOf(batch)].map(({ value }) => value));
     assert.equal(read[0]?.length, large.length);
@@ -380,7 +383,7 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     const log = openLog(id);
     for (let at = 0; at < 20; at++) {
       await producer.publish([message(topicName(id, 'votes'), String(at), `r${at}`)]);
-      await untilReadable(settings, topicName(id, 'votes'));
+      await settled(settings, topicName(id, 'votes'));
       const [batch] = await log.read('votes', 0, at);
       assert.equal(batch?.base_offset, at);
     }
@@ -428,7 +431,7 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
         }
         await ours.close();
         await theirs.close();
-        await untilReadable(settings, topic);
+        await settled(settings, topic);
         for (let from = 0; from <= next; from++) {
           const log = openLog(id);
           const [batch] = await log.read('votes', 0, from);
@@ -459,7 +462,6 @@ test('a quota that is used up slows readers down, and is no end of the topic', {
   const values = Array.from({ length: 12 }, () => randomBytes(10_000).toString('hex'));
   for (const [n, value] of values.entries()) await producer.publish([message(topic, String(n), value)]);
   await producer.close();
-  await untilReadable(throttled, topic);
   assert.deepEqual(valuesOf(await readTopic(throttled, topic, 0, 0, 1)), values);
 });
 
@@ -493,6 +495,5 @@ async function playSteps(topic: string, producers: readonly Producer[], steps: r
     sent.push(...values.map((value) => ({ value, transaction })));
   }
   for (const producer of [...open.keys()]) await end(producer, producer === 1 ? 'abort' : 'commit');
-  await untilReadable(settings, topic);
   return sent.filter(({ transaction }) => committed.has(transaction)).map(({ value }) => value);
 }

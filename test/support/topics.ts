@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { FetchIsolationLevels } from '@platformatic/kafka';
 import { openPartitionReader, type ReadRecord } from '../../src/adapters/kafka/reader.ts';
 import type { KafkaSettings } from '../../src/adapters/kafka/settings.ts';
-import { withAdmin } from '../../src/adapters/kafka/topics.ts';
+import { untilReadable } from '../../src/adapters/kafka/topics.ts';
 
-/** All that is committed to a partition as Kafka has it, from an offset on; so many bytes at a time, where it says so. */
+/** All that is committed to a partition as Kafka has it, once it is readable, from an offset on; so many bytes at a time, where it says so. */
 export async function readTopic(
   settings: KafkaSettings,
   topic: string,
@@ -12,6 +11,7 @@ export async function readTopic(
   from = 0,
   bytes_max?: number,
 ): Promise<ReadRecord[]> {
+  await settled(settings, topic, partition);
   const reader = openPartitionReader(settings, topic, partition);
   try {
     const records: ReadRecord[] = [];
@@ -28,14 +28,13 @@ export async function readTopic(
   }
 }
 
-/** Waits until no transaction is open in a partition of a topic: its markers are written after the answer to its end. */
-export async function untilReadable(settings: KafkaSettings, topic: string, partition = 0): Promise<void> {
-  await withAdmin(settings, async (admin) => {
-    const asked = { topics: [{ name: topic, partitions: [{ partitionIndex: partition, timestamp: -1n }] }] };
-    const [written] = await admin.listOffsets(asked);
-    for (;;) {
-      const [readable] = await admin.listOffsets({ ...asked, isolationLevel: FetchIsolationLevels.READ_COMMITTED });
-      if (readable!.partitions[0]!.offset >= written!.partitions[0]!.offset) return;
-    }
-  });
+/**
+ * Waits until readers see what a partition of a topic holds now. Whatever a test has published itself it reads only after this:
+ * Kafka writes the marker of a transaction after the answer to its end.
+ */
+export async function settled(settings: KafkaSettings, topic: string, partition = 0): Promise<void> {
+  const topics = [{ name: topic, partitions: partition + 1 }];
+  assert.ok(await untilReadable(settings, topics, AbortSignal.timeout(SETTLE_MS_MAX)), `${topic} is not readable`);
 }
+/** Above the time after which Kafka ends a transaction that nobody ends. */
+const SETTLE_MS_MAX = 30_000;

@@ -1,11 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { zstdDecompressSync } from 'node:zlib';
-import {
-  type Admin,
-  FetchIsolationLevels,
-  type FetchIsolationLevelValue,
-  ListOffsetTimestamps,
-} from '@platformatic/kafka';
 import type pg from 'pg';
 import { crashPoint } from '../../crash-points.ts';
 import type { ElectionId } from '../../domain/election.ts';
@@ -23,7 +17,6 @@ import { openPartitionReader } from './reader.ts';
 import { relayLock, watchHolder } from './relay-holder.ts';
 import { ENDS, groupOf, type LogEndRow, positionIn, RELAYED_TOPICS, readPositions, unlike } from './relay-positions.ts';
 import type { KafkaSettings } from './settings.ts';
-import { withAdmin } from './topics.ts';
 
 /** So much of the table, compressed, goes into one transaction of Kafka, and at least one batch. */
 const BYTES_PER_TRANSACTION_MAX = 256 * 1024;
@@ -57,8 +50,6 @@ export interface Relay {
    * @throws what ended the relay.
    */
   drain(signal: AbortSignal): Promise<boolean>;
-  /** The same, and until those who read only what is committed see it: a moment later. */
-  settle(signal: AbortSignal): Promise<boolean>;
   stop(): Promise<void>;
 }
 
@@ -84,7 +75,6 @@ export function startRelay(options: RelayOptions): Relay {
       if (failure !== null) throw failure;
     },
     drain,
-    settle: async (signal) => (await drain(signal)) && untilReadable(options, signal),
     async stop() {
       stopping.abort();
       await Promise.all(units);
@@ -283,33 +273,6 @@ async function takeUp(options: RelayOptions, client: pg.Client, partition: numbe
   }
   await prune(client, election_no, partition, positions);
   return positions;
-}
-
-/** Waits until everything that the topics hold now is readable, or the signal aborts. @returns whether it is. */
-async function untilReadable({ settings, election, partitions }: RelayOptions, signal: AbortSignal): Promise<boolean> {
-  const topics = RELAYED_TOPICS.map((topic) => ({
-    name: topicName(election, topic),
-    partitions: Array.from({ length: COMPACTED_TOPICS.has(topic) ? 1 : partitions }, (_, partitionIndex) => ({
-      partitionIndex,
-      timestamp: ListOffsetTimestamps.LATEST,
-    })),
-  }));
-  const endsOf = async (admin: Admin, isolationLevel: FetchIsolationLevelValue): Promise<Map<string, bigint>> => {
-    const listed = await admin.listOffsets({ topics, isolationLevel });
-    return new Map(
-      listed.flatMap(({ name, partitions: each }) =>
-        each.map(({ partitionIndex, offset }): [string, bigint] => [`${name}/${partitionIndex}`, offset]),
-      ),
-    );
-  };
-  return withAdmin(settings, async (admin) => {
-    const written = await endsOf(admin, FetchIsolationLevels.READ_UNCOMMITTED);
-    for (; !signal.aborted; await sleep(DRAIN_POLL_MS)) {
-      const readable = await endsOf(admin, FetchIsolationLevels.READ_COMMITTED);
-      if (Array.from(written).every(([place, end]) => (readable.get(place) ?? 0n) >= end)) return true;
-    }
-    return false;
-  });
 }
 
 interface WakeUps {

@@ -1,4 +1,5 @@
-import { Admin } from '@platformatic/kafka';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Admin, FetchIsolationLevels, type FetchIsolationLevelValue, ListOffsetTimestamps } from '@platformatic/kafka';
 import type { ElectionId } from '../../domain/election.ts';
 import { OperationalError } from '../../errors.ts';
 import { COMPACTED_TOPICS, TOPICS, type Topic } from '../../ports/log.ts';
@@ -32,17 +33,26 @@ export async function withAdmin<Value>(
   }
 }
 
+interface TopicInKafka {
+  readonly name: string;
+  readonly partitions: number;
+}
+
+/** The topics of an election as Kafka has them. */
+export const topicsOf = (election: ElectionId, partitions: number): (TopicInKafka & { readonly topic: Topic })[] =>
+  TOPICS.map((topic) => ({
+    topic,
+    name: topicName(election, topic),
+    partitions: COMPACTED_TOPICS.has(topic) ? 1 : partitions,
+  }));
+
 /**
  * Makes the topics of an election that do not exist yet, and waits until the brokers tell of them. Those that do exist are left as
  * they are.
  * @throws OperationalError KAFKA_FAILED where a topic has another number of partitions: its records would be in other places.
  */
 export function ensureTopics(settings: KafkaSettings, election: ElectionId, partitions: number): Promise<void> {
-  const wanted = TOPICS.map((topic) => ({
-    topic,
-    name: topicName(election, topic),
-    partitions: COMPACTED_TOPICS.has(topic) ? 1 : partitions,
-  }));
+  const wanted = topicsOf(election, partitions);
   return withAdmin(settings, async (admin) => {
     const known = new Set(await admin.listTopics());
     // The definition last: who finds it finds the others.
@@ -95,6 +105,51 @@ async function createTopic(
     if (!hasAnswer(error, 'TOPIC_ALREADY_EXISTS')) throw explainKafka(error);
   }
 }
+
+/**
+ * Waits until all that topics hold now is readable, or the signal aborts: Kafka answers that a transaction is
+ * committed, and lets those who read only what is committed see it a moment later.
+ * @returns whether it is readable.
+ */
+export function untilReadable(
+  settings: KafkaSettings,
+  topics: readonly TopicInKafka[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  const asked = topics.map(({ name, partitions }) => ({
+    name,
+    partitions: Array.from({ length: partitions }, (_, partitionIndex) => ({
+      partitionIndex,
+      timestamp: ListOffsetTimestamps.LATEST,
+    })),
+  }));
+  return withAdmin(settings, async (admin) => {
+    // A broker that hangs would be waited for longer.
+    const leave = (): void => void admin.close().catch(() => {});
+    signal.addEventListener('abort', leave, { once: true });
+    const endsOf = async (isolationLevel: FetchIsolationLevelValue): Promise<Map<string, bigint>> => {
+      const listed = await admin.listOffsets({ topics: asked, isolationLevel });
+      return new Map(
+        listed.flatMap(({ name, partitions }) =>
+          partitions.map(({ partitionIndex, offset }): [string, bigint] => [`${name}/${partitionIndex}`, offset]),
+        ),
+      );
+    };
+    try {
+      const written = await endsOf(FetchIsolationLevels.READ_UNCOMMITTED);
+      for (; !signal.aborted; await sleep(READABLE_POLL_MS)) {
+        const readable = await endsOf(FetchIsolationLevels.READ_COMMITTED);
+        if (Array.from(written).every(([place, end]) => (readable.get(place) ?? 0n) >= end)) return true;
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      signal.removeEventListener('abort', leave);
+    }
+    return false;
+  });
+}
+const READABLE_POLL_MS = 20;
 
 /** The id that Kafka gave a topic: one that is removed and made again has another. */
 export const topicId = (settings: KafkaSettings, name: string): Promise<string> =>
