@@ -72,7 +72,7 @@ export async function startProxy({ target, framing, port = 0 }: ProxyOptions): P
   let isRefused = false;
   const server = createServer({ pauseOnConnect: true }, (client) => {
     if (isRefused) {
-      client.resetAndDestroy();
+      reset(client);
       return;
     }
     const pair = join(client, connect(target()), framing, (message) => {
@@ -118,11 +118,17 @@ interface Pair {
   stall(isStalled: boolean): void;
 }
 
+/** A handle that Node resets after its `end()` never closes, and the process spins at its exit for ever (Node 24.21). */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 function join(client: Socket, server: Socket, framing: Framing, judge: (message: Buffer) => Fate): Pair {
   let answers: 'pass' | 'cut' | 'drop' = 'pass';
   const cut = (): void => {
-    client.resetAndDestroy();
-    server.resetAndDestroy();
+    reset(client);
+    reset(server);
   };
   const isCut = (): boolean => client.destroyed || server.destroyed;
   // What ends on one side ends on the other. A server's own end reaches the client as an end, not as a cut.
