@@ -7,7 +7,8 @@
 --   :epoch             a fixed number: a later generation of the results has a greater one
 --   :vote_for_usual    how many selections a ballot may make in a contest...
 --   :vote_for_others   ...but for the contests of this map
---   :names             rows of locations (grouping 2) and candidates (grouping 4): grouping, key1, key2, name, party, registered voters
+--   :names             what the records of locations (grouping 2) and candidates (grouping 4) say besides ids and numbers, as JSON: so many
+--   :name_buckets      buckets of them
 --
 -- How it is fast: a record is parsed once. Each vote, contest and selection becomes one row, and each row goes only to the totals it
 -- belongs to, by an explosion of plain numbers and a filter. All of it is compiled to one loop that makes no objects after the parser's.
@@ -119,16 +120,35 @@ totals AS (
   GROUP BY grouping, key1, key2, key3
 ),
 
+-- Looked up in a literal and not joined: a join with even the smallest table is a job of its own each micro-batch, and 8 MB of memory.
+-- The names lie in buckets by the hash of their key, for Spark searches a map from its first entry to its last.
+keyed AS (
+  SELECT totals.*, IF(grouping IN (2, 4), concat(grouping, ' ', length(key1), ' ', key1, key2), NULL) AS name_key
+  FROM totals
+),
+
+found AS (
+  SELECT
+    keyed.*,
+    element_at(
+      get(
+        from_json(:names, 'ARRAY<MAP<STRING, STRUCT<name: STRING, party: STRING, registered_voters: BIGINT>>>'),
+        CAST(crc32(CAST(name_key AS BINARY)) % :name_buckets AS INT)
+      ),
+      name_key
+    ) AS known
+  FROM keyed
+),
+
 named AS (
-  SELECT /*+ BROADCAST(names) */
-    totals.*, names.name, names.party, names.registered_voters,
+  SELECT
+    grouping, key1, key2, key3, number, marks, overvotes, malformed, other_definition, seq_end, seq_sum,
+    known.name, known.party, known.registered_voters,
     :epoch AS epoch,
     -- A function over an array is not compiled. Written plainly the moment would be a number in the code that Spark generates: compiled anew
     -- each micro-batch, 50 ms of it, and never warm.
     element_at(transform(array(current_timestamp()), now -> date_format(now, "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'")), 1) AS as_of
-  FROM totals
-  LEFT JOIN (VALUES :names) AS names (grouping, key1, key2, name, party, registered_voters)
-    ON totals.grouping = names.grouping AND totals.key1 = names.key1 AND totals.key2 = names.key2
+  FROM found
 )
 
 SELECT concat(:election, '.', record.topic) AS topic, record.key, record.value

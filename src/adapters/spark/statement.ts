@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
 import type { Election } from '../../domain/election.ts';
 import { assert } from '../../domain/result.ts';
 
@@ -14,6 +15,7 @@ export function countStatement(election: Election, definitionHash: string, epoch
   const others = election.contests
     .filter(({ vote_for }) => vote_for !== usual)
     .map(({ id, vote_for }) => `${literal(id)}, ${vote_for}L`);
+  const buckets = nameBuckets(election);
   const values: Record<string, string> = {
     election: literal(election.id),
     definition: literal(definitionHash),
@@ -21,7 +23,8 @@ export function countStatement(election: Election, definitionHash: string, epoch
     vote_for_usual: whole(usual),
     // An unknown map, rather than an empty one, lets Spark leave out the search in it.
     vote_for_others: `CAST(${others.length === 0 ? 'NULL' : `map(${others.join(', ')})`} AS MAP<STRING, BIGINT>)`,
-    names: nameRows(election).join(',\n'),
+    names: literal(JSON.stringify(buckets)),
+    name_buckets: whole(buckets.length),
   };
   return TEMPLATE.replace(/^\s*--.*\n/gm, '').replace(/:([a-z_]+)\b/g, (found, name: string) => values[name] ?? found);
 }
@@ -33,22 +36,35 @@ function usualVoteFor({ contests }: Election): number {
   return [...times].toSorted(([, left], [, right]) => right - left)[0]![0];
 }
 
-function nameRows({ locations, candidates, parties }: Election): string[] {
-  const partyNames = new Map(parties.map(({ id, name }) => [id, name]));
-  return [
-    ...locations.map(
-      ({ id, name, registered_voters }) =>
-        `(${LOCATION_GROUPING}, ${literal(id)}, '', ${literal(name)}, CAST(NULL AS STRING), ${nullable(registered_voters, whole)})`,
-    ),
-    ...candidates.map(({ id, contest_id, name, party_id }) => {
-      const party = party_id === null ? null : (partyNames.get(party_id) ?? null);
-      return `(${CANDIDATE_GROUPING}, ${literal(contest_id)}, ${literal(id)}, ${literal(name)}, ${nullable(party, literal)}, NULL)`;
-    }),
-  ];
+interface Known {
+  readonly name: string;
+  readonly party?: string | null;
+  readonly registered_voters?: number | null;
 }
 
-const nullable = <Value>(value: Value | null, write: (value: Value) => string): string =>
-  value === null ? 'NULL' : write(value);
+const NAMES_PER_BUCKET = 4;
+
+/** The names by key, each in the bucket that the crc32 of its key says: Spark and Node agree on it. */
+function nameBuckets({ locations, candidates, parties }: Election): Record<string, Known>[] {
+  const partyNames = new Map(parties.map(({ id, name }) => [id, name]));
+  const names: [string, Known][] = [
+    ...locations.map(({ id, name, registered_voters }): [string, Known] => [
+      nameKey(LOCATION_GROUPING, id, ''),
+      { name, registered_voters },
+    ]),
+    ...candidates.map(({ id, contest_id, name, party_id }): [string, Known] => [
+      nameKey(CANDIDATE_GROUPING, contest_id, id),
+      { name, party: party_id === null ? null : (partyNames.get(party_id) ?? null) },
+    ]),
+  ];
+  const buckets = Array.from({ length: Math.ceil(names.length / NAMES_PER_BUCKET) }, () => new Map<string, Known>());
+  for (const [key, known] of names) buckets[crc32(key) % buckets.length]!.set(key, known);
+  return buckets.map((bucket) => Object.fromEntries(bucket));
+}
+
+/** As count.sql makes it. A length in characters, as Spark has it, keeps the two ids apart. */
+const nameKey = (grouping: number, key1: string, key2: string): string =>
+  `${grouping} ${Array.from(key1).length} ${key1}${key2}`;
 
 /**
  * Text as a literal of Spark SQL. Letters, digits and a few harmless characters stand as they are, all others as \uXXXX, so that no
