@@ -60,4 +60,7 @@ CMD ["/opt/spark/sbin/start-connect-server.sh", \
   "--conf", "spark.sql.shuffle.partitions=1", \
   "--conf", "spark.sql.streaming.checkpointFileManagerClass=org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager", \
   "--conf", "spark.sql.streaming.checkpointLocation=file:///checkpoints", \
+  "--conf", "spark.buffer.pageSize=1m", \
+  "--conf", "spark.broadcast.compress=false", \
+  "--conf", "spark.shuffle.compress=false", \
   "--conf", "spark.ui.enabled=false"]

@@ -176,6 +176,9 @@ function connectServer(places: StackPlaces, state: StackState, spark: SparkPlace
       'spark.hadoop.fs.file.impl': 'org.apache.hadoop.fs.RawLocalFileSystem',
       // Spark would take 8 MB for each aggregation, of a batch with some hundred keys.
       'spark.buffer.pageSize': '1m',
+      // Nothing travels: the settings and tasks of each batch are some 800 KB that would be packed to be unpacked next door.
+      'spark.broadcast.compress': 'false',
+      'spark.shuffle.compress': 'false',
       'spark.ui.enabled': 'false',
     },
     args: [],

@@ -154,6 +154,8 @@ function planOf(
     configuration: {
       'spark.sql.session.timeZone': 'UTC',
       'spark.sql.shuffle.partitions': String(shufflePartitions),
+      // Each batch's plan is written out for those who look at Spark's own pages: in this form it takes some milliseconds less.
+      'spark.sql.ui.explainMode': 'simple',
     },
     source: {
       ...kafkaOptions,
