@@ -9,7 +9,7 @@ import { type KafkaLogOptions, openKafkaLog } from '../../src/adapters/kafka/log
 import { type OutgoingMessage, openTransactionalProducer } from '../../src/adapters/kafka/producer.ts';
 import { openPartitionReader, type ReadRecord } from '../../src/adapters/kafka/reader.ts';
 import type { KafkaSettings } from '../../src/adapters/kafka/settings.ts';
-import { ensureTopics, withAdmin } from '../../src/adapters/kafka/topics.ts';
+import { ensureTopics, untilReadable, withAdmin } from '../../src/adapters/kafka/topics.ts';
 import { openKafkaWriter } from '../../src/adapters/kafka/writer.ts';
 import { serversOf } from '../../src/config.ts';
 import type { ElectionId } from '../../src/domain/election.ts';
@@ -211,7 +211,11 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
       ['before'],
       'what is behind an open transaction waits',
     );
+    const isReadable = (signal: AbortSignal): Promise<boolean> =>
+      untilReadable(settings, [{ name: topic, partitions: 1 }], signal);
+    assert.equal(await isReadable(AbortSignal.timeout(500)), false, 'and is waited for until the signal');
     const next = await openTransactionalProducer(settings, `${topic}.d`, null);
+    assert.equal(await isReadable(new AbortController().signal), true);
     const { end: now } = await reader.bounds();
     assert.ok(now > end, `readers still end at ${now}`);
     assert.deepEqual(valuesOf(await readTopic(settings, topic)), ['before', 'behind it']);
