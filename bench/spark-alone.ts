@@ -13,10 +13,10 @@ import { kafkaProperties } from '../src/adapters/spark/kafka-properties.ts';
 import type { SparkRemote } from '../src/adapters/spark/remote.ts';
 import { createVoteColumns, indexBallots, type VoteColumns } from '../src/domain/ballot.ts';
 import { type BoxWriter, chainStart, createBoxWriter } from '../src/domain/box.ts';
-import { canonicalDefinition, type Election } from '../src/domain/election.ts';
+import { canonicalDefinition } from '../src/domain/election.ts';
 import type { ElectionEntry } from '../src/ports/store.ts';
 import { clusterServers } from './servers.ts';
-import { conditions, median, print } from './support.ts';
+import { benchmarkElection, conditions, median, print } from './support.ts';
 
 /** What is asked of Spark alone on two cores. */
 const VOTES_PER_SECOND_TARGET = 300_000;
@@ -242,33 +242,7 @@ function draw(columns: VoteColumns, votes: number): VoteColumns {
 function makeEntry(name: string): ElectionEntry {
   const id = name as ElectionEntry['id'];
   const names = Array.from({ length: CANDIDATES }, (_, i) => `Candidate ${i + 1} and Running Mate ${i + 1}`);
-  const definition: Election = {
-    id,
-    name: 'Benchmark',
-    date: null,
-    is_test: true,
-    source: 'ballots',
-    contests: [{ id: 'us-president' as never, name: 'President', vote_for: 1, seats: 1, location_ids: null }],
-    parties: [],
-    candidates: names.map((each) => ({
-      id: each as never,
-      contest_id: 'us-president' as never,
-      name: each,
-      party_id: null,
-      aggregate: false,
-      biography: null,
-      platform: null,
-      photo: null,
-    })),
-    locations: Array.from({ length: LOCATIONS }, (_, number) => ({
-      id: String(27001 + 2 * number) as never,
-      name: `County ${number + 1}`,
-      type: 'county',
-      parent_id: null,
-      registered_voters: null,
-    })),
-    parents: [],
-  };
+  const definition = benchmarkElection(id, names, new Array(LOCATIONS).fill(null));
   return {
     election_no: 1,
     id,

@@ -87,34 +87,41 @@ export async function makeReplay(backend: Backend, votes: number, partitions = 2
       replayed.push({ location, candidate, votes: share });
     }
   }
-  const election: Election = {
-    id: entry.id,
-    name: 'Benchmark',
-    date: null,
-    is_test: true,
-    source: 'ballots',
-    contests: [{ id: 'us-president' as never, name: 'President', vote_for: 1, seats: 1, location_ids: null }],
-    parties: [],
-    candidates: names.map((name) => ({
-      id: name as never,
-      contest_id: 'us-president' as never,
-      name,
-      party_id: null,
-      aggregate: false,
-      biography: null,
-      platform: null,
-      photo: null,
-    })),
-    locations: sizes.map((size, number) => ({
-      id: String(27001 + 2 * number) as never,
-      name: `County ${number + 1}`,
-      type: 'county',
-      parent_id: null,
-      registered_voters: size,
-    })),
-    parents: [],
-  };
+  const election = benchmarkElection(entry.id, names, sizes);
   return backend.elections.define(entry, election, replayed);
 }
+
+/** @param registered by location: the registered voters, null where they are unknown. */
+export const benchmarkElection = (
+  id: Election['id'],
+  candidates: readonly string[],
+  registered: readonly (number | null)[],
+): Election => ({
+  id,
+  name: 'Benchmark',
+  date: null,
+  is_test: true,
+  source: 'ballots',
+  contests: [{ id: 'us-president' as never, name: 'President', vote_for: 1, seats: 1, location_ids: null }],
+  parties: [],
+  candidates: candidates.map((name) => ({
+    id: name as never,
+    contest_id: 'us-president' as never,
+    name,
+    party_id: null,
+    aggregate: false,
+    biography: null,
+    platform: null,
+    photo: null,
+  })),
+  locations: registered.map((registered_voters, number) => ({
+    id: String(27001 + 2 * number) as never,
+    name: `County ${number + 1}`,
+    type: 'county',
+    parent_id: null,
+    registered_voters,
+  })),
+  parents: [],
+});
 
 export const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
