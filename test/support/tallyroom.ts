@@ -22,18 +22,25 @@ export interface Started {
   readonly ended: Promise<Ended>;
   /** Resolves when standard error or output has matched. @throws when the process ends without. */
   says(pattern: RegExp): Promise<RegExpExecArray>;
+  /** What it was started with, what it said and when, what is waited for in it, how it ended: for whoever reads why a test failed. */
+  story(): string[];
 }
+
+/** Lines of standard error that the story of a process has, its last. */
+const STORY_LINES_MAX = 40;
 
 export function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Started {
   const child = spawn(process.execPath, [MAIN, ...args], {
     env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE, ...environment },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
+  const begun = performance.now();
   let stdout = '';
   let stderr = '';
-  const looks = new Set<() => void>();
+  const told: { readonly ms: number; readonly chunk: string }[] = [];
+  const looks = new Map<() => void, RegExp>();
   const look = (): void => {
-    for (const each of looks) each();
+    for (const each of looks.keys()) each();
   };
   child.stdout.on('data', (chunk) => {
     stdout += chunk;
@@ -41,6 +48,7 @@ export function start(args: readonly string[], environment: NodeJS.ProcessEnv = 
   });
   child.stderr.on('data', (chunk) => {
     stderr += chunk;
+    told.push({ ms: performance.now() - begun, chunk: String(chunk) });
     look();
   });
   const ended = new Promise<Ended>((resolve) =>
@@ -61,9 +69,20 @@ export function start(args: readonly string[], environment: NodeJS.ProcessEnv = 
           if (found === null) reject(new Error(`ended without saying ${pattern}:\n${stderr}\n${stdout}`));
           else resolve(found);
         };
-        looks.add(check);
+        looks.set(check, pattern);
         check();
       }),
+    story() {
+      const lines = told.flatMap(({ ms, chunk }) =>
+        chunk.split('\n').flatMap((line) => (line === '' ? [] : [`  ${(ms / 1000).toFixed(1)} s: ${line}`])),
+      );
+      const state = child.exitCode ?? child.signalCode ?? 'runs';
+      return [
+        `tallyroom ${args.join(' ')} (${state}, started ${((performance.now() - begun) / 1000).toFixed(1)} s ago)`,
+        ...lines.slice(-STORY_LINES_MAX),
+        ...[...looks.values()].map((pattern) => `  waited for: ${pattern}`),
+      ];
+    },
   };
 }
 

@@ -22,6 +22,9 @@ export interface Workspace {
 /** What has an `after`: the context of a test, or the functions of node:test inside a suite. */
 interface Owner {
   after(work: () => Promise<void>): void;
+  /** Why the test failed, if it has; the context of a test has it, though its types lack it. */
+  readonly error?: unknown;
+  diagnostic?(line: string): void;
 }
 
 const ENVIRONMENT: NodeJS.ProcessEnv = {
@@ -66,6 +69,8 @@ export function openWorkspace(owner: Owner): Workspace {
     },
   };
   owner.after(async () => {
+    // What failed on another machine is understood from this alone.
+    if (owner.error) for (const line of started.flatMap((command) => command.story())) owner.diagnostic?.(line);
     for (const { child } of started) if (child.exitCode === null) child.kill('SIGKILL');
     await Promise.all(started.map(({ ended }) => ended));
     for (const client of clients) await client.end();
