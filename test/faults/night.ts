@@ -76,6 +76,9 @@ export async function openNight(stack: Stack, engine: 'local' | 'spark'): Promis
     await sleep(POLL_MS);
   }
   for (const stage of ['vote', 'count', 'dashboard'] as const) begin(stage);
+  // A stage that has begun waits for a server that is away; one that is only starting ends with 3.
+  await running.get('count')!.says(/Counting election/);
+  await addressOf(running.get('dashboard')!);
 
   return {
     async reached(what, n) {
