@@ -93,8 +93,10 @@ export function startStore(): void {
       // Seen by who measures: from an update's arrival to the frame that shows it.
       performance.clearMarks('tallyroom-update');
       performance.mark('tallyroom-update');
+      // A new connection begins with the state as it is, which may have been shown long ago.
+      const isNew = newest === null || newest.results.sequence !== state.sequence || newest.held !== reason;
       newest = { results: state, held: reason, definition: hash };
-      if (isPaused.value || rate_ms.value > 0) updatesWaiting.value++;
+      if (isNew && (isPaused.value || rate_ms.value > 0)) updatesWaiting.value++;
       schedule();
     },
     onWaiting() {

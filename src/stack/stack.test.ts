@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import pg from 'pg';
+import { killServer } from '../../test/support/stack.ts';
 import { temporaryDirectory } from '../../test/support/tallyroom.ts';
 import type { ErrorCode } from '../errors.ts';
 import { findJava } from './java.ts';
@@ -108,7 +109,7 @@ describe('PostgreSQL of the stack', () => {
 
   test('killed, it is started again at the same address with what it had', async () => {
     const url = await urlOf();
-    process.kill(await pidOf(), 'SIGKILL');
+    await killServer(stack, 'postgres');
     assert.deepEqual(await stack.up({ parts: ['postgres'] }), ['postgres']);
     assert.equal(await urlOf(), url);
     assert.deepEqual(await query(url, 'SELECT n FROM kept'), [{ n: 7 }]);

@@ -47,7 +47,7 @@ function electionId(text: string): ElectionId {
   throw new OperationalError('USAGE', { message: `--id: ${id.error}`, nextStep: 'Give it another --id.' });
 }
 
-/** Of two first starts at once one makes the election, and the other finds it. */
+/** Of two first starts at once one makes the election, and the other finds it; of two fresh ones each makes its own. */
 async function createOrFind(
   backend: Backend,
   options: OpenOptions,
@@ -56,22 +56,27 @@ async function createOrFind(
 ): Promise<ElectionEntry> {
   const { elections } = backend;
   const seed = options.making.seed ?? String(randomInt(SEED_MAX));
-  const id = wanted ?? (await freeId(backend, making.id));
-  try {
-    return await elections.create({
-      id,
-      name: making.name,
-      arguments: making.arguments,
-      seed,
-      partitions: options.partitions,
-    });
-  } catch (error) {
-    const other = await elections.find(id);
-    if (other === null || options.fresh) throw error;
-    assertSame(other, making, options.making.seed);
-    return other;
+  for (;;) {
+    const id = wanted ?? (await freeId(backend, making.id));
+    try {
+      return await elections.create({
+        id,
+        name: making.name,
+        arguments: making.arguments,
+        seed,
+        partitions: options.partitions,
+      });
+    } catch (error) {
+      if (options.fresh && wanted === null && isTaken(error)) continue;
+      const other = await elections.find(id);
+      if (other === null || options.fresh) throw error;
+      assertSame(other, making, options.making.seed);
+      return other;
+    }
   }
 }
+
+const isTaken = (error: unknown): boolean => error instanceof OperationalError && error.code === 'ELECTION_DIFFERS';
 
 /** The id itself where nobody has it, else the first free one of id-2, id-3... */
 async function freeId(backend: Backend, id: ElectionId): Promise<ElectionId> {

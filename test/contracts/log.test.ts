@@ -144,7 +144,7 @@ for (const { name, open } of BACKENDS)
         first.run(entry, { published: () => started.resolve() }, stop.signal),
         (error) => error instanceof OperationalError && error.code === 'FENCED' && !error.canRetry,
       );
-      await started.promise;
+      await Promise.race([started.promise, fenced]);
       const other = await under.openAnother();
       await count({ backend: other, entry, progress: silent(), signal: never }, 'local', true);
       const { ids } = await registerVoters(other, entry, [0]);

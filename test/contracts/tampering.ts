@@ -1,9 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { Admin, Producer } from '@platformatic/kafka';
 import type pg from 'pg';
 import { clientOptions, topicName } from '../../src/adapters/kafka/client.ts';
 import type { KafkaSettings } from '../../src/adapters/kafka/settings.ts';
-import { withAdmin } from '../../src/adapters/kafka/topics.ts';
+import { topicId, withAdmin } from '../../src/adapters/kafka/topics.ts';
 import { recordsOf, type Topic } from '../../src/ports/log.ts';
 import type { ElectionEntry } from '../../src/ports/store.ts';
 import { readTopic, settled } from '../support/topics.ts';
@@ -81,8 +82,10 @@ export function tamperingInKafka(settings: KafkaSettings): Tampering {
       const producer = new Producer({ ...clientOptions(settings), autocreateTopics: false });
       try {
         const partitions = (await admin.metadata({ topics: [name] })).topics.get(name)!.partitionsCount;
+        const former = await topicId(settings, name);
         await admin.deleteTopics({ topics: [name] });
         await admin.createTopics({ topics: [name], partitions, replicas: 1 });
+        await untilMade(settings, name, former);
         const messages = change(records).map(({ key, value }) => ({
           topic: name,
           partition: 0,
@@ -97,3 +100,10 @@ export function tamperingInKafka(settings: KafkaSettings): Tampering {
     },
   };
 }
+
+/** A broker hears of topics a moment after the controller has made them; what is sent before goes where the former one was. */
+async function untilMade(settings: KafkaSettings, name: string, former: string): Promise<void> {
+  while ((await topicId(settings, name).catch(() => former)) === former) await delay(POLL_MS);
+}
+
+const POLL_MS = 20;

@@ -76,9 +76,13 @@ function runLine(line: string, cwd: string, dataDir: string): Promise<Ended> {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let stderr = '';
+  let isTold = false;
   child.stderr.on('data', (chunk) => {
     stderr += chunk;
-    if (isDashboard && /Results: http/.test(stderr)) child.kill('SIGINT');
+    if (!isDashboard || isTold || !/Results: http/.test(stderr)) return;
+    // Once: a second Ctrl-C ends it at once, which is another thing.
+    isTold = true;
+    child.kill('SIGINT');
   });
   return new Promise((resolve, reject) => {
     child.on('error', reject);

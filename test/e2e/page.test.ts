@@ -6,6 +6,7 @@ import { type RunningServer, startServer } from '../../src/server/server.ts';
 import { followResults } from '../../src/stages/dashboard.ts';
 import { stateWhere } from '../support/feed.ts';
 import { type Browser, builtPage, noBrowser, openBrowser } from '../support/page.ts';
+import { freePort } from '../support/ports.ts';
 import { TestCount, type TestElectionShape, testElection } from '../support/test-count.ts';
 
 describe('the page', { skip: noBrowser() }, () => {
@@ -26,7 +27,7 @@ describe('the page', { skip: noBrowser() }, () => {
       count.define();
       await stateWhere(feed, () => true);
     }
-    let server: RunningServer = await startServer({ port: 0, results: feed, page: files });
+    let server: RunningServer = await startServer({ port: await freePort(), results: feed, page: files });
     const page = await browser.context.newPage();
     const errors: string[] = [];
     page.on('pageerror', (error) => errors.push(error.message));
@@ -122,7 +123,7 @@ describe('the page', { skip: noBrowser() }, () => {
     count.flush();
     await shows(page, '[data-figure=ballots]', '300');
     await stop();
-    await shows(page, '[data-note=connection]', 'Reconnecting');
+    await shows(page, '[data-note=connection]', /Reconnecting|Connection lost/);
     await shows(page, '[data-note=connection]', /Connection lost.*Last contact \d+\ss ago/);
     await page.locator('.is-stale').waitFor();
     await shows(page, '[data-figure=ballots]', '300');
@@ -165,11 +166,14 @@ describe('the page', { skip: noBrowser() }, () => {
     await page.reload();
     await page.clock.runFor(1_000);
     await shows(page, '[data-figure=ballots] .value', /^0$/);
+    // From here on time passes by hand alone.
+    await page.clock.pauseAt((await page.evaluate(() => Date.now())) + 1_000);
     await page.locator('.rate select').selectOption('Every 15 seconds');
     for (const ballots of [3, 4]) {
       count.cast(0, [1], ballots);
       count.flush();
-      await page.locator(`[data-waiting="${ballots === 3 ? 1 : 2}"]`).waitFor();
+      const waiting = page.locator(`[data-waiting="${ballots === 3 ? 1 : 2}"]`);
+      while ((await waiting.count()) === 0) await page.clock.runFor(5);
     }
     assert.equal(await page.locator('[data-figure=ballots] .value').innerText(), '0');
     await page.clock.runFor(16_000);

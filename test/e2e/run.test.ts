@@ -93,7 +93,7 @@ describe('run', { concurrency: 2 }, () => {
     const workspace = openWorkspace(context);
     let seen = 0;
     for (const args of [MAKING, []]) {
-      const command = workspace.start(['run', ...args, '--rate', '1500', '--port', '0']);
+      const command = workspace.start(['run', ...args, '--rate', '100', '--port', '0']);
       const results = await resultsWhere(await addressOf(command), ({ totals }) => totals.ballots_cast > seen);
       seen = results.totals.ballots_cast;
       assert.equal(results.election.status, 'unofficial-partial');

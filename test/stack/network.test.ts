@@ -11,8 +11,9 @@ import { openQueryHome } from '../../src/adapters/spark/query.ts';
 import { parseSparkRemote } from '../../src/adapters/spark/remote.ts';
 import type { ElectionId } from '../../src/domain/election.ts';
 import { createSeed, hashToUnit } from '../../src/domain/random.ts';
-import { type Broker, freePort, startBroker } from '../support/broker.ts';
+import { type Broker, startBroker } from '../support/broker.ts';
 import { assertExact, type Expected, expectElection, releasedLater, waitingFor } from '../support/exactness.ts';
+import { freePort } from '../support/ports.ts';
 import {
   chunks,
   type Fate,

@@ -6,7 +6,8 @@ import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import pg from 'pg';
-import { freePort, startBroker } from '../support/broker.ts';
+import { startBroker } from '../support/broker.ts';
+import { freePort } from '../support/ports.ts';
 import { addressOf, completeResults } from '../support/results.ts';
 import { NEEDS_STACK, ownStack } from '../support/stack.ts';
 import { type Ended, temporaryDirectory } from '../support/tallyroom.ts';

@@ -1,13 +1,13 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Admin } from '@platformatic/kafka';
 import { ensureJars, findJava } from '../../src/stack/java.ts';
 import { LOG_SETTINGS } from '../../src/stack/server.ts';
+import { freePort } from './ports.ts';
 import { JARS } from './stack.ts';
 import { temporaryDirectory } from './tallyroom.ts';
 
@@ -139,26 +139,5 @@ async function answers(port: number): Promise<boolean> {
     return false;
   } finally {
     await admin.close();
-  }
-}
-
-const given = new Set<number>();
-
-/**
- * A port below those that the system gives to outgoing connections: one of them could take it while the broker is down. Never the
- * same twice.
- */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 10_000);
-    if (given.has(port)) continue;
-    given.add(port);
-    const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen(port, '127.0.0.1', () => resolve(true));
-    });
-    server.close();
-    if (isFree) return port;
   }
 }

@@ -42,17 +42,21 @@ export function start(args: readonly string[], environment: NodeJS.ProcessEnv = 
   const look = (): void => {
     for (const each of looks.keys()) each();
   };
+  child.stdout.setEncoding('utf8');
+  child.stderr.setEncoding('utf8');
   child.stdout.on('data', (chunk) => {
     stdout += chunk;
     look();
   });
   child.stderr.on('data', (chunk) => {
     stderr += chunk;
-    told.push({ ms: performance.now() - begun, chunk: String(chunk) });
+    told.push({ ms: performance.now() - begun, chunk });
     look();
   });
+  let isClosed = false;
   const ended = new Promise<Ended>((resolve) =>
     child.on('close', (code, signal) => {
+      isClosed = true;
       resolve({ code, signal, stdout, stderr });
       look();
     }),
@@ -64,7 +68,8 @@ export function start(args: readonly string[], environment: NodeJS.ProcessEnv = 
       new Promise((resolve, reject) => {
         const check = (): void => {
           const found = pattern.exec(stderr) ?? pattern.exec(stdout);
-          if (found === null && child.exitCode === null && child.signalCode === null) return;
+          // One that has ended may not have been read to the end.
+          if (found === null && !isClosed) return;
           looks.delete(check);
           if (found === null) reject(new Error(`ended without saying ${pattern}:\n${stderr}\n${stdout}`));
           else resolve(found);

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { type EmbeddedServer, openEmbeddedServer } from '../../src/adapters/embedded/server.ts';
+import { type EmbeddedServer, IN_USE_LOCK, openEmbeddedServer } from '../../src/adapters/embedded/server.ts';
 import { type Ended, type Started, start, temporaryDirectory } from './tallyroom.ts';
 
 /** A directory for one test with its own data directory in it, and the processes that work there; all gone when the test is. */
@@ -75,12 +76,27 @@ export function openWorkspace(owner: Owner): Workspace {
     await Promise.all(started.map(({ ended }) => ended));
     for (const client of clients) await client.end();
     // Whoever was killed has left the server running: the next to close stops it.
-    if (existsSync(join(data_dir, 'postgres'))) await (await workspace.server()).close();
+    if (existsSync(join(data_dir, 'postgres'))) {
+      const own = await workspace.server();
+      await untilAlone(own);
+      await own.close();
+    }
     assert.ok(!isServing(data_dir), 'the last to leave stops PostgreSQL');
     directory.remove();
   });
   return workspace;
 }
+
+/** Waits until the server has noticed that the processes which were killed are gone: only the last to leave stops it. */
+export async function untilAlone({ connection }: EmbeddedServer): Promise<void> {
+  const client = new pg.Client(connection);
+  await client.connect();
+  const users = "SELECT count(*)::integer AS n FROM pg_locks WHERE locktype = 'advisory' AND objid = $1";
+  while ((await client.query<{ n: number }>(users, [IN_USE_LOCK])).rows[0]!.n > 1) await delay(POLL_MS);
+  await client.end();
+}
+
+const POLL_MS = 20;
 
 /** Whether a server runs on a data directory, by PostgreSQL's own lock file. */
 export const isServing = (dataDir: string): boolean =>

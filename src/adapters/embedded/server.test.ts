@@ -7,6 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import pg from 'pg';
+import { untilAlone } from '../../../test/support/workspace.ts';
 import { CRASH_POINTS } from '../../crash-points.ts';
 import { type ErrorCode, OperationalError } from '../../errors.ts';
 import { openEmbeddedServer } from './server.ts';
@@ -95,6 +96,7 @@ async function holdsItsRow(dataDir: string, onProgress: (line: string) => void =
   const server = await openEmbeddedServer({ dataDir, onProgress });
   try {
     assert.deepEqual(await query(server.connection, 'SELECT n FROM kept'), [{ n: 7 }]);
+    await untilAlone(server);
   } finally {
     await server.close();
   }

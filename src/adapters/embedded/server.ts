@@ -52,7 +52,7 @@ export interface EmbeddedServer {
 
 export const DATABASE = 'tallyroom';
 /** The lock that says "in use", in the database `postgres`; any number that nothing else uses. */
-const IN_USE_LOCK = 7_411_001;
+export const IN_USE_LOCK = 7_411_001;
 /** After the postmaster is killed its children hold its shared memory for a moment, and no start succeeds. */
 export const START_RETRY_MS_MAX = 10_000;
 /** Recovery after a crash reads the log since the last checkpoint: seconds, minutes on a slow disk. */

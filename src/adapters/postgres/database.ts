@@ -164,7 +164,10 @@ export async function lockOrAbort<Value>(
     abort = () => void database.query('SELECT pg_terminate_backend($1)', [rows[0]!.pid]).catch(() => {});
     signal?.addEventListener('abort', abort, { once: true });
     signal?.throwIfAborted();
-    return await take();
+    const value = await take();
+    // Told to end the connection while the lock was already on its way.
+    signal?.throwIfAborted();
+    return value;
   } catch (error) {
     await client.end().catch(() => {});
     signal?.throwIfAborted();
