@@ -31,6 +31,30 @@ test('partitions whose work ends while others are being taken are taken once eac
   assert.deepEqual(taken, [0, 1, 2, 3]);
 });
 
+test('where work fails while others are being taken, none is taken any more, and the failure is told', async () => {
+  const damage = new Error('damaged');
+  let taken = 0;
+  const ended = workShare({
+    sharing: alone,
+    signal: new AbortController().signal,
+    left: async () => [0, 1, 2],
+    async take([partition]) {
+      for (let i = 0; i < 10; i++) await turn();
+      assert.ok(++taken <= 3, 'what was let go of is taken again');
+      return {
+        partition: partition!,
+        async work(signal) {
+          if (partition === 0) throw damage;
+          while (!signal.aborted) await turn();
+        },
+      };
+    },
+    shared: () => assert.fail('nobody shares'),
+  });
+  await assert.rejects(ended, damage);
+  assert.equal(taken, 2, 'the one that failed, and the one that was being taken');
+});
+
 test('shares differ by one at most and together are all', () => {
   for (let left = 0; left <= 9; left++)
     for (let members = 1; members <= 5; members++) {

@@ -79,7 +79,8 @@ export async function workShare({ sharing, signal, left, take, shared }: SharedW
       if (open.length === 0) break;
       const share = shareOf(open.length, standing);
       for (const partition of [...held.keys()].slice(share)) release(partition);
-      while (held.size < share) {
+      // Once it is over, whatever is taken is let go of at once, and could be taken again for ever.
+      while (held.size < share && !either.aborted) {
         // Meanwhile one may have been done: taken again it would be done at once, for ever.
         const others = open.filter((each) => !held.has(each) && !leaving.has(each) && !done.has(each));
         const taken = others.length === 0 ? null : await take(others);

@@ -106,6 +106,8 @@ export async function openNight(stack: Stack, engine: 'local' | 'spark'): Promis
         const { code, stderr } = await running.get(stage)!.ended;
         assert.equal(code, 0, stderr);
       }
+      // The query of Spark goes on without a counter, so all may be counted while the last one only starts.
+      await running.get('count')!.says(/Counting election/);
       for (const stage of ['count', 'dashboard'] as const) {
         running.get(stage)!.child.kill('SIGTERM');
         const { code, stderr } = await running.get(stage)!.ended;

@@ -18,7 +18,7 @@ import type { ClosableLog } from '../../src/ports/backend.ts';
 import { recordsOf, TOPICS } from '../../src/ports/log.ts';
 import { startBroker } from '../support/broker.ts';
 import { NEEDS_STACK } from '../support/stack.ts';
-import { readTopic, settled } from '../support/topics.ts';
+import { makeTopics, readTopic, settled } from '../support/topics.ts';
 
 const settings = serversOf(process.env).kafka as KafkaSettings;
 const run = randomBytes(4).toString('hex');
@@ -29,7 +29,7 @@ const elections: ElectionId[] = [];
 async function makeElection(partitions = 1): Promise<ElectionId> {
   const id = `kafka-test-${run}-${++made}` as ElectionId;
   elections.push(id);
-  await ensureTopics(settings, id, partitions);
+  await makeTopics(settings, id, partitions);
   return id;
 }
 
@@ -53,6 +53,8 @@ function rawProducer(transactionalId: string): Producer {
     producerId: -1n,
     producerEpoch: -1,
     autocreateTopics: false,
+    // Of a transaction, too, which a test may hold open over several slow steps.
+    timeout: 60_000,
   });
 }
 
@@ -179,6 +181,7 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     const [known] = await withAdmin(settings, (admin) =>
       admin.listConsumerGroupOffsets({
         groups: [{ groupId: group, topics: topics.map((name) => ({ name, partitionIndexes: [0, 1] })) }],
+        requireStable: true,
       }),
     );
     const found = known!.topics.flatMap(({ name, partitions }) =>

@@ -10,7 +10,7 @@ import fc from 'fast-check';
 import { openKafkaLog } from '../../src/adapters/kafka/log.ts';
 import { openTransactionalProducer } from '../../src/adapters/kafka/producer.ts';
 import type { KafkaSettings } from '../../src/adapters/kafka/settings.ts';
-import { ensureTopics, topicId, withAdmin } from '../../src/adapters/kafka/topics.ts';
+import { topicId, withAdmin } from '../../src/adapters/kafka/topics.ts';
 import { openKafkaWriter } from '../../src/adapters/kafka/writer.ts';
 import { openSparkClient } from '../../src/adapters/spark/client.ts';
 import { createSparkCounter, queryName, type SparkCounter } from '../../src/adapters/spark/counter.ts';
@@ -23,10 +23,11 @@ import { canonicalDefinition, type Election } from '../../src/domain/election.ts
 import type { Tally } from '../../src/domain/tally.ts';
 import { OperationalError } from '../../src/errors.ts';
 import type { ClosableLog } from '../../src/ports/backend.ts';
-import { recordsOf, type Topic } from '../../src/ports/log.ts';
+import { recordsOf, TOPICS, type Topic } from '../../src/ports/log.ts';
 import type { ElectionEntry } from '../../src/ports/store.ts';
 import { arbitraryElectionWithBallots, type Ballot, toColumns } from '../support/elections.ts';
 import { testElection } from '../support/test-count.ts';
+import { deleteTopics, makeTopics } from '../support/topics.ts';
 
 const sha256 = (text: string): string => hash('sha256', text);
 const remote = process.env.SPARK_REMOTE ?? '';
@@ -80,7 +81,7 @@ async function play(election: Election, name = `${prefix}-${played.length}`): Pr
     definition_hash,
     voters_total: null,
   };
-  await ensureTopics(settings, id, partitions);
+  await makeTopics(settings, id, partitions);
   const topic_id = await topicId(settings, `${id}.votes`);
   const log = openKafkaLog({ settings, election: id, committedEnd: null, assertFed: () => {} });
   const count = new Count(index, definition_hash, partitions, sha256);
@@ -301,9 +302,14 @@ async function findQuery(election: Played): Promise<string | null> {
 const untilVotes = (election: Played, votes: number): Promise<void> =>
   untilResults(election, (results) => results.get('totals')?.ballots === votes);
 
+/** Waits until so many states were published, or all votes are counted. */
 const untilBatches = (election: Played, batches: number): Promise<void> => {
   const seen = new Set<unknown>();
-  return untilResults(election, (results) => seen.add(results.get('totals')?.as_of).size > batches);
+  const all = election.ends.reduce((sum, end) => sum + end, 0);
+  return untilResults(election, (results) => {
+    const totals = results.get('totals');
+    return seen.add(totals?.as_of).size > batches || totals?.ballots === all;
+  });
 };
 
 async function untilResults(
@@ -620,10 +626,10 @@ describe('the Spark counter', { skip: SKIPPED, concurrency: 1 }, () => {
       await first.cast(manyBallots(first.index, 100));
       await first.countAll();
     }
-    await withAdmin(settings, async (admin) => {
-      const topics = (await admin.listTopics()).filter((topic) => topic.startsWith(`${first.entry.id}.`));
-      await admin.deleteTopics({ topics });
-    });
+    await deleteTopics(
+      settings,
+      TOPICS.map((topic) => `${first.entry.id}.${topic}`),
+    );
     const second = await play(testElection(), first.entry.id);
     await second.cast(manyBallots(second.index, 100));
     await second.countAll();

@@ -10,7 +10,7 @@ import pg from 'pg';
 import { parseSparkRemote } from '../../src/adapters/spark/remote.ts';
 import { SparkConnectService } from '../../src/adapters/spark/spark-connect_pb.ts';
 import type { ServerStatus, StackEnvironment } from '../../src/stack/stack.ts';
-import { isAlive, JARS, killServer, NEEDS_STACK, ownDirectory, pidOf } from '../support/stack.ts';
+import { isAlive, JARS, kill, killServer, NEEDS_STACK, ownDirectory } from '../support/stack.ts';
 import { type Ended, tallyroom } from '../support/tallyroom.ts';
 import { succeeded } from '../support/workspace.ts';
 
@@ -38,6 +38,8 @@ async function readTopic(brokers: string): Promise<string[]> {
     clientId: 'test',
     groupId: randomUUID(),
     bootstrapBrokers: [brokers],
+    // A broker that has just started makes the topic of groups first.
+    retries: 20,
     deserializers: stringDeserializers,
   });
   const stream = await consumer.consume({ topics: [TOPIC], mode: 'earliest', sessionTimeout: 10_000 });
@@ -117,7 +119,7 @@ describe('tallyroom stack', { skip: NEEDS_STACK }, () => {
   });
 
   test('starts a killed broker again, with its topics', async () => {
-    process.kill(pids.kafka!, 'SIGKILL');
+    await kill(pids.kafka!);
     const lines = endedWith(1, await run('status'))
       .trimEnd()
       .split('\n');
@@ -167,7 +169,7 @@ describe('a stack with workers', { skip: NEEDS_STACK }, () => {
   });
 
   test('starts everything again that belonged to a killed master', async () => {
-    process.kill(await pidOf(stack, 'spark-master'), 'SIGKILL');
+    await killServer(stack, 'spark-master');
     assert.deepEqual([...(await stack.up({ parts: ['spark'] }))].sort(), [...names].sort());
     await countRows(await remote());
   });

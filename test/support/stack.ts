@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -62,14 +62,19 @@ export async function pidOf(stack: Stack, name: string): Promise<number> {
 
 /** Kills a server, and waits until it is dead: a process with much memory takes a moment. */
 export async function killServer(stack: Stack, name: string): Promise<void> {
-  const pid = await pidOf(stack, name);
+  await kill(await pidOf(stack, name));
+}
+
+/** The same by the number of its process. */
+export async function kill(pid: number): Promise<void> {
   process.kill(pid, 'SIGKILL');
   while (isAlive(pid)) await sleep(20);
 }
 
+/** One that is dead, and that nobody has asked about, is not alive. */
 export function isAlive(pid: number): boolean {
   try {
-    return process.kill(pid, 0);
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
   } catch {
     return false;
   }

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
 import { openPartitionReader, type ReadRecord } from '../../src/adapters/kafka/reader.ts';
 import type { KafkaSettings } from '../../src/adapters/kafka/settings.ts';
-import { untilReadable } from '../../src/adapters/kafka/topics.ts';
+import { ensureTopics, untilReadable, withAdmin } from '../../src/adapters/kafka/topics.ts';
+import type { ElectionId } from '../../src/domain/election.ts';
+import { OperationalError } from '../../src/errors.ts';
 
 /** All that is committed to a partition as Kafka has it, once it is readable, from an offset on; so many bytes at a time, where it says so. */
 export async function readTopic(
@@ -38,3 +41,24 @@ export async function settled(settings: KafkaSettings, topic: string, partition 
 }
 /** Above the time after which Kafka ends a transaction that nobody ends. */
 const SETTLE_MS_MAX = 30_000;
+
+/** Makes the topics of an election as stages do, who try again where a broker has not heard of them yet. */
+export async function makeTopics(settings: KafkaSettings, election: ElectionId, partitions: number): Promise<void> {
+  for (;;)
+    try {
+      return await ensureTopics(settings, election, partitions);
+    } catch (error) {
+      if (!(error instanceof OperationalError && error.canRetry)) throw error;
+      await delay(POLL_MS);
+    }
+}
+
+/** Removes topics, and waits until the broker knows: it hears a moment later than the controller has answered. */
+export async function deleteTopics(settings: KafkaSettings, topics: string[]): Promise<void> {
+  await withAdmin(settings, async (admin) => {
+    await admin.deleteTopics({ topics });
+    while ((await admin.listTopics()).some((name) => topics.includes(name))) await delay(POLL_MS);
+  });
+}
+
+const POLL_MS = 20;

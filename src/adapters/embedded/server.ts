@@ -53,8 +53,8 @@ export interface EmbeddedServer {
 export const DATABASE = 'tallyroom';
 /** The lock that says "in use", in the database `postgres`; any number that nothing else uses. */
 export const IN_USE_LOCK = 7_411_001;
-/** After the postmaster is killed its children hold its shared memory for a moment, and no start succeeds. */
-export const START_RETRY_MS_MAX = 10_000;
+/** After the postmaster is killed its children hold its shared memory for a moment, one that writes to a slow disk longer, and no start succeeds. */
+export const START_RETRY_MS_MAX = 30_000;
 /** Recovery after a crash reads the log since the last checkpoint: seconds, minutes on a slow disk. */
 const RECOVERY_S_MAX = 600;
 const RETRY_PAUSE_MS = 50;

@@ -11,7 +11,7 @@ import type { KafkaSettings } from './settings.ts';
 /** The name of a topic in Kafka: elections share a cluster. */
 export const topicName = (election: ElectionId, topic: Topic): string => `${election}.${topic}`;
 
-const CONNECT_MS_MAX = 5_000;
+const CONNECT_MS_MAX = 10_000;
 /** A broker that hangs is left after this long; a long poll takes at most {@link LONG_POLL_MS_MAX} of it. */
 const REQUEST_MS_MAX = 10_000;
 export const LONG_POLL_MS_MAX = 1_000;

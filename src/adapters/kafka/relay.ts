@@ -260,7 +260,7 @@ async function prune(
 async function takeUp(options: RelayOptions, client: pg.Client, partition: number): Promise<Map<Topic, number>> {
   const { settings, election, election_no } = options;
   const { rows: ends } = await client.query<LogEndRow>(ENDS, [election_no, RELAYED_TOPICS, partition]);
-  const known = await readPositions(settings, election, ends);
+  const known = await readPositions(settings, election, ends, { decided: true });
   const positions = new Map<Topic, number>();
   for (const end of ends) {
     const reader = openPartitionReader(settings, topicName(election, end.topic), partition);
