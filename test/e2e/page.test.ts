@@ -168,6 +168,8 @@ describe('the page', { skip: noBrowser() }, () => {
     await shows(page, '[data-figure=ballots] .value', /^0$/);
     // From here on time passes by hand alone.
     await page.clock.pauseAt((await page.evaluate(() => Date.now())) + 1_000);
+    // The clock is that of all pages of this browser.
+    context.after(() => page.clock.resume());
     await page.locator('.rate select').selectOption('Every 15 seconds');
     for (const ballots of [3, 4]) {
       count.cast(0, [1], ballots);
