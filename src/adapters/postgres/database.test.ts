@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pg from 'pg';
 import { type ErrorCode, OperationalError } from '../../errors.ts';
-import { explain, sqlState } from './database.ts';
+import { explain, openDatabase, sqlState } from './database.ts';
 
 const sqlError = (code: string): Error => Object.assign(new pg.DatabaseError('it says why', 0, 'error'), { code });
 const systemError = (code: string): Error => Object.assign(new Error('it says why'), { code });
@@ -46,4 +46,11 @@ test('of what is not known the code is told and no value; the SQL state stays at
 test('what is no error of a database stays as it is', () => {
   const bug = new TypeError('a bug');
   assert.equal(explain(bug), bug);
+});
+
+test('once closed nothing connects any more, so that no server is started for it', async () => {
+  const database = openDatabase(async () => assert.fail('it asks where the server is'));
+  await database.close();
+  for (const ask of [() => database.query('SELECT 1'), () => database.connect()])
+    await assert.rejects(ask, (error) => error instanceof OperationalError && error.code === 'DATABASE_UNREACHABLE');
 });

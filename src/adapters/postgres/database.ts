@@ -7,6 +7,7 @@ export interface Database {
   connect(): Promise<pg.Client>;
   /** A named statement is prepared once a connection. */
   query<Row extends pg.QueryResultRow>(sql: string, parameters?: readonly unknown[], name?: string): Promise<Row[]>;
+  /** Ends the shared connections; nothing connects any more. */
   close(): Promise<void>;
 }
 
@@ -31,6 +32,8 @@ export function openDatabase(configure: () => Promise<pg.ClientConfig>): Databas
   let isClosed = false;
 
   const connect = async (): Promise<pg.Client> => {
+    // What is asked at the end and awaited by nobody must not open anything again: the server that comes along would be started anew.
+    if (isClosed) throw closed();
     const client = makeClient({ ...PATIENT, ...(await configure()), application_name: 'tallyroom' });
     // A connection that breaks while idle is noticed at its next use; without a listener it would end the process.
     client.on('error', () => {});
@@ -109,6 +112,12 @@ export function openDatabase(configure: () => Promise<pg.ClientConfig>): Databas
     },
   };
 }
+
+const closed = (): OperationalError =>
+  new OperationalError('DATABASE_UNREACHABLE', {
+    message: 'the database was closed by this process, which is ending',
+    nextStep: 'Start again: everything committed stays.',
+  });
 
 /** The driver reads the files that an address names before it connects. */
 function makeClient(config: pg.ClientConfig): pg.Client {
