@@ -5,6 +5,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isZombie } from '../adapters/embedded/server.ts';
 import { withFileErrors } from '../adapters/embedded/server-places.ts';
 import { runProgram } from '../adapters/embedded/server-programs.ts';
 import { OperationalError } from '../errors.ts';
@@ -44,6 +45,8 @@ const STOP_MS_MAX = 30_000;
 /** What was killed is gone at once, unless the system is at its limit. */
 const KILL_MS_MAX = 10_000;
 const POLL_MS = 20;
+/** A process of the system itself has no arguments at all. */
+const EXEC_TRIES_MAX = 50;
 /** A log is set aside at a start when it has grown beyond this; one old file is kept. */
 const LOG_BYTES_MAX = 10 * 1024 * 1024;
 const LOG_TAIL_BYTES_MAX = 16 * 1024;
@@ -121,14 +124,24 @@ async function openLog(path: string): Promise<FileHandle> {
   return open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND, 0o644);
 }
 
-/** Whether an argument of the process is this text. A process that has ended and only keeps its number has none. */
-async function hasMark(pid: number, mark: string): Promise<boolean> {
-  if (process.platform === 'linux') {
-    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    return command.split('\0').includes(mark);
-  }
+/** Whether an argument of the process is this text. */
+export async function hasMark(pid: number, mark: string): Promise<boolean> {
+  if (process.platform === 'linux') return (await argumentsOf(pid)).includes(mark);
   const { status, output } = await runProgram('ps', ['-ww', '-p', String(pid), '-o', 'command='], { cwd: '/' });
   return status === 0 && output.includes(mark);
+}
+
+/**
+ * Of a process that has ended and only keeps its number there are none. Nor are there while the system puts one program in the place of
+ * another: that passes, and a server that is just starting must not be taken for one that has ended.
+ */
+async function argumentsOf(pid: number): Promise<string[]> {
+  for (let tries = 1; ; tries++) {
+    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => null);
+    if (command === null || tries === EXEC_TRIES_MAX || (command === '' && (await isZombie(pid)))) return [];
+    if (command !== '') return command.split('\0');
+    await delay(POLL_MS);
+  }
 }
 
 async function end(name: string, running: number, pid: () => Promise<number | null>): Promise<void> {

@@ -60,26 +60,18 @@ describe(`Minnesota on Kafka, PostgreSQL and Spark, with kill -9 (TALLYROOM_SEED
     directory.remove();
   });
 
-  for (const [number, fault] of chosenFaults().entries())
-    test(`${fault.victim} killed ${KILLS} times, counted by ${fault.engine}: exact, and no stage needs a hand`, async () => {
+  for (const fault of chosenFaults())
+    test(`${fault.victim} killed ${KILLS} times, counted by ${fault.engine}: exact, and no stage needs a hand`, async (context) => {
       await stack.up({ workers: fault.workers ?? 0 });
-      const night = await openNight(stack, fault.engine);
-      try {
-        const key = createSeed(SEED, `${fault.engine} ${fault.victim}`);
-        for (const [kill, votes] of momentsOf(key).entries()) {
-          await night.reached(fault.victim === 'register' ? 'voters' : 'votes', votes);
-          await sleep(JITTER_MS_MAX * hashToUnit(key, kill, 1));
-          await killOne(stack, night, fault.victim);
-        }
-        assertMinnesota(await night.complete(MINNESOTA_VOTES));
-        await night.end();
-      } catch (error) {
-        throw new Error(`fault ${number} (${fault.engine}:${fault.victim}), TALLYROOM_SEED=${SEED}\n${night.said()}`, {
-          cause: error,
-        });
-      } finally {
-        await night.close();
+      const night = await openNight(context, stack, fault.engine);
+      const key = createSeed(SEED, `${fault.engine} ${fault.victim}`);
+      for (const [kill, votes] of momentsOf(key).entries()) {
+        await night.reached(fault.victim === 'register' ? 'voters' : 'votes', votes);
+        await sleep(JITTER_MS_MAX * hashToUnit(key, kill, 1));
+        await killOne(stack, night, fault.victim);
       }
+      assertMinnesota(await night.complete(MINNESOTA_VOTES));
+      await night.end();
     });
 });
 

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Stack } from '../../src/stack/stack.ts';
 import { type Document, minnesota } from '../support/minnesota.ts';
 import { addressOf } from '../support/results.ts';
-import { type Started, start, tallyroom, temporaryDirectory } from '../support/tallyroom.ts';
+import { type Started, start, tallyroom, tellOfFailure, temporaryDirectory } from '../support/tallyroom.ts';
 
 export const STAGES = ['register', 'vote', 'count', 'dashboard'] as const;
 export type StageName = (typeof STAGES)[number];
@@ -24,12 +25,10 @@ export interface Night {
   complete(votes: number): Promise<Document>;
   /** Everything ends as it should, and `verify` agrees. */
   end(): Promise<void>;
-  /** What the stages have said, for a failure. */
-  said(): string;
-  close(): Promise<void>;
 }
 
-export async function openNight(stack: Stack, engine: 'local' | 'spark'): Promise<Night> {
+/** @param context the test whose night it is: where that has failed, what all processes said is told. */
+export async function openNight(context: TestContext, stack: Stack, engine: 'local' | 'spark'): Promise<Night> {
   const directory = temporaryDirectory();
   const id = `night-${randomBytes(4).toString('hex')}`;
   const environment = { ...(await stack.environment()), TALLYROOM_CRASH_AT: undefined };
@@ -44,13 +43,11 @@ export async function openNight(stack: Stack, engine: 'local' | 'spark'): Promis
     dashboard: ['dashboard', '--port', '0', ...common],
   };
   const running = new Map<StageName, Started>();
-  const texts: string[] = [];
+  const all: Started[] = [];
   const begin = (stage: StageName): void => {
     const started = start(lines[stage], environment);
     running.set(stage, started);
-    void started.ended.then(({ code, signal, stderr }) =>
-      texts.push(`--- ${stage} ended with ${code ?? signal}\n${stderr}`),
-    );
+    all.push(started);
   };
   const query = async (sql: string): Promise<number> => {
     const { rows } = await database.query<{ n: string | null }>(sql, [id]).catch(() => ({ rows: [] }));
@@ -70,6 +67,15 @@ export async function openNight(stack: Stack, engine: 'local' | 'spark'): Promis
       );
   };
 
+  context.after(async () => {
+    tellOfFailure(context, all);
+    for (const { child, ended } of all) {
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+      await ended;
+    }
+    await database.end();
+    directory.remove();
+  });
   begin('register');
   while ((await query(DEFINED)) === 0) {
     assertAlive();
@@ -115,15 +121,6 @@ export async function openNight(stack: Stack, engine: 'local' | 'spark'): Promis
       }
       const { code, stdout, stderr } = await tallyroom(['verify', '--json', ...common], environment);
       assert.equal(code, 0, stdout + stderr);
-    },
-    said: () => texts.join('\n'),
-    async close() {
-      for (const { child, ended } of running.values()) {
-        if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
-        await ended;
-      }
-      await database.end();
-      directory.remove();
     },
   };
 }

@@ -14,7 +14,7 @@ import {
   rowsOf,
 } from '../support/minnesota.ts';
 import { addressOf, resultsWhere } from '../support/results.ts';
-import { type Started, start, tallyroom, temporaryDirectory } from '../support/tallyroom.ts';
+import { type Started, start, tallyroom, tellOfFailure, temporaryDirectory } from '../support/tallyroom.ts';
 
 /** Where the kills fall is drawn from this; a failure prints it, and TALLYROOM_SEED repeats it. */
 const SEED = process.env.TALLYROOM_SEED ?? String(process.pid);
@@ -59,13 +59,14 @@ describe(`real elections, cast again (TALLYROOM_SEED=${SEED})`, NEEDS_DATA, () =
     await verified(directory.path);
   });
 
-  test(`Minnesota, the process killed ${KILLS} times at random moments`, async () => {
+  test(`Minnesota, the process killed ${KILLS} times at random moments`, async (context) => {
     const directory = temporaryDirectory();
     after(directory.remove);
     const run = (): Started => start(['run', ...minnesota(), ...FULL_SPEED, '--data-dir', directory.path]);
     const key = createSeed(SEED, 'kills');
     for (const [kill, votes] of momentsOf(key).entries()) {
       const started = run();
+      context.after(() => tellOfFailure(context, [started]));
       // Every other one falls while the process starts, or soon after.
       if (kill % 2 === 0) await untilCounted(started, votes, hashToUnit(key, kill, 1));
       else await sleep(START_MS_MAX * hashToUnit(key, kill, 1));
@@ -79,10 +80,11 @@ describe(`real elections, cast again (TALLYROOM_SEED=${SEED})`, NEEDS_DATA, () =
     await verified(directory.path);
   });
 
-  test(`Minnesota, PostgreSQL killed ${KILLS} times at random moments under a process that goes on by itself`, async () => {
+  test(`Minnesota, PostgreSQL killed ${KILLS} times at random moments under a process that goes on by itself`, async (context) => {
     const directory = temporaryDirectory();
     after(directory.remove);
     const started = start(['run', ...minnesota(), ...FULL_SPEED, '--data-dir', directory.path]);
+    context.after(() => tellOfFailure(context, [started]));
     const key = createSeed(SEED, 'postmaster');
     for (const [kill, votes] of momentsOf(key).entries()) {
       await untilCounted(started, votes, hashToUnit(key, kill, 1));

@@ -14,6 +14,7 @@ import { COUNCIL, councilRoll, numberOf } from '../support/council.ts';
 import { NEEDS_STACK } from '../support/stack.ts';
 import { openStackElection, type StackElection } from '../support/stack-election.ts';
 import type { Ended, Started } from '../support/tallyroom.ts';
+import { readTopic } from '../support/topics.ts';
 import { succeeded } from '../support/workspace.ts';
 
 const VOTERS_EACH = 1_500;
@@ -41,6 +42,8 @@ interface SourceTopic {
   /** Sends them in a transaction that is aborted. */
   abort(partition: number, values: readonly string[]): Promise<void>;
   make(partitions: number): Promise<void>;
+  /** Adds partitions up to so many, and sends to them from now on. */
+  grow(partitions: number): Promise<void>;
   remove(): Promise<void>;
   withAdmin<Value>(work: (admin: Admin) => Promise<Value>): Promise<Value>;
 }
@@ -81,6 +84,12 @@ async function openSource(context: TestContext, kafka: KafkaSettings, partitions
         await admin.createTopics({ topics: [name], partitions: count, replicas: 1 });
         while (!(await isThere(admin)));
       }),
+    async grow(count) {
+      await withOurs((admin) => admin.createPartitions({ topics: [{ name, count, assignments: null }] }));
+      // As long as it knows of fewer the client sends to one of those.
+      const known = async () => (await producer.metadata({ topics: [name], forceUpdate: true })).topics.get(name);
+      while ((await known())?.partitionsCount !== count);
+    },
     remove: () =>
       withOurs(async (admin) => {
         await admin.deleteTopics({ topics: [name] });
@@ -268,11 +277,10 @@ describe('cast votes from a topic of another system', { skip: NEEDS_STACK, concu
     await source.abort(0, votesFor('Bob', 101, 200));
     await source.send(0, votesFor('Ada', 151, 250));
     await turnout(200);
-    await source.withAdmin((admin) =>
-      admin.createPartitions({ topics: [{ name: source.name, count: 3, assignments: null }] }),
-    );
+    await source.grow(3);
     await source.send(2, votesFor('Bob', 301, 400));
     await turnout(300);
+    assert.equal((await readTopic(election.kafka, source.name, 2)).length, 100, 'the partition that was added');
     assert.equal(votedBy(await interrupt(following)), '300 votes cast, 0 refused');
     await source.send(1, votesFor('Bob', 401, 500));
     assert.equal(votedBy(await election.run(castFrom(source))), '100 votes cast, 0 refused');

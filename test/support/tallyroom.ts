@@ -91,6 +91,17 @@ export function start(args: readonly string[], environment: NodeJS.ProcessEnv = 
   };
 }
 
+/** The context of a test: it knows why the test has failed, though its types do not say so. */
+export interface Outcome {
+  readonly error?: unknown;
+  diagnostic?(line: string): void;
+}
+
+/** Where the test has failed, what its processes said: what fails on another machine is understood from this alone. */
+export function tellOfFailure(outcome: Outcome, processes: Iterable<Started>): void {
+  if (outcome.error) for (const { story } of processes) for (const line of story()) outcome.diagnostic?.(line);
+}
+
 export const tallyroom = (args: readonly string[], environment?: NodeJS.ProcessEnv): Promise<Ended> =>
   start(args, environment).ended;
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { type EmbeddedServer, IN_USE_LOCK, openEmbeddedServer } from '../../src/adapters/embedded/server.ts';
-import { type Ended, type Started, start, temporaryDirectory } from './tallyroom.ts';
+import { type Ended, type Outcome, type Started, start, tellOfFailure, temporaryDirectory } from './tallyroom.ts';
 
 /** A directory for one test with its own data directory in it, and the processes that work there; all gone when the test is. */
 export interface Workspace {
@@ -21,11 +21,8 @@ export interface Workspace {
 }
 
 /** What has an `after`: the context of a test, or the functions of node:test inside a suite. */
-interface Owner {
+interface Owner extends Outcome {
   after(work: () => Promise<void>): void;
-  /** Why the test failed, if it has; the context of a test has it, though its types lack it. */
-  readonly error?: unknown;
-  diagnostic?(line: string): void;
 }
 
 const ENVIRONMENT: NodeJS.ProcessEnv = {
@@ -70,8 +67,7 @@ export function openWorkspace(owner: Owner): Workspace {
     },
   };
   owner.after(async () => {
-    // What failed on another machine is understood from this alone.
-    if (owner.error) for (const line of started.flatMap((command) => command.story())) owner.diagnostic?.(line);
+    tellOfFailure(owner, started);
     for (const { child } of started) if (child.exitCode === null) child.kill('SIGKILL');
     await Promise.all(started.map(({ ended }) => ended));
     for (const client of clients) await client.end();

@@ -197,7 +197,7 @@ async function programOf(pid: number): Promise<string | undefined> {
 }
 
 /** Whether a process has ended and only its number is left. */
-async function isZombie(pid: number): Promise<boolean> {
+export async function isZombie(pid: number): Promise<boolean> {
   if (process.platform !== 'linux') return false;
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   return / [ZX] /.test(stat.slice(stat.lastIndexOf(')')));
