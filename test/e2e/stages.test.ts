@@ -122,6 +122,16 @@ describe('the stages', { concurrency: 2 }, () => {
     succeeded(await place.start(['verify']).ended);
   });
 
+  test('Ctrl-C before the end of a registration is no success', async (context) => {
+    const place = openWorkspace(context);
+    const appended = await openAppends(place);
+    // Half a minute of work, so that it is in the middle whenever the signal comes.
+    const register = place.start(['register', '--voters', '2000000']);
+    await appended('voters');
+    await interrupt(register);
+    assert.equal((await register.ended).code, 130);
+  });
+
   test('two that vote and two that count at once: one takes over from the other, no vote twice', async (context) => {
     const place = openWorkspace(context);
     const appended = await openAppends(place);
