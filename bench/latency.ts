@@ -1,12 +1,12 @@
 /// <reference lib="dom" />
 import { parseArgs } from 'node:util';
+import { showResults } from '../src/live/show-results.ts';
 import type { Engine } from '../src/ports/counter.ts';
 import { startServer } from '../src/server/server.ts';
 import { count } from '../src/stages/count.ts';
-import { paceOf } from '../src/stages/pace.ts';
 import { chooserOf, registerElection } from '../src/stages/register.ts';
-import { showResults } from '../src/stages/show-results.ts';
 import { voteFromRoll } from '../src/stages/vote.ts';
+import { paceOf } from '../src/stages/voting/pace.ts';
 import { builtPage, openBrowser } from '../test/support/page.ts';
 import { silent } from '../test/support/progress.ts';
 import { clusterServers } from './servers.ts';

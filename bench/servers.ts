@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { KafkaSettings } from '../src/adapters/kafka/settings.ts';
 import type { SparkRemote } from '../src/adapters/spark/remote.ts';
-import { serversOf } from '../src/config.ts';
+import { serversOf } from '../src/cli/config.ts';
 import { openStack } from '../src/stack/stack.ts';
 import type { Part } from '../src/stack/state.ts';
 

@@ -9,12 +9,12 @@ import type { KafkaSettings } from '../src/adapters/kafka/settings.ts';
 import { ensureTopics, topicId, withAdmin } from '../src/adapters/kafka/topics.ts';
 import { openKafkaWriter } from '../src/adapters/kafka/writer.ts';
 import { createSparkCounter } from '../src/adapters/spark/counter.ts';
-import { kafkaProperties } from '../src/adapters/spark/kafka-properties.ts';
 import type { SparkRemote } from '../src/adapters/spark/remote.ts';
-import { createVoteColumns, indexBallots, type VoteColumns } from '../src/domain/ballot.ts';
-import { type BoxWriter, chainStart, createBoxWriter } from '../src/domain/box.ts';
-import { canonicalDefinition } from '../src/domain/election.ts';
+import { canonicalDefinition } from '../src/domain/election/election.ts';
+import { createVoteColumns, indexBallots, type VoteColumns } from '../src/domain/election/election-index.ts';
+import { type BoxWriter, chainStart, createBoxWriter } from '../src/domain/log/box.ts';
 import type { ElectionEntry } from '../src/ports/store.ts';
+import { kafkaProperties } from '../src/wire/kafka-properties.ts';
 import { clusterServers } from './servers.ts';
 import { benchmarkElection, conditions, median, print } from './support.ts';
 

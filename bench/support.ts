@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
-import type { Election } from '../src/domain/election.ts';
-import type { ReplayedVotes } from '../src/domain/replay.ts';
+import type { ReplayedVotes } from '../src/domain/ballots/replay.ts';
+import type { Election } from '../src/domain/election/election.ts';
 import type { Backend } from '../src/ports/backend.ts';
 import type { ElectionEntry } from '../src/ports/store.ts';
-import type { MakingArguments } from '../src/stages/making.ts';
-import { type BackendOptions, openBackend } from '../src/wire.ts';
+import type { MakingArguments } from '../src/registration/making.ts';
+import { type BackendOptions, openBackend } from '../src/wire/backend.ts';
 
 export const print = (figure: object): void => void process.stdout.write(`${JSON.stringify(figure)}\n`);
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { openEmbeddedServer } from '../src/adapters/embedded/server.ts';
+import { openEmbeddedServer } from '../src/bundled-postgres/server.ts';
 import { conditions, print } from './support.ts';
 
 const VOTES = 10_000;

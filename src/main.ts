@@ -1,7 +1,7 @@
-import { type CommandName, helpOf, parseCommandLine } from './cli.ts';
+import { type ErrorCode, OperationalError } from './base/errors.ts';
+import { type CommandName, helpOf, parseCommandLine } from './cli/command-table.ts';
+import { resolveConfig } from './cli/config.ts';
 import type { Command } from './commands/shared.ts';
-import { resolveConfig } from './config.ts';
-import { type ErrorCode, OperationalError } from './errors.ts';
 
 /** The exit code of an operational error: 2 for usage, 3 for something that does not answer, else 1. */
 const EXIT_CODES: Partial<Record<ErrorCode, number>> = {

@@ -5,7 +5,7 @@ import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { CRASH_POINTS } from '../src/crash-points.ts';
+import { CRASH_POINTS } from '../src/base/crash-points.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** A file that is longer answers more than one question. */

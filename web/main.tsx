@@ -1,6 +1,6 @@
 import { render } from 'preact';
-import { Page } from './page.tsx';
-import { startStore } from './store.ts';
+import { startStore } from './live/store.ts';
+import { Page } from './views/page.tsx';
 
 startStore();
 const root = document.getElementById('page');

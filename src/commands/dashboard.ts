@@ -1,10 +1,10 @@
-import type { Config } from '../config.ts';
-import type { ElectionId } from '../domain/election.ts';
+import type { Config } from '../cli/config.ts';
+import { type Progress, showProgress } from '../cli/progress.ts';
+import type { ElectionId } from '../domain/election/election.ts';
+import { showResults } from '../live/show-results.ts';
 import type { ClosableLog } from '../ports/backend.ts';
 import { startServer } from '../server/server.ts';
-import { type Progress, showProgress } from '../stages/progress.ts';
-import { showResults } from '../stages/show-results.ts';
-import { openResults } from '../wire-kafka.ts';
+import { openResults } from '../wire/kafka.ts';
 import { type Command, EXIT, findElection, type Terminal, withBackend } from './shared.ts';
 
 /** Shows the results of one election. Where the log is in Kafka no database is opened: as many dashboards as are wanted may run. */

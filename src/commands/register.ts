@@ -1,4 +1,4 @@
-import { openElection } from '../stages/make-election.ts';
+import { openElection } from '../registration/make-election.ts';
 import { registerElection } from '../stages/register.ts';
 import { type Command, EXIT, withBackend } from './shared.ts';
 

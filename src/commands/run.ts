@@ -1,15 +1,15 @@
-import { isCompleteStatus, type Results } from '../domain/results.ts';
+import { keepGoing } from '../base/keep-going.ts';
+import { leaderText } from '../cli/progress.ts';
+import { isCompleteStatus, type Results } from '../domain/results/results.ts';
+import type { ResultsFeed } from '../live/follow-results.ts';
+import { showResults } from '../live/show-results.ts';
+import { openElection } from '../registration/make-election.ts';
 import { startServer } from '../server/server.ts';
 import { allOrStop, type StageContext, untilStopped } from '../stages/context.ts';
 import { count } from '../stages/count.ts';
-import type { ResultsFeed } from '../stages/dashboard.ts';
-import { keepGoing } from '../stages/keep-going.ts';
-import { openElection } from '../stages/make-election.ts';
-import { paceOf } from '../stages/pace.ts';
-import { leaderText } from '../stages/progress.ts';
 import { chooserOf, registerElection, votersByLocation } from '../stages/register.ts';
-import { showResults } from '../stages/show-results.ts';
 import { voteFromRoll } from '../stages/vote.ts';
+import { paceOf } from '../stages/voting/pace.ts';
 import { type Command, EXIT, withBackend } from './shared.ts';
 
 /** Registers, votes, counts and shows an election in this process; each stage goes on from where the last process left it. */

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
-import type { CommandLine } from '../cli.ts';
-import type { Config } from '../config.ts';
-import type { ElectionId } from '../domain/election.ts';
-import { OperationalError } from '../errors.ts';
-import { InputRefused } from '../inputs/problems.ts';
+import { OperationalError } from '../base/errors.ts';
+import type { CommandLine } from '../cli/command-table.ts';
+import type { Config } from '../cli/config.ts';
+import { type Progress, showProgress } from '../cli/progress.ts';
+import type { ElectionId } from '../domain/election/election.ts';
+import { InputRefused } from '../files/problems.ts';
 import type { Backend } from '../ports/backend.ts';
 import type { ElectionEntry } from '../ports/store.ts';
-import { type Progress, showProgress } from '../stages/progress.ts';
-import { openBackend } from '../wire.ts';
+import { openBackend } from '../wire/backend.ts';
 
 /** What a command works with besides its configuration. */
 export interface Terminal {

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { claimDataDirectory } from '../adapters/embedded/server-places.ts';
-import type { OptionName, RawOptions } from '../cli.ts';
-import { resolveOptions } from '../config.ts';
-import { OperationalError } from '../errors.ts';
+import { OperationalError } from '../base/errors.ts';
+import { claimDataDirectory } from '../bundled-postgres/places.ts';
+import type { OptionName, RawOptions } from '../cli/command-table.ts';
+import { resolveOptions } from '../cli/config.ts';
 import { openStack, type ServerStatus, type Stack } from '../stack/stack.ts';
 import { PARTS, type Part } from '../stack/state.ts';
 import { type Command, EXIT, type Terminal } from './shared.ts';

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { OperationalError } from '../errors.ts';
+import { OperationalError } from '../base/errors.ts';
 import type { Log, Topic } from '../ports/log.ts';
 import { COMPACTED_TOPICS, recordsOf, TOPICS } from '../ports/log.ts';
 import { type Command, EXIT, findElection, type Terminal, withBackend } from './shared.ts';

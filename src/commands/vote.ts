@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { castFile, castStandardInput } from '../stages/cast.ts';
+import { castFile, castStandardInput } from '../stages/cast-file.ts';
 import { castTopic } from '../stages/cast-topic.ts';
-import { paceOf } from '../stages/pace.ts';
 import { chooserOf, votersByLocation } from '../stages/register.ts';
 import { assertTest, voteFromRoll } from '../stages/vote.ts';
+import { paceOf } from '../stages/voting/pace.ts';
 import { type Command, EXIT, findElection, withBackend } from './shared.ts';
 
 export const command: Command = (config, terminal) =>

@@ -1,9 +1,9 @@
-import type { VoteColumns } from '../domain/ballot.ts';
-import type { Election, ElectionId } from '../domain/election.ts';
-import type { ReplayedVotes } from '../domain/replay.ts';
-import type { Tally } from '../domain/tally.ts';
-import type { VoterPerson } from '../domain/voter.ts';
-import type { VoterColumns } from '../domain/voter-records.ts';
+import type { ReplayedVotes } from '../domain/ballots/replay.ts';
+import type { Tally } from '../domain/counting/tally.ts';
+import type { Election, ElectionId } from '../domain/election/election.ts';
+import type { VoteColumns } from '../domain/election/election-index.ts';
+import type { VoterPerson } from '../domain/election/voter.ts';
+import type { VoterColumns } from '../domain/log/voter-records.ts';
 
 /** What the stages keep outside the log, and the transactions that tie it to the log. One interface a role. */
 

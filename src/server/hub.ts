@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { constants, deflateRawSync } from 'node:zlib';
-import type { ContestResult, LocationResult } from '../domain/results.ts';
-import { resultsDelta } from '../domain/results-delta.ts';
-import type { DashboardState, ResultsFeed } from '../stages/dashboard.ts';
+import type { ContestResult, LocationResult } from '../domain/results/results.ts';
+import { resultsDelta } from '../domain/results/results-delta.ts';
+import type { DashboardState, ResultsFeed } from '../live/follow-results.ts';
 
 /** Between two ticks: with the counter's spacing it keeps 99 of 100 votes painted within 100 ms of their commit. */
 const TICK_SPACING_MS = 30;

@@ -1,4 +1,4 @@
-import type { Candidate } from '../domain/election.ts';
+import type { Candidate } from '../domain/election/election.ts';
 import type { Answer } from './routes.ts';
 import { Body } from './snapshot.ts';
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { memoryUsage } from 'node:process';
+import type { ResultsFeed } from '../live/follow-results.ts';
 import type { Gauge } from '../ports/counter.ts';
-import type { ResultsFeed } from '../stages/dashboard.ts';
 import { type Hub, VIEWERS_MAX } from './hub.ts';
 import { photoOf } from './photo.ts';
 import { Body, type Snapshots } from './snapshot.ts';

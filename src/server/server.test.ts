@@ -6,9 +6,9 @@ import { describe, type TestContext, test } from 'node:test';
 import { createGunzip, gunzipSync } from 'node:zlib';
 import { stateWhere } from '../../test/support/feed.ts';
 import { TestCount, type TestElectionShape, testElection } from '../../test/support/test-count.ts';
-import type { Results } from '../domain/results.ts';
-import { OperationalError } from '../errors.ts';
-import { followResults } from '../stages/dashboard.ts';
+import { OperationalError } from '../base/errors.ts';
+import type { Results } from '../domain/results/results.ts';
+import { followResults } from '../live/follow-results.ts';
 import { startServer } from './server.ts';
 
 /** A served election of one location's ballots; everything ends with the test. */

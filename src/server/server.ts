@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { OperationalError } from '../errors.ts';
+import { OperationalError } from '../base/errors.ts';
+import type { ResultsFeed } from '../live/follow-results.ts';
 import type { Gauge } from '../ports/counter.ts';
-import type { ResultsFeed } from '../stages/dashboard.ts';
 import { Hub } from './hub.ts';
 import { type Answer, type Context, errorAnswer, ROUTES } from './routes.ts';
 import { type Body, Snapshots } from './snapshot.ts';

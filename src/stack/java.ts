@@ -4,8 +4,8 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { draftName, moveIntoPlace, removeLeftovers, withFileErrors } from '../adapters/embedded/server-places.ts';
-import { OperationalError } from '../errors.ts';
+import { OperationalError } from '../base/errors.ts';
+import { draftName, moveIntoPlace, removeLeftovers, withFileErrors } from '../bundled-postgres/places.ts';
 
 /** The two sets of jars, each a profile of stack/pom.xml: they hold other versions of the same libraries. */
 export type JarSet = 'kafka' | 'spark';

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { runProgram } from '../adapters/embedded/server-programs.ts';
+import { runProgram } from '../bundled-postgres/programs.ts';
 import type { StackPlaces } from './places.ts';
 
 const LOCK = 'lock';

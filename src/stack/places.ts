@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { claimDataDirectory } from '../adapters/embedded/server-places.ts';
+import { claimDataDirectory } from '../bundled-postgres/places.ts';
 
 /** Where the files of a stack are. */
 export interface StackPlaces {

@@ -3,6 +3,9 @@ import { chmod, chown, readFile, rename, rm, symlink, writeFile } from 'node:fs/
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
+import { OperationalError } from '../base/errors.ts';
+import { CLUSTER, ensureCluster, ROLE, SERVER_LOG } from '../bundled-postgres/cluster.ts';
+import { draftName, type Places, preparePlaces, withFileErrors } from '../bundled-postgres/places.ts';
 import {
   connect,
   controlServer,
@@ -12,10 +15,7 @@ import {
   readLockFile,
   START_RETRY_MS_MAX,
   start,
-} from '../adapters/embedded/server.ts';
-import { CLUSTER, ensureCluster, ROLE, SERVER_LOG } from '../adapters/embedded/server-cluster.ts';
-import { draftName, type Places, preparePlaces, withFileErrors } from '../adapters/embedded/server-places.ts';
-import { OperationalError } from '../errors.ts';
+} from '../bundled-postgres/server.ts';
 import type { StackPlaces } from './places.ts';
 import { becomes } from './processes.ts';
 import type { Server } from './server.ts';

@@ -5,10 +5,10 @@ import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isZombie } from '../adapters/embedded/server.ts';
-import { withFileErrors } from '../adapters/embedded/server-places.ts';
-import { runProgram } from '../adapters/embedded/server-programs.ts';
-import { OperationalError } from '../errors.ts';
+import { OperationalError } from '../base/errors.ts';
+import { withFileErrors } from '../bundled-postgres/places.ts';
+import { runProgram } from '../bundled-postgres/programs.ts';
+import { isZombie } from '../bundled-postgres/server.ts';
 import type { StackPlaces } from './places.ts';
 
 /** What a Java server is started with. */

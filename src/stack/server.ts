@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { OperationalError } from '../errors.ts';
+import { OperationalError } from '../base/errors.ts';
 import { tailOf } from './processes.ts';
 import { assertPortsFree, LOOPBACK, type Part } from './state.ts';
 

@@ -1,7 +1,7 @@
 import { mkdir, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { withFileErrors } from '../adapters/embedded/server-places.ts';
+import { withFileErrors } from '../bundled-postgres/places.ts';
 import type { StackPlaces } from './places.ts';
 import { javaProcess } from './processes.ts';
 import { isListening, LOG_SETTINGS, type Server } from './server.ts';

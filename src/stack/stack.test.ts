@@ -9,7 +9,7 @@ import { after, before, describe, test } from 'node:test';
 import pg from 'pg';
 import { killServer } from '../../test/support/stack.ts';
 import { temporaryDirectory } from '../../test/support/tallyroom.ts';
-import type { ErrorCode } from '../errors.ts';
+import type { ErrorCode } from '../base/errors.ts';
 import { findJava } from './java.ts';
 import { withLock } from './lock.ts';
 import { placesOf, preparePlaces, type StackPlaces } from './places.ts';

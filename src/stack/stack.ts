@@ -5,7 +5,7 @@
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { OperationalError } from '../errors.ts';
+import { OperationalError } from '../base/errors.ts';
 import { ensureJars, findJava } from './java.ts';
 import { KAFKA_PORTS, kafkaServer } from './kafka.ts';
 import { withLock } from './lock.ts';

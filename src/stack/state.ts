@@ -2,8 +2,8 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { draftName } from '../adapters/embedded/server-places.ts';
-import { OperationalError } from '../errors.ts';
+import { OperationalError } from '../base/errors.ts';
+import { draftName } from '../bundled-postgres/places.ts';
 import type { StackPlaces } from './places.ts';
 import { becomes } from './processes.ts';
 

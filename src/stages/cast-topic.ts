@@ -1,16 +1,16 @@
-import { type BallotIndex, indexBallots } from '../domain/ballot.ts';
-import { OperationalError } from '../errors.ts';
-import { type CastVotes, checkCastVotes } from '../inputs/cast-votes.ts';
+import { OperationalError } from '../base/errors.ts';
+import { keepGoing } from '../base/keep-going.ts';
+import { createTurns, type Turns } from '../base/turns.ts';
+import { type BallotIndex, indexBallots } from '../domain/election/election-index.ts';
+import { type CastVotes, checkCastVotes } from '../formats/cast-votes.ts';
 import type { ForeignRecords, ForeignTopic } from '../ports/foreign-topic.ts';
 import { TOPICS } from '../ports/log.ts';
 import type { Intake, Sharing, TakenPartition } from '../ports/store.ts';
-import { createTurns, type Turns } from '../turns.ts';
-import { type Booth, openBooth } from './booth.ts';
-import { castBlock, createTeller } from './cast.ts';
+import { castBlock, createTeller } from './cast-file.ts';
 import type { StageContext } from './context.ts';
-import { keepGoing } from './keep-going.ts';
 import { definitionOf } from './register.ts';
-import { type HeldPartition, workShare } from './share.ts';
+import { type Booth, openBooth } from './voting/booth.ts';
+import { type HeldPartition, workShare } from './voting/share.ts';
 
 /** A commit takes at most so many records, and so many bytes of them: no batch of the log then gets too large for its readers. */
 const RECORDS_PER_BATCH_MAX = 20_000;

@@ -1,4 +1,4 @@
-import { OperationalError } from '../errors.ts';
+import { OperationalError } from '../base/errors.ts';
 import type { Counter, Engine } from '../ports/counter.ts';
 import { type StageContext, withLog } from './context.ts';
 

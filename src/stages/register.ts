@@ -1,19 +1,19 @@
-import { indexBallots } from '../domain/ballot.ts';
-import type { Chooser } from '../domain/chooser.ts';
-import type { ReplayedVotes } from '../domain/replay.ts';
-import { createReplay, layOutVotes, replayedVoters } from '../domain/replay.ts';
-import { assert } from '../domain/result.ts';
-import type { RollEntry, Roll as RollLayout } from '../domain/roll.ts';
-import { createRoll } from '../domain/roll.ts';
-import { createSimulation } from '../domain/simulate.ts';
-import type { VoterPerson } from '../domain/voter.ts';
-import { createVoterColumns } from '../domain/voter-records.ts';
-import { createPeople } from '../inputs/generated-people.ts';
+import { keepGoing } from '../base/keep-going.ts';
+import type { Chooser } from '../domain/ballots/chooser.ts';
+import type { ReplayedVotes } from '../domain/ballots/replay.ts';
+import { createReplay, layOutVotes, replayedVoters } from '../domain/ballots/replay.ts';
+import { createSimulation } from '../domain/ballots/simulate.ts';
+import { indexBallots } from '../domain/election/election-index.ts';
+import type { VoterPerson } from '../domain/election/voter.ts';
+import type { RollEntry, Roll as RollLayout } from '../domain/generated/roll-layout.ts';
+import { createRoll } from '../domain/generated/roll-layout.ts';
+import { createVoterColumns } from '../domain/log/voter-records.ts';
+import { assert } from '../domain/outcome.ts';
 import type { Backend } from '../ports/backend.ts';
 import type { ElectionEntry, Roll } from '../ports/store.ts';
+import { createPeople } from '../registration/generated-people.ts';
+import { type MakingArguments, TURNOUT_DEFAULT } from '../registration/making.ts';
 import type { StageContext } from './context.ts';
-import { keepGoing } from './keep-going.ts';
-import { type MakingArguments, TURNOUT_DEFAULT } from './making.ts';
 
 /** The store's limit of a batch; smaller elections are split further, so that their first voters can vote early. */
 const VOTERS_PER_BATCH_MAX = 20_000;

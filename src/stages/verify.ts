@@ -1,15 +1,15 @@
-import { type BallotIndex, indexBallots } from '../domain/ballot.ts';
-import { Count } from '../domain/counting.ts';
-import { canonicalDefinition } from '../domain/election.ts';
-import { isCount, parseObject, sumOf } from '../domain/published-results.ts';
-import { candidateKey, DEFINITION_KEY, type DefinitionRecord } from '../domain/records.ts';
-import { assert } from '../domain/result.ts';
-import { createPublishedResults } from '../domain/result-engines.ts';
-import { createTally, type Tally, unbalancedSlots } from '../domain/tally.ts';
-import { OperationalError } from '../errors.ts';
+import { OperationalError } from '../base/errors.ts';
+import { Count } from '../domain/counting/box-counter.ts';
+import { createTally, type Tally, unbalancedSlots } from '../domain/counting/tally.ts';
+import { canonicalDefinition } from '../domain/election/election.ts';
+import { type BallotIndex, indexBallots } from '../domain/election/election-index.ts';
+import { candidateKey, DEFINITION_KEY, type DefinitionRecord } from '../domain/log/records.ts';
+import { assert } from '../domain/outcome.ts';
+import { createPublishedResults } from '../domain/results/engines.ts';
+import { isCount, parseObject, sumOf } from '../domain/results/published-results.ts';
 import { type Log, type LogRecord, recordsOf, type Topic } from '../ports/log.ts';
 import type { BatchEntry, ElectionEntry, Recount } from '../ports/store.ts';
-import { sha256 } from './booth.ts';
+import { sha256 } from './voting/booth.ts';
 
 /** One comparison of the reconciliation. `differences` names the first few places where the two sides disagree. */
 export interface Check {

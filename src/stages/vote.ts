@@ -1,16 +1,16 @@
-import { indexBallots } from '../domain/ballot.ts';
-import { voteLengthMax } from '../domain/box.ts';
-import type { Chooser } from '../domain/chooser.ts';
-import { createVoterColumns, readVoters, type VoterColumns } from '../domain/voter-records.ts';
-import { OperationalError } from '../errors.ts';
+import { OperationalError } from '../base/errors.ts';
+import { keepGoing } from '../base/keep-going.ts';
+import type { Chooser } from '../domain/ballots/chooser.ts';
+import { indexBallots } from '../domain/election/election-index.ts';
+import { voteLengthMax } from '../domain/log/box.ts';
+import { createVoterColumns, readVoters, type VoterColumns } from '../domain/log/voter-records.ts';
 import type { Log, LogBatch } from '../ports/log.ts';
 import type { ClaimedPartition, ElectionEntry } from '../ports/store.ts';
-import { type Booth, openBooth } from './booth.ts';
 import type { StageContext } from './context.ts';
-import { keepGoing } from './keep-going.ts';
-import type { Pace } from './pace.ts';
 import { definitionOf } from './register.ts';
-import { type HeldPartition, workShare } from './share.ts';
+import { type Booth, openBooth } from './voting/booth.ts';
+import type { Pace } from './voting/pace.ts';
+import { type HeldPartition, workShare } from './voting/share.ts';
 
 /**
  * Voters a batch at full speed. Larger batches gain nothing measurable and cost memory; each commit costs about 2 ms, however

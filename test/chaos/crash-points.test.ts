@@ -1,4 +1,4 @@
-import { CRASH_POINTS, type CrashPoint } from '../../src/crash-points.ts';
+import { CRASH_POINTS, type CrashPoint } from '../../src/base/crash-points.ts';
 import { type Crash, describeCrashes } from '../support/crashes.ts';
 import { openWorkspace } from '../support/workspace.ts';
 

@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
-import { openEmbeddedServer } from '../../src/adapters/embedded/server.ts';
-import { serversOf } from '../../src/config.ts';
-import { indexBallots, type VoteColumns } from '../../src/domain/ballot.ts';
-import type { Election, ElectionId } from '../../src/domain/election.ts';
-import { createVoterColumns, readVoters, type VoterColumns } from '../../src/domain/voter-records.ts';
+import { openEmbeddedServer } from '../../src/bundled-postgres/server.ts';
+import { serversOf } from '../../src/cli/config.ts';
+import type { Election, ElectionId } from '../../src/domain/election/election.ts';
+import { indexBallots, type VoteColumns } from '../../src/domain/election/election-index.ts';
+import { createVoterColumns, readVoters, type VoterColumns } from '../../src/domain/log/voter-records.ts';
 import type { Backend } from '../../src/ports/backend.ts';
 import type { Log } from '../../src/ports/log.ts';
 import type { CastBatch, ClaimedPartition, ElectionEntry } from '../../src/ports/store.ts';
-import { openBooth } from '../../src/stages/booth.ts';
-import type { MakingArguments } from '../../src/stages/making.ts';
-import { openBackend } from '../../src/wire.ts';
+import type { MakingArguments } from '../../src/registration/making.ts';
+import { openBooth } from '../../src/stages/voting/booth.ts';
+import { openBackend } from '../../src/wire/backend.ts';
 import { temporaryDirectory } from '../support/tallyroom.ts';
 import { type Tampering, tamperingInKafka, tamperingInTable } from './tampering.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { OperationalError } from '../../src/errors.ts';
+import { OperationalError } from '../../src/base/errors.ts';
 import type { ElectionEntry } from '../../src/ports/store.ts';
 import { count } from '../../src/stages/count.ts';
 import { verify } from '../../src/stages/verify.ts';

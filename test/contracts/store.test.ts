@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { countVote, createTally } from '../../src/domain/tally.ts';
-import type { VoterPerson } from '../../src/domain/voter.ts';
-import { VOTER_PERSON_FIELDS } from '../../src/domain/voter.ts';
-import { OperationalError } from '../../src/errors.ts';
+import { OperationalError } from '../../src/base/errors.ts';
+import { countVote, createTally } from '../../src/domain/counting/tally.ts';
+import type { VoterPerson } from '../../src/domain/election/voter.ts';
+import { VOTER_PERSON_FIELDS } from '../../src/domain/election/voter.ts';
 import { count } from '../../src/stages/count.ts';
 import { verify } from '../../src/stages/verify.ts';
 import { arbitraryElectionWithBallots, toColumns } from '../support/elections.ts';

@@ -4,8 +4,8 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Ajv } from 'ajv';
 import { parse } from 'yaml';
-import { parseCommandLine } from '../../src/cli.ts';
-import { ENVIRONMENT_NAMES } from '../../src/config.ts';
+import { parseCommandLine } from '../../src/cli/command-table.ts';
+import { ENVIRONMENT_NAMES } from '../../src/cli/config.ts';
 
 const read = (path: string): string => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');
 

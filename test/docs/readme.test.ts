@@ -5,8 +5,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { COMMANDS, OPTIONS } from '../../src/cli.ts';
-import type { Results } from '../../src/domain/results.ts';
+import { COMMANDS, OPTIONS } from '../../src/cli/command-table.ts';
+import type { Results } from '../../src/domain/results/results.ts';
 import { tallyroom, temporaryDirectory } from '../support/tallyroom.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import type { Page } from 'playwright-core';
+import { followResults } from '../../src/live/follow-results.ts';
 import { type RunningServer, startServer } from '../../src/server/server.ts';
-import { followResults } from '../../src/stages/dashboard.ts';
 import { stateWhere } from '../support/feed.ts';
 import { type Browser, builtPage, noBrowser, openBrowser } from '../support/page.ts';
 import { freePort } from '../support/ports.ts';

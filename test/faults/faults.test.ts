@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createSeed, hashToUnit, type Seed } from '../../src/domain/random.ts';
+import { createSeed, hashToUnit, type Seed } from '../../src/domain/numbers/random.ts';
 import { openStack, type Stack } from '../../src/stack/stack.ts';
 import { assertMinnesota, MINNESOTA_VOTES, NEEDS_DATA } from '../support/minnesota.ts';
 import { JARS, killServer } from '../support/stack.ts';

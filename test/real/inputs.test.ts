@@ -4,9 +4,9 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { indexBallots } from '../../src/domain/ballot.ts';
-import { replayedBallots } from '../../src/domain/replay.ts';
-import { type OfficialResults, readResults } from '../../src/inputs/results.ts';
+import { replayedBallots } from '../../src/domain/ballots/replay.ts';
+import { indexBallots } from '../../src/domain/election/election-index.ts';
+import { type OfficialResults, readResults } from '../../src/formats/results/results.ts';
 
 const DATA = [process.env.TALLYROOM_DATA, fileURLToPath(new URL('../../../shared/data', import.meta.url))].find(
   (directory) => directory !== undefined && existsSync(directory),

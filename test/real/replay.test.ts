@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createSeed, hashToUnit, type Seed } from '../../src/domain/random.ts';
+import { createSeed, hashToUnit, type Seed } from '../../src/domain/numbers/random.ts';
 import {
   assertMinnesota,
   type Document,

@@ -8,7 +8,7 @@ import { clientOptions } from '../../src/adapters/kafka/client.ts';
 import { openForeignTopic } from '../../src/adapters/kafka/foreign.ts';
 import type { KafkaSettings } from '../../src/adapters/kafka/settings.ts';
 import { withAdmin } from '../../src/adapters/kafka/topics.ts';
-import { OperationalError } from '../../src/errors.ts';
+import { OperationalError } from '../../src/base/errors.ts';
 import { startBroker } from '../support/broker.ts';
 import { COUNCIL, councilRoll, numberOf } from '../support/council.ts';
 import { NEEDS_STACK } from '../support/stack.ts';

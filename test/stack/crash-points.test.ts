@@ -1,5 +1,5 @@
 /** Death at every point that a process passes which has a PostgreSQL and a Kafka of others. */
-import { CRASH_POINTS, type CrashPoint } from '../../src/crash-points.ts';
+import { CRASH_POINTS, type CrashPoint } from '../../src/base/crash-points.ts';
 import { type Crash, describeCrashes } from '../support/crashes.ts';
 import { NEEDS_STACK } from '../support/stack.ts';
 import { openStackElection } from '../support/stack-election.ts';

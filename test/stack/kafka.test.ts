@@ -11,9 +11,9 @@ import { openPartitionReader, type ReadRecord } from '../../src/adapters/kafka/r
 import type { KafkaSettings } from '../../src/adapters/kafka/settings.ts';
 import { ensureTopics, untilReadable, withAdmin } from '../../src/adapters/kafka/topics.ts';
 import { openKafkaWriter } from '../../src/adapters/kafka/writer.ts';
-import { serversOf } from '../../src/config.ts';
-import type { ElectionId } from '../../src/domain/election.ts';
-import { OperationalError } from '../../src/errors.ts';
+import { OperationalError } from '../../src/base/errors.ts';
+import { serversOf } from '../../src/cli/config.ts';
+import type { ElectionId } from '../../src/domain/election/election.ts';
 import type { ClosableLog } from '../../src/ports/backend.ts';
 import { recordsOf, TOPICS } from '../../src/ports/log.ts';
 import { startBroker } from '../support/broker.ts';

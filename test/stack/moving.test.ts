@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import type { KafkaSettings } from '../../src/adapters/kafka/settings.ts';
-import { serversOf } from '../../src/config.ts';
+import { serversOf } from '../../src/cli/config.ts';
 import { NEEDS_STACK } from '../support/stack.ts';
 import { removeTopics } from '../support/stack-election.ts';
 import { openWorkspace, succeeded } from '../support/workspace.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Results } from '../../src/domain/results.ts';
+import type { Results } from '../../src/domain/results/results.ts';
 import type { Stack } from '../../src/stack/stack.ts';
 import { assertExact, type Expected, expectElection, releasedLater, waitingFor } from '../support/exactness.ts';
 import { addressOf, fetchResults, numbersOf, resultsWhere } from '../support/results.ts';

@@ -13,7 +13,7 @@ import { type Relay, type RelayOptions, startRelay } from '../../src/adapters/ka
 import { RELAYED_TOPICS } from '../../src/adapters/kafka/relay-positions.ts';
 import { withAdmin } from '../../src/adapters/kafka/topics.ts';
 import { type Database, openDatabase } from '../../src/adapters/postgres/database.ts';
-import type { ElectionId } from '../../src/domain/election.ts';
+import type { ElectionId } from '../../src/domain/election/election.ts';
 import { COMPACTED_TOPICS, TOPICS, type Topic } from '../../src/ports/log.ts';
 import type { StackEnvironment } from '../../src/stack/stack.ts';
 import { COUNCIL } from '../support/council.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import type { CrashPoint } from '../../src/crash-points.ts';
+import type { CrashPoint } from '../../src/base/crash-points.ts';
 import type { Ended } from './tallyroom.ts';
 
 /** Somewhere to hold an election: commands there work on one of the test's own. */

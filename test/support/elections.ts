@@ -1,5 +1,4 @@
 import fc from 'fast-check';
-import { type BallotIndex, createVoteColumns, indexBallots, type VoteColumns } from '../../src/domain/ballot.ts';
 import type {
   Candidate,
   CandidateId,
@@ -9,7 +8,13 @@ import type {
   ElectionId,
   Location,
   LocationId,
-} from '../../src/domain/election.ts';
+} from '../../src/domain/election/election.ts';
+import {
+  type BallotIndex,
+  createVoteColumns,
+  indexBallots,
+  type VoteColumns,
+} from '../../src/domain/election/election-index.ts';
 
 /** Ids that an object used as a map, or a sort by number, would get wrong. */
 const AWKWARD_IDS = ['10', '9', '__proto__', 'constructor', 'a b', 'É', '"', '\u2028'];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { topicName } from '../../src/adapters/kafka/client.ts';
-import type { ElectionId } from '../../src/domain/election.ts';
+import type { ElectionId } from '../../src/domain/election/election.ts';
 import type { Topic } from '../../src/ports/log.ts';
 import { addressOf, completeResults, numbersOf } from './results.ts';
 import type { StackElection } from './stack-election.ts';

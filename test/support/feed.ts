@@ -1,4 +1,4 @@
-import type { DashboardState, ResultsFeed } from '../../src/stages/dashboard.ts';
+import type { DashboardState, ResultsFeed } from '../../src/live/follow-results.ts';
 
 /** Resolves with the first state, present or to come, that the predicate accepts. */
 export function stateWhere(feed: ResultsFeed, accepts: (state: DashboardState) => boolean): Promise<DashboardState> {

@@ -1,4 +1,4 @@
-import type { Progress } from '../../src/stages/progress.ts';
+import type { Progress } from '../../src/cli/progress.ts';
 
 /** Progress that nobody sees. */
 export const silent = (): Progress => ({

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { isCompleteStatus, type Results } from '../../src/domain/results.ts';
+import { isCompleteStatus, type Results } from '../../src/domain/results/results.ts';
 import type { Started } from './tallyroom.ts';
 
 /** A result document without what differs from run to run: when it was made, and the id of the election. */

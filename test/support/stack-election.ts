@@ -3,7 +3,7 @@ import type { TestContext } from 'node:test';
 import pg from 'pg';
 import type { KafkaSettings } from '../../src/adapters/kafka/settings.ts';
 import { withAdmin } from '../../src/adapters/kafka/topics.ts';
-import { serversOf } from '../../src/config.ts';
+import { serversOf } from '../../src/cli/config.ts';
 import { TOPICS } from '../../src/ports/log.ts';
 import type { Ended, Started } from './tallyroom.ts';
 import { openWorkspace } from './workspace.ts';

@@ -1,6 +1,7 @@
-import { type BallotIndex, indexBallots } from '../../src/domain/ballot.ts';
-import type { CandidateId, ContestId, Election, ElectionId, LocationId } from '../../src/domain/election.ts';
-import { drawPortrait } from '../../src/domain/portrait.ts';
+import { createTally, type Tally } from '../../src/domain/counting/tally.ts';
+import type { CandidateId, ContestId, Election, ElectionId, LocationId } from '../../src/domain/election/election.ts';
+import { type BallotIndex, indexBallots } from '../../src/domain/election/election-index.ts';
+import { drawPortrait } from '../../src/domain/generated/portrait.ts';
 import {
   ballotsKey,
   type CellRecord,
@@ -19,8 +20,7 @@ import {
   TOTALS_KEY,
   type TotalsRecord,
   VOTES_END_KEY_PREFIX,
-} from '../../src/domain/records.ts';
-import { createTally, type Tally } from '../../src/domain/tally.ts';
+} from '../../src/domain/log/records.ts';
 import type { Log, OutgoingRecord, Topic } from '../../src/ports/log.ts';
 import { MemoryLog } from './memory-log.ts';
 

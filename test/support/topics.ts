@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { openPartitionReader, type ReadRecord } from '../../src/adapters/kafka/reader.ts';
 import type { KafkaSettings } from '../../src/adapters/kafka/settings.ts';
 import { ensureTopics, untilReadable, withAdmin } from '../../src/adapters/kafka/topics.ts';
-import type { ElectionId } from '../../src/domain/election.ts';
-import { OperationalError } from '../../src/errors.ts';
+import { OperationalError } from '../../src/base/errors.ts';
+import type { ElectionId } from '../../src/domain/election/election.ts';
 
 /** All that is committed to a partition as Kafka has it, once it is readable, from an offset on; so many bytes at a time, where it says so. */
 export async function readTopic(

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { type EmbeddedServer, IN_USE_LOCK, openEmbeddedServer } from '../../src/adapters/embedded/server.ts';
+import { type EmbeddedServer, IN_USE_LOCK, openEmbeddedServer } from '../../src/bundled-postgres/server.ts';
 import { type Ended, type Outcome, type Started, start, tellOfFailure, temporaryDirectory } from './tallyroom.ts';
 
 /** A directory for one test with its own data directory in it, and the processes that work there; all gone when the test is. */

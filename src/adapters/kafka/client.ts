@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { AuthenticationError, Base, type ConnectionOptions, GenericError, MultipleErrors } from '@platformatic/kafka';
-import type { ElectionId } from '../../domain/election.ts';
-import { OperationalError } from '../../errors.ts';
+import { OperationalError } from '../../base/errors.ts';
+import type { ElectionId } from '../../domain/election/election.ts';
 import type { Topic } from '../../ports/log.ts';
 import type { KafkaSettings } from './settings.ts';
 

@@ -1,5 +1,5 @@
 import { Admin, FetchIsolationLevels, ListOffsetTimestamps } from '@platformatic/kafka';
-import { OperationalError } from '../../errors.ts';
+import { OperationalError } from '../../base/errors.ts';
 import type { ForeignTopic } from '../../ports/foreign-topic.ts';
 import { clientOptions, explained, hasAnswer, hearErrors, isTopicUnknown, LONG_POLL_MS_MAX } from './client.ts';
 import { type Fetched, openPartitionReader, type PartitionReader } from './reader.ts';

@@ -1,5 +1,5 @@
-import type { ElectionId } from '../../domain/election.ts';
-import { OperationalError } from '../../errors.ts';
+import { OperationalError } from '../../base/errors.ts';
+import type { ElectionId } from '../../domain/election/election.ts';
 import type { ClosableLog } from '../../ports/backend.ts';
 import { COMPACTED_TOPICS, type LogBatch, type Topic } from '../../ports/log.ts';
 import { LONG_POLL_MS_MAX, topicName } from './client.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Consumer, FetchIsolationLevels, fetchV17, ListOffsetTimestamps } from '@platformatic/kafka';
-import { OperationalError } from '../../errors.ts';
+import { OperationalError } from '../../base/errors.ts';
 import { clientOptions, explained, explainKafka, hasAnswer, hearErrors } from './client.ts';
 import type { KafkaSettings } from './settings.ts';
 

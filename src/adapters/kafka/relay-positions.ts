@@ -1,5 +1,5 @@
-import type { ElectionId } from '../../domain/election.ts';
-import { OperationalError } from '../../errors.ts';
+import { OperationalError } from '../../base/errors.ts';
+import type { ElectionId } from '../../domain/election/election.ts';
 import { COMPACTED_TOPICS, type Topic } from '../../ports/log.ts';
 import type { Database } from '../postgres/database.ts';
 import { explained, topicName } from './client.ts';

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { zstdDecompressSync } from 'node:zlib';
 import type pg from 'pg';
-import { crashPoint } from '../../crash-points.ts';
-import type { ElectionId } from '../../domain/election.ts';
-import { OperationalError } from '../../errors.ts';
+import { crashPoint } from '../../base/crash-points.ts';
+import { OperationalError } from '../../base/errors.ts';
+import type { ElectionId } from '../../domain/election/election.ts';
 import { COMPACTED_TOPICS, type Topic } from '../../ports/log.ts';
 import { type Database, lockOrAbort } from '../postgres/database.ts';
 import { isFencedOut, topicName } from './client.ts';

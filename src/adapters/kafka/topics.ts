@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Admin, FetchIsolationLevels, type FetchIsolationLevelValue, ListOffsetTimestamps } from '@platformatic/kafka';
-import type { ElectionId } from '../../domain/election.ts';
-import { OperationalError } from '../../errors.ts';
+import { OperationalError } from '../../base/errors.ts';
+import type { ElectionId } from '../../domain/election/election.ts';
 import { COMPACTED_TOPICS, TOPICS, type Topic } from '../../ports/log.ts';
 import { clientOptions, explained, explainKafka, hasAnswer, hearErrors, isTopicUnknown, topicName } from './client.ts';
 import type { KafkaSettings } from './settings.ts';

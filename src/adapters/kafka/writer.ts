@@ -1,6 +1,6 @@
-import { crashPoint } from '../../crash-points.ts';
-import type { ElectionId } from '../../domain/election.ts';
-import { OperationalError } from '../../errors.ts';
+import { crashPoint } from '../../base/crash-points.ts';
+import { OperationalError } from '../../base/errors.ts';
+import type { ElectionId } from '../../domain/election/election.ts';
 import type { LogWriter, OutgoingRecord } from '../../ports/log.ts';
 import { isFencedOut, topicName } from './client.ts';
 import { openTransactionalProducer } from './producer.ts';

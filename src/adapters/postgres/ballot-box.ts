@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import { crashPoint } from '../../crash-points.ts';
-import { VOTES_END_KEY_PREFIX, type VotesEndRecord } from '../../domain/records.ts';
+import { crashPoint } from '../../base/crash-points.ts';
+import { VOTES_END_KEY_PREFIX, type VotesEndRecord } from '../../domain/log/records.ts';
 import type { BallotBox, BallotSource, ClaimedPartition, ElectionEntry, KnownVoter } from '../../ports/store.ts';
 import { appendLog, readLogEnd } from './append.ts';
 import { openBatchWriter, type Target } from './batch.ts';

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { crashPoint } from '../../crash-points.ts';
+import { crashPoint } from '../../base/crash-points.ts';
 import type { BallotSource, CastBatch, Committed, ElectionEntry, Rejection, SealedVotes } from '../../ports/store.ts';
 import { appendLog, type LogEnd } from './append.ts';
 import { copyIn, participationRows, RowBuffer, voteRows } from './copy.ts';

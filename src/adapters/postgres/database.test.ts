@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pg from 'pg';
-import { type ErrorCode, OperationalError } from '../../errors.ts';
+import { type ErrorCode, OperationalError } from '../../base/errors.ts';
 import { explain, openDatabase, sqlState } from './database.ts';
 
 const sqlError = (code: string): Error => Object.assign(new pg.DatabaseError('it says why', 0, 'error'), { code });

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { OperationalError } from '../../errors.ts';
+import { OperationalError } from '../../base/errors.ts';
 
 /** Connections to one database. A stage that holds locks or COPYs takes a client of its own; short queries share a few. */
 export interface Database {

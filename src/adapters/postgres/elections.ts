@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
-import { crashPoint } from '../../crash-points.ts';
-import { canonicalDefinition, type Election, type ElectionId } from '../../domain/election.ts';
-import { DEFINITION_KEY, type DefinitionRecord } from '../../domain/records.ts';
-import type { ReplayedVotes } from '../../domain/replay.ts';
-import { OperationalError } from '../../errors.ts';
+import { crashPoint } from '../../base/crash-points.ts';
+import { OperationalError } from '../../base/errors.ts';
+import type { ReplayedVotes } from '../../domain/ballots/replay.ts';
+import { canonicalDefinition, type Election, type ElectionId } from '../../domain/election/election.ts';
+import { DEFINITION_KEY, type DefinitionRecord } from '../../domain/log/records.ts';
 import { TOPICS } from '../../ports/log.ts';
 import type { ElectionEntry, Elections, NewElection } from '../../ports/store.ts';
 import { appendLog } from './append.ts';

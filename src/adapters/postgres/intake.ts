@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { OperationalError } from '../../errors.ts';
+import { OperationalError } from '../../base/errors.ts';
+import { createTurns } from '../../base/turns.ts';
 import type { ElectionEntry, IdentifiedSource, Intake } from '../../ports/store.ts';
-import { createTurns } from '../../turns.ts';
 import { readLogEnd } from './append.ts';
 import { openBatchWriter, type Target } from './batch.ts';
 import type { Database } from './database.ts';

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { crashPoint } from '../../crash-points.ts';
-import { OperationalError } from '../../errors.ts';
+import { crashPoint } from '../../base/crash-points.ts';
+import { OperationalError } from '../../base/errors.ts';
 import { type Database, inTransaction } from './database.ts';
 
 const FOLDER = new URL('migrations/', import.meta.url);

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { indexBallots } from '../../domain/ballot.ts';
-import { assert } from '../../domain/result.ts';
-import { createTally } from '../../domain/tally.ts';
+import { createTally } from '../../domain/counting/tally.ts';
+import { indexBallots } from '../../domain/election/election-index.ts';
+import { assert } from '../../domain/outcome.ts';
 import type { BatchEntry, Recount } from '../../ports/store.ts';
 import type { Database } from './database.ts';
 

@@ -1,9 +1,9 @@
 import type pg from 'pg';
-import { crashPoint } from '../../crash-points.ts';
-import { type BallotIndex, indexBallots } from '../../domain/ballot.ts';
-import { assert } from '../../domain/result.ts';
-import { VOTER_PERSON_FIELDS, type VoterPerson } from '../../domain/voter.ts';
-import { createVoterColumns, writeVoters } from '../../domain/voter-records.ts';
+import { crashPoint } from '../../base/crash-points.ts';
+import { type BallotIndex, indexBallots } from '../../domain/election/election-index.ts';
+import { VOTER_PERSON_FIELDS, type VoterPerson } from '../../domain/election/voter.ts';
+import { createVoterColumns, writeVoters } from '../../domain/log/voter-records.ts';
+import { assert } from '../../domain/outcome.ts';
 import type { ElectionEntry, Roll, RollBatch, StagedPeople } from '../../ports/store.ts';
 import { appendLog, readLogEnd } from './append.ts';
 import { copyIn, RowBuffer, textField, voterRows } from './copy.ts';

@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import { assert } from '../../domain/result.ts';
-import { OperationalError } from '../../errors.ts';
+import { OperationalError } from '../../base/errors.ts';
+import { assert } from '../../domain/outcome.ts';
 import type { BallotSource, Sharing } from '../../ports/store.ts';
 import type { Database } from './database.ts';
 

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type ErrorCode, OperationalError } from '../../errors.ts';
+import { type ErrorCode, OperationalError } from '../../base/errors.ts';
 import { openSparkClient, SparkError } from './client.ts';
 import { openQueryHome } from './query.ts';
 import { parseSparkRemote } from './remote.ts';

@@ -1,7 +1,7 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type Client, Code, ConnectError, createClient, type Interceptor } from '@connectrpc/connect';
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
-import { OperationalError } from '../../errors.ts';
+import { OperationalError } from '../../base/errors.ts';
 import type { SparkRemote } from './remote.ts';
 import { type CommandSchema, type ExecutePlanResponse, PlanSchema, SparkConnectService } from './spark-connect_pb.ts';
 

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { indexBallots } from '../../domain/ballot.ts';
-import type { Election, ElectionId } from '../../domain/election.ts';
-import { MicroBatchResults } from '../../domain/micro-batch-results.ts';
-import { UNKNOWN_PLACE } from '../../domain/published-results.ts';
-import { assert } from '../../domain/result.ts';
-import { OperationalError } from '../../errors.ts';
+import { OperationalError } from '../../base/errors.ts';
+import type { Election, ElectionId } from '../../domain/election/election.ts';
+import { indexBallots } from '../../domain/election/election-index.ts';
+import { assert } from '../../domain/outcome.ts';
+import { MicroBatchResults } from '../../domain/results/micro-batch-results.ts';
+import { UNKNOWN_PLACE } from '../../domain/results/published-results.ts';
 import type { Counter, CountProgress, Gauge } from '../../ports/counter.ts';
 import { type Log, type LogWriter, type OutgoingRecord, recordsOf } from '../../ports/log.ts';
 import type { ElectionEntry } from '../../ports/store.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { OperationalError } from '../../errors.ts';
+import { OperationalError } from '../../base/errors.ts';
 import { conditionOf, openSparkClient, type SparkClient, SparkError, type SparkSession } from './client.ts';
 import type { SparkRemote } from './remote.ts';
 import type {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { OperationalError } from '../../errors.ts';
+import { OperationalError } from '../../base/errors.ts';
 import { parseSparkRemote } from './remote.ts';
 
 const plain = { token: null, use_ssl: false, user_id: null };

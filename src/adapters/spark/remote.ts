@@ -1,4 +1,4 @@
-import { OperationalError } from '../../errors.ts';
+import { OperationalError } from '../../base/errors.ts';
 
 /** Where a Spark Connect server is and how to talk to it. */
 export interface SparkRemote {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import type { Election } from '../../domain/election.ts';
-import { assert } from '../../domain/result.ts';
+import type { Election } from '../../domain/election/election.ts';
+import { assert } from '../../domain/outcome.ts';
 
 const TEMPLATE = readFileSync(new URL('count.sql', import.meta.url), 'utf8');
 

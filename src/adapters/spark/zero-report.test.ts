@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { testElection } from '../../../test/support/test-count.ts';
-import { indexBallots } from '../../domain/ballot.ts';
-import { MicroBatchResults } from '../../domain/micro-batch-results.ts';
+import { indexBallots } from '../../domain/election/election-index.ts';
+import { MicroBatchResults } from '../../domain/results/micro-batch-results.ts';
 import { zeroReport } from './zero-report.ts';
 
 test('the zero report is a whole state of nothing, for every location and candidate', () => {

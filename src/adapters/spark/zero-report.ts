@@ -1,5 +1,5 @@
-import type { Election } from '../../domain/election.ts';
-import { ballotsKey, candidateKey, progressKey, TOTALS_KEY } from '../../domain/records.ts';
+import type { Election } from '../../domain/election/election.ts';
+import { ballotsKey, candidateKey, progressKey, TOTALS_KEY } from '../../domain/log/records.ts';
 import type { OutgoingRecord } from '../../ports/log.ts';
 
 /** What the records of one generation have in common. */

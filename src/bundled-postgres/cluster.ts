@@ -1,0 +1,173 @@
+import { constants } from 'node:fs';
+import { chown, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { totalmem } from 'node:os';
+import { join } from 'node:path';
+import { crashPoint } from '../base/crash-points.ts';
+import { OperationalError } from '../base/errors.ts';
+import {
+  diskFull,
+  draftName,
+  moveIntoPlace,
+  type Places,
+  prepareSocketDirectory,
+  removeLeftovers,
+  withFileErrors,
+} from './places.ts';
+import { runProgram } from './programs.ts';
+
+/** The role that owns everything; no password, since only the account itself (and root) can enter the socket's directory. */
+export const ROLE = 'tallyroom';
+export const CLUSTER = 'cluster';
+export const SERVER_LOG = 'server.log';
+const POSTGRES_VERSION = '15';
+const MEBIBYTE = 1024 * 1024;
+/** PostgreSQL caches in the system's page cache too, so more than this gained nothing. */
+const SHARED_BUFFERS_MIB_MAX = 256;
+const SHARED_BUFFERS_MIB_MIN = 32;
+/** The server's log grows by a few lines a start; one old file is kept beside it. */
+const SERVER_LOG_BYTES_MAX = 10 * MEBIBYTE;
+/** What of the log an error shows. */
+const LOG_TAIL_LINES = 8;
+const LOG_TAIL_BYTES_MAX = 16 * 1024;
+
+/** Makes the cluster where there is none: whole or not at all, whenever the process dies. @throws OperationalError */
+export async function ensureCluster(places: Places, onProgress: (line: string) => void): Promise<void> {
+  const { home, account, programs } = places;
+  await withFileErrors(home, async () => {
+    if (await checkVersion(home)) return;
+    crashPoint('postgres.before-init');
+    onProgress('Making the database.');
+    await removeLeftovers(home, 'init-');
+    const draft = draftName('init-');
+    // C orders text by its bytes: the same on every machine and in every later version of its C library.
+    const options = ['--encoding=UTF8', '--no-locale', '--data-checksums', '--auth=trust', `--username=${ROLE}`];
+    const made = await runProgram(programs.initdb, ['-D', draft, ...options, '--no-instructions'], {
+      cwd: home,
+      account,
+    });
+    if (made.status !== 0) {
+      await rm(join(home, draft), { recursive: true, force: true });
+      throw startFailure(home, made.failure?.message ?? made.output, 'make the database');
+    }
+    crashPoint('postgres.after-init');
+    await moveIntoPlace(join(home, draft), join(home, CLUSTER));
+    const directory = await open(home, constants.O_RDONLY);
+    await directory.sync().finally(() => directory.close());
+  });
+}
+
+async function checkVersion(home: string): Promise<boolean> {
+  const cluster = join(home, CLUSTER);
+  if ((await stat(cluster).catch(() => undefined)) === undefined) return false;
+  const version = await readFile(join(cluster, 'PG_VERSION'), 'utf8').catch(() => undefined);
+  if (version?.trim() === POSTGRES_VERSION) return true;
+  throw otherVersion(cluster, version === undefined ? 'no' : version.trim());
+}
+
+function otherVersion(cluster: string, version: string, cause?: string): OperationalError {
+  return new OperationalError('DATA_DIRECTORY_VERSION', {
+    message: `The database in ${cluster} is of PostgreSQL ${version}; this Tallyroom runs PostgreSQL ${POSTGRES_VERSION}.`,
+    nextStep: `Start the Tallyroom that made it, or name another directory with --data-dir; pg_dump of PostgreSQL ${version} carries the data over.`,
+    cause,
+  });
+}
+
+/** Writes the server's whole configuration, so that it follows this version of the program and this machine's memory. */
+export async function writeSettings(places: Places): Promise<void> {
+  const { home, account } = places;
+  const draft = join(home, CLUSTER, draftName('conf-'));
+  const more = places.settings ?? '';
+  await withFileErrors(home, async () => {
+    const socketDirectory = await prepareSocketDirectory(places);
+    await writeFile(draft, settings(socketDirectory) + more, { flag: 'wx', mode: 0o600 });
+    if (account !== undefined) await chown(draft, account.uid, account.gid);
+    await rename(draft, join(home, CLUSTER, 'postgresql.conf'));
+  });
+}
+
+function settings(socketDirectory: string): string {
+  const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY) / MEBIBYTE;
+  const buffers = Math.floor(Math.min(SHARED_BUFFERS_MIB_MAX, Math.max(SHARED_BUFFERS_MIB_MIN, memory / 8)));
+  return `# Written by Tallyroom at each start of the server.
+listen_addresses = ''
+unix_socket_directories = '${socketDirectory}'
+unix_socket_permissions = 0700
+max_connections = 50
+
+# What is committed stays.
+fsync = on
+full_page_writes = on
+synchronous_commit = on
+
+# Bulk COPY on a small machine. One machine, no standby: the least log. The log between two checkpoints is what a start after a
+# crash reads again, so its size is what a restart takes.
+shared_buffers = ${buffers}MB
+work_mem = 32MB
+maintenance_work_mem = 128MB
+wal_level = minimal
+max_wal_senders = 0
+wal_buffers = 16MB
+max_wal_size = 512MB
+min_wal_size = 512MB
+checkpoint_timeout = 15min
+checkpoint_completion_target = 0.9
+jit = off
+
+# Rows are only added: vacuum would read them all again for nothing.
+autovacuum_max_workers = 1
+autovacuum_vacuum_insert_threshold = -1
+
+# Shared memory in files of the cluster: containers give /dev/shm too little, and systemd empties it when a user logs out.
+dynamic_shared_memory_type = mmap
+enable_parallel_hash = off
+
+timezone = 'UTC'
+log_timezone = 'UTC'
+log_line_prefix = '%m [%p] '
+log_checkpoints = off
+`;
+}
+
+/** @returns the size of the server's log, in bytes: where what comes next begins. A log that has grown large is set aside. */
+export async function turnLog(home: string): Promise<number> {
+  const path = join(home, SERVER_LOG);
+  const size = await logSize(home);
+  if (size <= SERVER_LOG_BYTES_MAX) return size;
+  await rename(path, `${path}.old`);
+  return 0;
+}
+
+async function logSize(home: string): Promise<number> {
+  const status = await stat(join(home, SERVER_LOG)).catch(() => undefined);
+  return status?.size ?? 0;
+}
+
+/** The last that the server wrote to its log since it had `from` bytes. */
+export async function readLog(home: string, from: number): Promise<string> {
+  const size = await logSize(home);
+  const start = Math.max(from, size - LOG_TAIL_BYTES_MAX);
+  if (size <= start) return '';
+  const file = await open(join(home, SERVER_LOG), constants.O_RDONLY);
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
+    return buffer.toString('utf8', 0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The error for what a program or the server's log says. */
+export function startFailure(home: string, output: string, what: string): OperationalError {
+  const tail = output.trim().split('\n').slice(-LOG_TAIL_LINES).join('\n');
+  if (/No space left on device|Disk quota exceeded/.test(output)) return diskFull(home, tail);
+  if (/initialized by PostgreSQL version|initialized with PG_CONTROL_VERSION/.test(output))
+    return otherVersion(join(home, CLUSTER), 'another version', tail);
+  const noAccount = /could not look up (effective user ID|local user ID)/.test(output);
+  return new OperationalError('DATABASE_START_FAILED', {
+    message: `PostgreSQL could not ${what}:\n${tail}`,
+    nextStep: noAccount
+      ? 'Start as a user that /etc/passwd knows, or as root, or name a PostgreSQL 15 or later in DATABASE_URL.'
+      : `Read ${join(home, SERVER_LOG)} for more, put right what it names, then start again.`,
+    cause: output,
+  });
+}

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { arbitraryElectionWithBallots, type Ballot, toColumns } from '../../../test/support/elections.ts';
+import type { BallotIndex } from '../election/election-index.ts';
+import { countVote, createTally, type Tally, unbalancedSlots } from './tally.ts';
+
+function count(index: BallotIndex, ballots: readonly Ballot[], tally = createTally(index)): Tally {
+  const columns = toColumns(ballots);
+  for (let i = 0; i < columns.count; i++) countVote(index, tally, columns, i);
+  return tally;
+}
+
+/** The rules as plainly as they can be said, from ids and without the index's layout of slots and cells. */
+function countPlainly(index: BallotIndex, ballots: readonly Ballot[]) {
+  const { contests, candidates, locations } = index.election;
+  return locations.map(({ id }, location) => {
+    const here = ballots.filter((ballot) => ballot.location === location);
+    const on = contests.filter(({ location_ids }) => location_ids === null || location_ids.includes(id));
+    return {
+      ballots: here.length,
+      contests: on.map((contest) => {
+        const marked = here.map(({ selections }) =>
+          selections.map((number) => candidates[number]!).filter((candidate) => candidate.contest_id === contest.id),
+        );
+        const valid = marked.filter((selected) => selected.length <= contest.vote_for);
+        return {
+          votes: candidates
+            .filter((candidate) => candidate.contest_id === contest.id)
+            .map((candidate) => valid.filter((selected) => selected.includes(candidate)).length),
+          undervotes: valid.reduce((sum, selected) => sum + contest.vote_for - selected.length, 0),
+          overvoted: marked.length - valid.length,
+        };
+      }),
+    };
+  });
+}
+
+/** A tally in the shape of {@link countPlainly}. */
+function describe(index: BallotIndex, tally: Tally) {
+  return index.election.locations.map((_, location) => ({
+    ballots: tally.ballots[location],
+    contests: Array.from({ length: index.first_slot[location + 1]! - index.first_slot[location]! }, (_, i) => {
+      const slot = index.first_slot[location]! + i;
+      return {
+        votes: [...tally.votes.slice(index.first_cell[slot], index.first_cell[slot + 1])],
+        undervotes: tally.undervotes[slot],
+        overvoted: tally.overvoted[slot],
+      };
+    }),
+  }));
+}
+
+test('counts by the rules: votes, undervotes, and an overvoted contest for nobody', () => {
+  fc.assert(
+    fc.property(arbitraryElectionWithBallots, ({ index, ballots }) => {
+      assert.deepEqual(describe(index, count(index, ballots)), countPlainly(index, ballots));
+    }),
+  );
+});
+
+test('the order of votes never changes a tally', () => {
+  fc.assert(
+    fc.property(
+      arbitraryElectionWithBallots.chain(({ index, ballots }) =>
+        fc.record({
+          index: fc.constant(index),
+          ballots: fc.constant(ballots),
+          shuffled: fc.shuffledSubarray(ballots, { minLength: ballots.length }),
+        }),
+      ),
+      ({ index, ballots, shuffled }) => assert.deepEqual(count(index, shuffled), count(index, ballots)),
+    ),
+  );
+});
+
+test('batches never change a tally, nor do partitions that are counted apart and added', () => {
+  fc.assert(
+    fc.property(
+      arbitraryElectionWithBallots,
+      fc.integer({ min: 1, max: 7 }),
+      fc.infiniteStream(fc.nat(3)),
+      ({ index, ballots }, batch, partitionOf) => {
+        const whole = count(index, ballots);
+        const batched = createTally(index);
+        for (let from = 0; from < ballots.length; from += batch)
+          count(index, ballots.slice(from, from + batch), batched);
+        assert.deepEqual(batched, whole);
+
+        const partitions: Ballot[][] = [[], [], [], []];
+        for (const ballot of ballots) partitions[partitionOf.next().value!]!.push(ballot);
+        const sum = createTally(index);
+        for (const part of partitions.map((each) => count(index, each)))
+          for (const field of ['ballots', 'votes', 'undervotes', 'overvoted'] as const)
+            for (const [i, n] of part[field].entries()) sum[field][i]! += n;
+        assert.deepEqual(sum, whole);
+      },
+    ),
+  );
+});
+
+test('the accounting law holds after any ballots, and any single change of a count breaks it', () => {
+  fc.assert(
+    fc.property(arbitraryElectionWithBallots, fc.nat(), ({ index, ballots }, which) => {
+      const tally = count(index, ballots);
+      assert.deepEqual(unbalancedSlots(index, tally), []);
+      const slots = index.contest_of_slot.length;
+      if (slots === 0) return;
+      const slot = which % slots;
+      for (const change of [
+        () => tally.undervotes[slot]!++,
+        () => tally.overvoted[slot]!--,
+        () => tally.votes[index.first_cell[slot]!]!++,
+      ]) {
+        const before = copyOf(tally);
+        change();
+        assert.deepEqual(unbalancedSlots(index, tally), [slot]);
+        for (const field of ['votes', 'undervotes', 'overvoted'] as const) tally[field].set(before[field]);
+      }
+      const location = index.first_slot.findLastIndex((first) => first <= slot);
+      tally.ballots[location]!++;
+      assert.ok(unbalancedSlots(index, tally).includes(slot));
+    }),
+  );
+});
+
+const copyOf = (tally: Tally): Tally => ({
+  ballots: tally.ballots.slice(),
+  votes: tally.votes.slice(),
+  undervotes: tally.undervotes.slice(),
+  overvoted: tally.overvoted.slice(),
+});

@@ -1,0 +1,268 @@
+import type { Tally } from '../counting/tally.ts';
+import type { Election } from '../election/election.ts';
+import type { BallotIndex } from '../election/election-index.ts';
+
+/**
+ * The records of the compacted topics. Values are JSON; keys are listed with each. Totals are absolute: a record replaces the
+ * last one of its key. `covers` is the next `seq` of each partition of `votes` that the record's totals include.
+ *
+ * Topic `results-by-location` has one of two sets of keys, by the engine that counts the election. The in-process counter
+ * writes `location:` and `checkpoint`; Spark, whose rows are groups, writes `ballots:`, `cell:`, `overvotes:`, `progress:` and
+ * `totals`. The other two topics are the same from both, but for what says which state a record belongs to.
+ */
+
+/** Topic `definition`, key `definition`. */
+export interface DefinitionRecord {
+  readonly election: Election;
+  /** SHA-256 of the canonical definition, hex. */
+  readonly hash: string;
+  /** The number of partitions of `voters` and of `votes`. */
+  readonly partitions: number;
+  /** ISO 8601, when the election was defined. */
+  readonly defined_at: string;
+}
+export const DEFINITION_KEY = 'definition';
+
+/** Topic `definition`, key `votes-end:<partition>`: every voter of the partition has been asked; its votes end before `seq_end`. */
+export interface VotesEndRecord {
+  readonly partition: number;
+  readonly seq_end: number;
+}
+export const VOTES_END_KEY_PREFIX = 'votes-end:';
+
+/** Topic `results-by-location`, key `location:<location id>`. */
+export interface LocationResultRecord {
+  readonly location_id: string;
+  readonly epoch: number;
+  readonly covers: readonly number[];
+  readonly ballots_cast: number;
+  readonly contests: { readonly [contestId: string]: SlotResult };
+}
+export interface SlotResult {
+  readonly votes: { readonly [candidateId: string]: number };
+  readonly undervotes: number;
+  readonly overvoted_ballots: number;
+}
+export const LOCATION_KEY_PREFIX = 'location:';
+
+/**
+ * Topic `results-by-location`, key `checkpoint`: the last record of every flush. A reader shows a state only when it holds all
+ * records up to a checkpoint, so that what it shows balances.
+ */
+export interface CheckpointRecord {
+  readonly epoch: number;
+  readonly covers: readonly number[];
+  /** ISO 8601, when the counter made this state. */
+  readonly as_of: string;
+  /** The offset of the next box of each partition of `votes`. */
+  readonly offsets: readonly number[];
+  /** The hash of the last counted box of each partition of `votes`. */
+  readonly heads: readonly string[];
+  /** Hash of the definition the counter counts by. */
+  readonly definition: string;
+}
+export const CHECKPOINT_KEY = 'checkpoint';
+
+/** What every row of the Spark engine carries: rows of one micro-batch have the same. */
+export interface MicroBatchStamp {
+  /** The generation of the query that counts. */
+  readonly epoch: number;
+  /** ISO 8601 in UTC with milliseconds, always of the same length: when the micro-batch was planned. */
+  readonly as_of: string;
+}
+
+/** Topic `results-by-location`, key {@link ballotsKey}: the ballots of a location. */
+export interface LocationBallotsRecord extends MicroBatchStamp {
+  readonly location_id: string;
+  readonly ballots_cast: number;
+}
+
+/** Topic `results-by-location`, key {@link cellKey}: the votes for a candidate in a location. */
+export interface CellRecord extends MicroBatchStamp {
+  readonly location_id: string;
+  readonly contest_id: string;
+  readonly candidate_id: string;
+  readonly votes: number;
+}
+
+/** Topic `results-by-location`, key {@link overvotesKey}. */
+export interface OvervotesRecord extends MicroBatchStamp {
+  readonly location_id: string;
+  readonly contest_id: string;
+  readonly overvoted_ballots: number;
+}
+
+/** Topic `results-by-location`, key {@link progressKey}: what of a partition of `votes` is counted. */
+export interface ProgressRecord extends MicroBatchStamp {
+  readonly partition: number;
+  readonly votes: number;
+  /** One past the greatest `seq` counted. */
+  readonly seq_end: number;
+  /** Whether each seq below `seq_end` was counted once. */
+  readonly is_dense: boolean;
+}
+
+/** Topic `results-by-location`, key {@link TOTALS_KEY}: the sums over all other rows, by which a reader knows it has them all. */
+export interface TotalsRecord extends MicroBatchStamp {
+  /** Of all `ballots:` rows, and of all votes in `progress:` rows. */
+  readonly ballots: number;
+  /** The selections that count: of all `cell:` rows. */
+  readonly marks: number;
+  /** Of all `overvotes:` rows. */
+  readonly overvotes: number;
+  /** Records of topic `votes` that are no boxes; nothing of them is counted. */
+  readonly malformed: number;
+  /** Boxes cast under another definition; nothing of them is counted. */
+  readonly other_definition: number;
+  /** Hash of the definition that Spark counts by. */
+  readonly definition: string;
+}
+export const TOTALS_KEY = 'totals';
+
+const BALLOTS_KEY_PREFIX = 'ballots:';
+const CELL_KEY_PREFIX = 'cell:';
+const OVERVOTES_KEY_PREFIX = 'overvotes:';
+const PROGRESS_KEY_PREFIX = 'progress:';
+
+export const ballotsKey = (locationId: string): string => BALLOTS_KEY_PREFIX + locationId;
+export const cellKey = (locationId: string, contestId: string, candidateId: string): string =>
+  CELL_KEY_PREFIX + JSON.stringify([locationId, contestId, candidateId]);
+export const overvotesKey = (locationId: string, contestId: string): string =>
+  OVERVOTES_KEY_PREFIX + JSON.stringify([locationId, contestId]);
+export const progressKey = (partition: number): string => PROGRESS_KEY_PREFIX + partition;
+/** The key of topic `votes-per-candidate`. */
+export const candidateKey = (contestId: string, candidateId: string): string =>
+  JSON.stringify([contestId, candidateId]);
+
+/** What a key of the Spark engine in `results-by-location` names. */
+export type MicroBatchKey =
+  | { readonly kind: 'ballots'; readonly location_id: string }
+  | { readonly kind: 'cell'; readonly location_id: string; readonly contest_id: string; readonly candidate_id: string }
+  | { readonly kind: 'overvotes'; readonly location_id: string; readonly contest_id: string }
+  | { readonly kind: 'progress'; readonly partition: number }
+  | { readonly kind: 'totals' };
+
+/** Undoes {@link ballotsKey}, {@link cellKey}, {@link overvotesKey} and {@link progressKey}; null for any other key. */
+export function parseMicroBatchKey(key: string): MicroBatchKey | null {
+  if (key.startsWith(CELL_KEY_PREFIX)) {
+    const ids = parseIds(key.slice(CELL_KEY_PREFIX.length), 3);
+    return ids && { kind: 'cell', location_id: ids[0]!, contest_id: ids[1]!, candidate_id: ids[2]! };
+  }
+  if (key.startsWith(BALLOTS_KEY_PREFIX)) return { kind: 'ballots', location_id: key.slice(BALLOTS_KEY_PREFIX.length) };
+  if (key.startsWith(OVERVOTES_KEY_PREFIX)) {
+    const ids = parseIds(key.slice(OVERVOTES_KEY_PREFIX.length), 2);
+    return ids && { kind: 'overvotes', location_id: ids[0]!, contest_id: ids[1]! };
+  }
+  if (key.startsWith(PROGRESS_KEY_PREFIX)) {
+    const partition = key.slice(PROGRESS_KEY_PREFIX.length);
+    return /^(0|[1-9]\d{0,5})$/.test(partition) ? { kind: 'progress', partition: Number(partition) } : null;
+  }
+  return key === TOTALS_KEY ? { kind: 'totals' } : null;
+}
+
+/** So many ids as a JSON array of texts, however another writer of JSON may space and escape it. */
+function parseIds(text: string, count: number): readonly string[] | null {
+  try {
+    const ids: unknown = JSON.parse(text);
+    return Array.isArray(ids) && ids.length === count && ids.every((id) => typeof id === 'string') ? ids : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Topic `votes-per-candidate`, key {@link candidateKey}. The in-process counter gives `covers`, Spark `as_of`. */
+export interface CandidateResultRecord {
+  readonly contest_id: string;
+  readonly candidate_id: string;
+  readonly name: string;
+  readonly party: string | null;
+  readonly votes: number;
+  readonly epoch: number;
+  readonly covers?: readonly number[];
+  readonly as_of?: string;
+}
+
+/** Topic `turnout-by-location`, key `<location id>`. The in-process counter gives `covers`, Spark `as_of`. */
+export interface TurnoutRecord {
+  readonly location_id: string;
+  readonly name: string;
+  readonly registered_voters: number | null;
+  readonly ballots_cast: number;
+  /** Null where registered voters are unknown or none. */
+  readonly turnout: number | null;
+  readonly epoch: number;
+  readonly covers?: readonly number[];
+  readonly as_of?: string;
+}
+
+/** Topic `voters`: one registered voter, no personal data. `place` is the voter's fixed place in the election's roll. */
+export interface VoterRecord {
+  readonly seq: number;
+  readonly voter_id: number;
+  readonly location_id: string;
+  readonly place: number;
+}
+
+/** The result of one location as the topic carries it. */
+export function locationResult(
+  index: BallotIndex,
+  tally: Tally,
+  location: number,
+  epoch: number,
+  covers: readonly number[],
+): LocationResultRecord {
+  const { contests, candidates, locations } = index.election;
+  const slots: [string, SlotResult][] = [];
+  for (let slot = index.first_slot[location]!; slot < index.first_slot[location + 1]!; slot++) {
+    const contest = index.contest_of_slot[slot]!;
+    const votes: [string, number][] = [];
+    for (let cell = index.first_cell[slot]!; cell < index.first_cell[slot + 1]!; cell++) {
+      const candidate = index.first_candidate[contest]! + cell - index.first_cell[slot]!;
+      votes.push([candidates[candidate]!.id, tally.votes[cell]!]);
+    }
+    slots.push([
+      contests[contest]!.id,
+      {
+        votes: Object.fromEntries(votes),
+        undervotes: tally.undervotes[slot]!,
+        overvoted_ballots: tally.overvoted[slot]!,
+      },
+    ]);
+  }
+  return {
+    location_id: locations[location]!.id,
+    epoch,
+    covers,
+    ballots_cast: tally.ballots[location]!,
+    contests: Object.fromEntries(slots),
+  };
+}
+
+/**
+ * Puts a location's absolute result into the tally, in place of what it held.
+ * @returns the location's number, or -1 for a record of a location, contest or candidate that the definition lacks (nothing is changed then).
+ */
+export function applyLocationResult(index: BallotIndex, tally: Tally, record: LocationResultRecord): number {
+  const location = index.location_numbers.get(record.location_id) ?? -1;
+  if (location === -1) return -1;
+  const cells: [number, number][] = [];
+  const slots: [number, SlotResult][] = [];
+  for (const [contestId, result] of Object.entries(record.contests)) {
+    const contest = index.contest_numbers.get(contestId) ?? -1;
+    const slot = contest === -1 ? -1 : index.slot_of[location * index.vote_for.length + contest]!;
+    if (slot === -1) return -1;
+    slots.push([slot, result]);
+    for (const [candidateId, votes] of Object.entries(result.votes)) {
+      const candidate = index.candidate_numbers[contest]!.get(candidateId);
+      if (candidate === undefined) return -1;
+      cells.push([index.first_cell[slot]! + candidate - index.first_candidate[contest]!, votes]);
+    }
+  }
+  tally.ballots[location] = record.ballots_cast;
+  for (const [cell, votes] of cells) tally.votes[cell] = votes;
+  for (const [slot, result] of slots) {
+    tally.undervotes[slot] = result.undervotes;
+    tally.overvoted[slot] = result.overvoted_ballots;
+  }
+  return location;
+}

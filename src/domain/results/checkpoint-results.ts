@@ -1,0 +1,136 @@
+import { createTally, type Tally, unbalancedSlots } from '../counting/tally.ts';
+import {
+  applyLocationResult,
+  CHECKPOINT_KEY,
+  type CheckpointRecord,
+  LOCATION_KEY_PREFIX,
+  type LocationResultRecord,
+} from '../log/records.ts';
+import {
+  describeOtherDefinition,
+  describeUnbalanced,
+  isCount,
+  isObject,
+  type PublishedRecord,
+  type PublishedResults,
+  type PublishedShape,
+  type PublishedState,
+  parseObject,
+  sumOf,
+  type TakenRecord,
+  UNKNOWN_KIND,
+  UNKNOWN_PLACE,
+  UNREADABLE,
+} from './published-results.ts';
+
+interface ReadRecord extends PublishedRecord {
+  /** Null where the value cannot be read. */
+  readonly record: LocationResultRecord | CheckpointRecord | null;
+}
+
+/** The published results of the in-process counter: a state is what the records up to a checkpoint say. */
+export class CheckpointResults implements PublishedResults {
+  readonly tally: Tally;
+  readonly changed = new Set<number>();
+  readonly overdue = null;
+  isDue = false;
+  readonly #shape: PublishedShape;
+  #newest: CheckpointRecord | null = null;
+
+  constructor(shape: PublishedShape) {
+    this.#shape = shape;
+    this.tally = createTally(shape.index);
+  }
+
+  *take(records: readonly PublishedRecord[]): Generator<TakenRecord> {
+    for (const { key, offset, value, record } of newestRecords(records, this.#newest?.epoch)) {
+      // A counter that was fenced may leave records of its older epoch behind.
+      const isIgnored = record !== null && record.epoch < (this.#newest?.epoch ?? 0);
+      const damage = record === null ? UNREADABLE : isIgnored ? null : this.#take(key, record);
+      this.isDue = key === CHECKPOINT_KEY && !isIgnored;
+      yield { key, offset, value, damage, isIgnored };
+    }
+  }
+
+  watch(): void {}
+
+  judge(): PublishedState {
+    this.isDue = false;
+    const { epoch = 0, covers = [], as_of = '' } = this.#newest ?? {};
+    return { epoch, covers, as_of, foreign_records: 0, held: this.#reasonToHold() };
+  }
+
+  /** @returns what is wrong with the record, or null. */
+  #take(key: string, record: LocationResultRecord | CheckpointRecord): string | null {
+    if (key === CHECKPOINT_KEY && 'as_of' in record) this.#newest = record;
+    else if (key.startsWith(LOCATION_KEY_PREFIX) && 'ballots_cast' in record) {
+      const location = applyLocationResult(this.#shape.index, this.tally, record);
+      if (location === -1) return UNKNOWN_PLACE;
+      this.changed.add(location);
+    } else return UNKNOWN_KIND;
+    return null;
+  }
+
+  #reasonToHold(): string | null {
+    if (this.#newest === null) return null;
+    const { index, definition } = this.#shape;
+    if (this.#newest.definition !== definition) return describeOtherDefinition(this.#newest.definition, definition);
+    const unbalanced = unbalancedSlots(index, this.tally);
+    if (unbalanced.length > 0) return describeUnbalanced(index, unbalanced);
+    const ballots = sumOf(this.tally.ballots);
+    const covered = sumOf(this.#newest.covers);
+    // Each ballot has one seq, so what a count of ballots covers is what it counted.
+    if (index.election.source === 'ballots' && ballots !== covered)
+      return `The count covers ${covered} ballots but its locations add up to ${ballots}.`;
+    return null;
+  }
+}
+
+const readRecord = (record: PublishedRecord): ReadRecord => ({ ...record, record: parseRecord(record.value) });
+
+/**
+ * Leaves out of what is read at once the records that newer ones replace before the last checkpoint: the state there is the
+ * same. Only while one epoch counts, so that a record that will be ignored replaces none.
+ */
+function newestRecords(records: readonly PublishedRecord[], epoch: number | undefined): readonly ReadRecord[] {
+  const checkpoints = records.filter(({ key }) => key === CHECKPOINT_KEY).map(readRecord);
+  if (checkpoints.length < 2 || checkpoints.some(({ record }) => record?.epoch !== epoch))
+    return records.map(readRecord);
+  const end = checkpoints.at(-1)!.offset;
+  const known = new Set<string>();
+  const newest: ReadRecord[] = [];
+  for (const record of records.toReversed()) {
+    if (known.has(record.key)) continue;
+    const read = readRecord(record);
+    newest.push(read);
+    if (record.offset <= end && read.record?.epoch === epoch) known.add(record.key);
+  }
+  return newest.reverse();
+}
+
+/** A location's result or a checkpoint with every count a whole number from 0; null for anything else. */
+function parseRecord(text: string): LocationResultRecord | CheckpointRecord | null {
+  const value = parseObject(text);
+  if (value === null || !isCount(value.epoch) || !Array.isArray(value.covers) || !value.covers.every(isCount))
+    return null;
+  return isCheckpoint(value) || isLocationResult(value) ? value : null;
+}
+
+const isCheckpoint = (value: object): value is CheckpointRecord =>
+  'as_of' in value && typeof value.as_of === 'string' && 'definition' in value && typeof value.definition === 'string';
+
+const isLocationResult = (value: object): value is LocationResultRecord =>
+  'location_id' in value &&
+  typeof value.location_id === 'string' &&
+  'ballots_cast' in value &&
+  isCount(value.ballots_cast) &&
+  'contests' in value &&
+  isObject(value.contests) &&
+  Object.values(value.contests).every(
+    (slot) =>
+      isObject(slot) &&
+      isCount(slot.undervotes) &&
+      isCount(slot.overvoted_ballots) &&
+      isObject(slot.votes) &&
+      Object.values(slot.votes).every(isCount),
+  );

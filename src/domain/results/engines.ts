@@ -1,0 +1,16 @@
+import { CHECKPOINT_KEY, LOCATION_KEY_PREFIX, parseMicroBatchKey } from '../log/records.ts';
+import { CheckpointResults } from './checkpoint-results.ts';
+import { MicroBatchResults } from './micro-batch-results.ts';
+import type { PublishedRecord, PublishedResults, PublishedShape } from './published-results.ts';
+
+/** The fold for the engine that wrote these records, as the first key tells that one of them has; null where none does. */
+export function createPublishedResults(
+  records: readonly PublishedRecord[],
+  shape: PublishedShape,
+): PublishedResults | null {
+  for (const { key } of records) {
+    if (key === CHECKPOINT_KEY || key.startsWith(LOCATION_KEY_PREFIX)) return new CheckpointResults(shape);
+    if (parseMicroBatchKey(key) !== null) return new MicroBatchResults(shape);
+  }
+  return null;
+}

@@ -1,0 +1,90 @@
+import type { Tally } from '../counting/tally.ts';
+import type { BallotIndex } from '../election/election-index.ts';
+
+/** A record of topic `results-by-location`, as it was read. */
+export interface PublishedRecord {
+  readonly offset: number;
+  readonly key: string;
+  readonly value: string;
+}
+
+/** What became of a record. */
+export interface TakenRecord extends PublishedRecord {
+  /** What is wrong with it, to follow "the record"; null where nothing is. Nothing of a damaged record is counted. */
+  readonly damage: string | null;
+  /** It belongs to a state that newer records have replaced, so it says nothing. */
+  readonly isIgnored: boolean;
+}
+
+/** A state of the published results, as far as it can be shown. */
+export interface PublishedState {
+  readonly epoch: number;
+  readonly covers: readonly number[];
+  /** ISO 8601: when the engine made it. */
+  readonly as_of: string;
+  /** Records of topic `votes` that are no boxes and were left out, where the engine counts them. */
+  readonly foreign_records: number;
+  /** Why this state must not be shown, in a sentence; null where it is sound. */
+  readonly held: string | null;
+}
+
+/**
+ * What topic `results-by-location` says so far, one fold for each engine: it takes records in the order of the log and knows
+ * where they add up to a state. No I/O, no clock.
+ */
+export interface PublishedResults {
+  /** The counts so far, complete or not. */
+  readonly tally: Tally;
+  /** Locations whose counts have changed since the reader last cleared this set. */
+  readonly changed: Set<number>;
+  /** Takes records that were read together; of those that later ones among them replace, some are left out. */
+  take(records: readonly PublishedRecord[]): Iterable<TakenRecord>;
+  /** Whether what was taken so far is a state that waits to be judged. */
+  readonly isDue: boolean;
+  judge(): PublishedState;
+  /** From here on the log is read as it grows, so that a state which stays incomplete is worth a word. */
+  watch(): void;
+  /** Why no state has become complete for longer than it should take; null while all is as it should be. */
+  readonly overdue: string | null;
+}
+
+export interface PublishedShape {
+  readonly index: BallotIndex;
+  /** The hash of the definition. */
+  readonly definition: string;
+  /** The number of partitions of topic `votes`. */
+  readonly partitions: number;
+}
+
+export const UNREADABLE = 'cannot be read';
+export const UNKNOWN_PLACE = 'names a location, contest or candidate that the definition lacks';
+export const UNKNOWN_KIND = 'is of no known kind';
+
+export const describeOtherDefinition = (counted: string, published: string): string =>
+  `The count follows another definition (${counted.slice(0, 12)}) than the one published (${published.slice(0, 12)}).`;
+
+export function describeUnbalanced(index: BallotIndex, slots: readonly number[]): string {
+  const contest = index.election.contests[index.contest_of_slot[slots[0]!]!]!;
+  return `Votes and ballots do not balance in ${slots.length} counts, the first in contest "${contest.id}".`;
+}
+
+export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+
+export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;
+
+/** The JSON object that a value is; null for anything else. */
+export function parseObject(value: string): Readonly<Record<string, unknown>> | null {
+  try {
+    const parsed: unknown = JSON.parse(value);
+    return isObject(parsed) ? parsed : null;
+  } catch {
+    return null;
+  }
+}
+
+export const sumOf = (numbers: Iterable<number>): number => {
+  let sum = 0;
+  for (const number of numbers) sum += number;
+  return sum;
+};

@@ -1,0 +1,237 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { arbitraryElectionWithBallots, type Ballot, toColumns } from '../../../test/support/elections.ts';
+import { testElection } from '../../../test/support/test-count.ts';
+import { countVote, createTally, type Tally } from '../counting/tally.ts';
+import type { Candidate, Election } from '../election/election.ts';
+import { type BallotIndex, indexBallots } from '../election/election-index.ts';
+import {
+  buildResults,
+  fractionOf,
+  RESULTS_CSV_COLUMNS,
+  type ResultMoment,
+  rankCandidates,
+  resultsCsv,
+  startResults,
+  updateResults,
+} from './results.ts';
+
+const PARTIAL: ResultMoment = { status: 'unofficial-partial', as_of: '2026-11-23T20:00:00.000Z', sequence: 7 };
+const COMPLETE: ResultMoment = { ...PARTIAL, status: 'unofficial-complete' };
+
+function count(index: BallotIndex, ballots: readonly Ballot[], tally = createTally(index)): Tally {
+  const columns = toColumns(ballots);
+  for (let i = 0; i < columns.count; i++) countVote(index, tally, columns, i);
+  return tally;
+}
+
+/** One letter a candidate: l leads, e elected, b both, - neither. */
+const letters = (ranks: readonly { leading: boolean; elected: boolean }[]): string =>
+  ranks.map(({ leading, elected }) => (leading && elected ? 'b' : leading ? 'l' : elected ? 'e' : '-')).join('');
+
+describe('who leads and who is elected', () => {
+  for (const [what, votes, aggregates, seats, isComplete, verdict] of [
+    ['nobody without votes', [0, 0, 0], '---', 1, true, '---'],
+    ['the most votes lead', [2, 5, 1], '---', 1, false, '-l-'],
+    ['the most votes are elected once all are counted', [2, 5, 1], '---', 1, true, '-b-'],
+    ['all of a tie lead, none of it is elected', [5, 5, 1], '---', 1, true, 'll-'],
+    ['a tie below the seats elects those above it', [9, 5, 5], '---', 1, true, 'b--'],
+    ['a tie across the last seat elects who is above it', [9, 5, 5, 1], '----', 2, true, 'b---'],
+    ['a tie within the seats elects both', [5, 5, 1], '---', 2, true, 'bb-'],
+    ['a single candidate with a vote', [1], '-', 1, true, 'b'],
+    ['a single candidate without', [0], '-', 1, true, '-'],
+    ['more seats than candidates elect all who have votes', [3, 0, 2], '---', 5, true, 'b-e'],
+    ['an aggregate neither leads nor is elected', [4, 9, 3], '-a-', 1, true, 'b--'],
+    ['an aggregate alone', [0, 9, 0], '-a-', 1, true, '---'],
+    ['an aggregate takes no seat', [4, 9, 3], '-a-', 2, true, 'b-e'],
+  ] as const)
+    test(`${what}: ${verdict}`, () => {
+      const isAggregate = [...aggregates].map((letter) => letter === 'a');
+      assert.equal(letters(rankCandidates(votes, isAggregate, seats, isComplete)), verdict);
+    });
+});
+
+describe('fractions', () => {
+  for (const [part, whole, verdict] of [
+    [0, 10, 0],
+    [5, 10, 0.5],
+    [12, 10, 1.2],
+    [0, 0, null],
+    [5, 0, null],
+    [5, null, null],
+  ] as const)
+    test(`${part} of ${whole} is ${verdict}`, () => assert.equal(fractionOf(part, whole), verdict));
+});
+
+describe('the document', () => {
+  test('before any vote everything is there, at zero, and no share is invented', () => {
+    const { results } = startResults(indexBallots(testElection()), { ...PARTIAL, status: 'pre-election', sequence: 0 });
+    assert.deepEqual(Object.keys(results), ['election', 'as_of', 'sequence', 'totals', 'contests', 'locations']);
+    assert.deepEqual(results.totals, {
+      registered_voters: 3_000,
+      ballots_cast: 0,
+      turnout: 0,
+      candidates: 3,
+      locations: 3,
+      locations_reporting: 0,
+    });
+    assert.deepEqual(results.contests[0]?.candidates[0], {
+      id: 'Ada',
+      name: 'Ada',
+      party: 'Ada party',
+      votes: 0,
+      share: null,
+      leading: false,
+      elected: false,
+    });
+    assert.deepEqual(results.locations[0], {
+      id: 'L0001',
+      name: 'Ward 1',
+      parent_id: 'city',
+      type: 'ward',
+      registered_voters: 1_000,
+      ballots_cast: 0,
+      turnout: 0,
+      votes: { 'contest-1': { Ada: 0, Ben: 0, Cleo: 0 } },
+    });
+  });
+
+  test('an overvoted ballot counts, its votes do not', () => {
+    const index = indexBallots(testElection());
+    const ballots = [
+      { location: 0, selections: [0, 1] },
+      { location: 0, selections: [1] },
+    ];
+    const { totals, contests } = buildResults(index, count(index, ballots), PARTIAL);
+    assert.equal(totals.ballots_cast, 2);
+    assert.deepEqual([contests[0]?.votes_counted, contests[0]?.undervotes], [1, 0]);
+    assert.deepEqual(
+      contests[0]?.candidates.map(({ votes, share }) => [votes, share]),
+      [
+        [0, 0],
+        [1, 1],
+        [0, 0],
+      ],
+    );
+  });
+
+  test('turnout above 1 is shown; one unknown electorate makes the total unknown, not the others', () => {
+    const election = testElection({ locations: 2, registered_voters: 1 });
+    const ballots = [
+      { location: 0, selections: [] },
+      { location: 0, selections: [0] },
+    ];
+    const index = indexBallots(election);
+    assert.equal(buildResults(index, count(index, ballots), PARTIAL).locations[0]?.turnout, 2);
+    const [first, second] = election.locations;
+    const unknown = indexBallots({ ...election, locations: [first!, { ...second!, registered_voters: null }] });
+    const results = buildResults(unknown, count(unknown, ballots), PARTIAL);
+    assert.deepEqual([results.totals.registered_voters, results.totals.turnout], [null, null]);
+    assert.deepEqual(
+      results.locations.map(({ turnout }) => turnout),
+      [2, null],
+    );
+  });
+
+  test('the leader changes, and is elected when all votes are counted', () => {
+    const index = indexBallots(testElection());
+    const running = startResults(index, PARTIAL);
+    const tally = count(index, [{ location: 0, selections: [0] }]);
+    assert.equal(letters(updateResults(running, tally, [0], PARTIAL).contests[0]!.candidates), 'l--');
+    count(
+      index,
+      [
+        { location: 1, selections: [2] },
+        { location: 1, selections: [2] },
+      ],
+      tally,
+    );
+    assert.equal(letters(updateResults(running, tally, [1], PARTIAL).contests[0]!.candidates), '--l');
+    assert.equal(letters(updateResults(running, tally, [], COMPLETE).contests[0]!.candidates), '--b');
+  });
+
+  test('what did not change stays the same object', () => {
+    const index = indexBallots(testElection({ contests: [['Ada'], ['Ben']] }));
+    const running = startResults(index, PARTIAL);
+    const before = running.results;
+    const after = updateResults(running, count(index, [{ location: 1, selections: [0] }]), [0, 1, 2], PARTIAL);
+    assert.deepEqual(
+      after.locations.map((location, i) => location === before.locations[i]),
+      [true, false, true],
+    );
+    const again = updateResults(running, running.counted, [0, 1, 2], PARTIAL);
+    assert.ok(again.contests.every((contest, i) => contest === after.contests[i]));
+    assert.ok(again.locations.every((location, i) => location === after.locations[i]));
+  });
+});
+
+describe('laws', () => {
+  test('results that follow a tally are those built at once, however the updates are cut and ordered', () => {
+    const cuts = fc.array(fc.tuple(fc.nat(60), fc.boolean()), { minLength: 1, maxLength: 5 });
+    fc.assert(
+      fc.property(arbitraryElectionWithBallots, cuts, ({ index, ballots }, parts) => {
+        const running = startResults(index, PARTIAL);
+        const tally = createTally(index);
+        const everywhere = [...index.election.locations.keys()];
+        let done = 0;
+        for (const [size, isTurned] of [...parts, [ballots.length, false] as const]) {
+          count(index, ballots.slice(done, done + size), tally);
+          done += size;
+          updateResults(running, tally, isTurned ? everywhere.toReversed() : everywhere, PARTIAL);
+        }
+        assert.deepEqual(running.results, buildResults(index, tally, PARTIAL));
+      }),
+    );
+  });
+
+  test('the order of candidates changes no total and no rank', () => {
+    const byId = (election: Election, ballots: readonly (readonly [number, string])[]) => {
+      const index = indexBallots(election);
+      const numbered = ballots.map(([location, id]) => ({
+        location,
+        selections: [index.candidate_numbers[0]!.get(id)!],
+      }));
+      const { totals, contests } = buildResults(index, count(index, numbered), COMPLETE);
+      const sorted = contests[0]!.candidates.toSorted((left, right) => (left.id < right.id ? -1 : 1));
+      return { totals, sorted, votes: contests[0]!.votes_counted };
+    };
+    const names = ['Ada', 'Ben', 'Cleo', 'Dan'];
+    const election = testElection({ contests: [names] });
+    const ballot = fc.tuple(fc.nat(2), fc.constantFrom(...names));
+    const orders = fc.shuffledSubarray([...election.candidates], { minLength: names.length });
+    fc.assert(
+      fc.property(fc.array(ballot), orders, (ballots, candidates: Candidate[]) => {
+        assert.deepEqual(byId({ ...election, candidates }, ballots), byId(election, ballots));
+      }),
+    );
+  });
+
+  test('locations and contests add up', () => {
+    fc.assert(
+      fc.property(arbitraryElectionWithBallots, ({ index, ballots }) => {
+        const { totals, contests, locations } = buildResults(index, count(index, ballots), PARTIAL);
+        assert.equal(totals.ballots_cast, ballots.length);
+        assert.equal(totals.locations_reporting, new Set(ballots.map(({ location }) => location)).size);
+        for (const contest of contests)
+          for (const candidate of contest.candidates) {
+            const here = locations.map(({ votes }) => Object.entries(votes).find(([id]) => id === contest.id)?.[1]);
+            const sum = here.reduce((total, cells) => total + (cells?.[candidate.id] ?? 0), 0);
+            assert.equal(sum, candidate.votes);
+          }
+      }),
+    );
+  });
+});
+
+test('the CSV has a line a contest, location and candidate, and quotes what needs it', () => {
+  const election = testElection({ contests: [['Ada "A", B', 'Ben']], locations: 1 });
+  const index = indexBallots(election);
+  const tally = count(index, [{ location: 0, selections: [0] }]);
+  assert.deepEqual(resultsCsv(election, buildResults(index, tally, PARTIAL)).split('\n'), [
+    RESULTS_CSV_COLUMNS.join(','),
+    'contest-1,L0001,Ward 1,city,The city,"Ada ""A"", B","Ada ""A"", B party",1',
+    'contest-1,L0001,Ward 1,city,The city,Ben,Ben party,0',
+    '',
+  ]);
+});

@@ -1,0 +1,189 @@
+import { setTimeout as sleepFor } from 'node:timers/promises';
+import { OperationalError } from '../base/errors.ts';
+
+/** Asking a service that may be slow, busy, wrong or down. */
+
+/** A page of 5,000 people is about 6 MB. */
+const BODY_BYTES_MAX = 64_000_000;
+const REDIRECTS_MAX = 3;
+const ATTEMPTS_MAX = 6;
+const BACK_OFF_FIRST_MS = 500;
+const BACK_OFF_MS_MAX = 30_000;
+/** Whoever asks for a longer pause is not worth waiting for at the command line. */
+const RETRY_AFTER_MS_MAX = 120_000;
+const TIMEOUT_MS_DEFAULT = 60_000;
+
+/** What a request takes from outside; real by default, silent and at once in tests. */
+export interface HttpOptions {
+  /** Ends waiting and asking. */
+  readonly signal?: AbortSignal;
+  /** From 0 to 1, exclusive. */
+  readonly random?: () => number;
+  readonly sleep?: (ms: number, signal: AbortSignal | undefined) => Promise<unknown>;
+  /** The current time in ms since 1970, for a Retry-After that names a date. */
+  readonly now?: () => number;
+  /** For one attempt, its body included. */
+  readonly timeout_ms?: number;
+  /** Told why and how long is waited. */
+  readonly say?: (line: string) => void;
+}
+
+/** Why an attempt failed, and whether another may help. */
+interface Failure {
+  readonly reason: string;
+  readonly next_step: string;
+  readonly can_retry: boolean;
+  /** What the service asks to wait. */
+  readonly retry_after_ms: number | null;
+  readonly cause?: unknown;
+}
+
+class RequestFailed extends Error {
+  readonly failure: Failure;
+  constructor(failure: Pick<Failure, 'reason' | 'next_step'> & Partial<Failure>) {
+    super(failure.reason);
+    this.failure = { can_retry: true, retry_after_ms: null, ...failure };
+  }
+}
+
+/**
+ * Gets JSON, asking again with exponential back-off and jitter where that may help.
+ * @param accept takes the value, or throws what {@link unusable} makes
+ * @throws OperationalError SOURCE_UNREACHABLE, or the signal's reason
+ */
+export async function getJson<Value>(
+  url: URL,
+  accept: (value: unknown) => Value,
+  options: HttpOptions,
+): Promise<Value> {
+  const { signal, say, sleep = sleepUnless } = options;
+  for (let attempt = 1; ; attempt++) {
+    signal?.throwIfAborted();
+    try {
+      return accept(await request(url, options));
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!(error instanceof RequestFailed)) throw error;
+      const { failure } = error;
+      const isPatient = (failure.retry_after_ms ?? 0) <= RETRY_AFTER_MS_MAX;
+      if (!failure.can_retry || attempt === ATTEMPTS_MAX || !isPatient) throw unreachable(url, failure, attempt);
+      const wait = failure.retry_after_ms ?? backOff(attempt, options.random ?? Math.random);
+      say?.(
+        `${url.host}: ${failure.reason}; asking again in ${(wait / 1000).toFixed(1)} s (${attempt} of ${ATTEMPTS_MAX - 1})`,
+      );
+      await sleep(wait, signal);
+    }
+  }
+}
+
+/** Says that an answer came, was JSON, and is still of no use; another attempt may help. */
+export const unusable = (reason: string, next_step: string): Error => new RequestFailed({ reason, next_step });
+
+/** 0.5, 1, 2... seconds, of which a random half may be left out, so that many clients do not come back at once. */
+function backOff(attempt: number, random: () => number): number {
+  const full = Math.min(BACK_OFF_MS_MAX, BACK_OFF_FIRST_MS * 2 ** (attempt - 1));
+  return Math.round(full * (0.5 + random() / 2));
+}
+
+const sleepUnless = (ms: number, signal: AbortSignal | undefined): Promise<unknown> =>
+  sleepFor(ms, undefined, signal === undefined ? {} : { signal });
+
+function unreachable(url: URL, { reason, next_step, cause }: Failure, attempts: number): OperationalError {
+  const asked = attempts === 1 ? '' : ` after ${attempts} attempts`;
+  return new OperationalError('SOURCE_UNREACHABLE', {
+    message: `${url.origin}${url.pathname}${asked}: ${reason}`,
+    nextStep: next_step,
+    canRetry: true,
+    cause,
+  });
+}
+
+const STARTS_AGAIN = 'Start again later: it goes on from the page it was at';
+
+async function request(first: URL, options: HttpOptions): Promise<unknown> {
+  const timeout = AbortSignal.timeout(options.timeout_ms ?? TIMEOUT_MS_DEFAULT);
+  const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal]);
+  let url = first;
+  try {
+    for (let redirects = 0; ; redirects++) {
+      const response = await fetch(url, { signal, redirect: 'manual', headers: { accept: 'application/json' } });
+      const location = response.status >= 300 && response.status < 400 ? response.headers.get('location') : null;
+      if (location === null) return parseJson(await readBody(response, options.now ?? Date.now));
+      await response.body?.cancel();
+      if (redirects === REDIRECTS_MAX || !URL.canParse(location, url.href))
+        throw new RequestFailed({
+          reason: `it sends from one address to the next (${REDIRECTS_MAX} followed)`,
+          next_step: 'Give the address it ends at with --api.',
+          can_retry: false,
+        });
+      const next = new URL(location, url);
+      if (next.protocol !== 'https:' && next.protocol !== first.protocol)
+        throw new RequestFailed({
+          reason: `it sends on to ${next.protocol}//${next.host}, which is not encrypted`,
+          next_step: 'Give an https address with --api.',
+          can_retry: false,
+        });
+      url = next;
+    }
+  } catch (cause) {
+    if (cause instanceof RequestFailed) throw cause;
+    const reason = timeout.aborted ? 'there was no complete answer in time' : `no connection (${causeOf(cause)})`;
+    throw new RequestFailed({ reason, next_step: `Check the address and the network. ${STARTS_AGAIN}.`, cause });
+  }
+}
+
+/** fetch wraps what went wrong: the code below says more than "fetch failed". */
+function causeOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { cause } = error;
+  if (cause instanceof Error) return 'code' in cause ? String(cause.code) : cause.message;
+  return error.message;
+}
+
+async function readBody(response: Response, now: () => number): Promise<string> {
+  if (!response.ok) {
+    await response.body?.cancel();
+    const isTransient = response.status === 429 || response.status === 408 || response.status >= 500;
+    throw new RequestFailed({
+      reason: `it answers ${response.status}${response.status === 429 ? ' (too many requests)' : ''}`,
+      next_step: isTransient ? `${STARTS_AGAIN}.` : 'Check the address given with --api.',
+      can_retry: isTransient,
+      retry_after_ms: isTransient ? retryAfter(response.headers.get('retry-after'), now) : null,
+    });
+  }
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    chunks.push(chunk);
+    length += chunk.length;
+    // Leaving the loop cancels the body.
+    if (length > BODY_BYTES_MAX)
+      throw new RequestFailed({
+        reason: `its answer is larger than ${BODY_BYTES_MAX} bytes`,
+        next_step: 'Check the address given with --api.',
+        can_retry: false,
+      });
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Seconds, or a date; null where it says nothing that can be followed. */
+function retryAfter(header: string | null, now: () => number): number | null {
+  if (header === null) return null;
+  if (/^\d{1,9}$/.test(header.trim())) return Number(header) * 1000;
+  const time = Date.parse(header);
+  return Number.isNaN(time) ? null : Math.max(0, time - now());
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const isHtml = /^\s*</.test(text);
+    throw new RequestFailed({
+      reason: isHtml ? 'it answers with an HTML page instead of JSON' : 'its answer is not JSON, or cut off',
+      next_step: `Check the address given with --api. ${STARTS_AGAIN}.`,
+      cause,
+    });
+  }
+}

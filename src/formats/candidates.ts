@@ -1,0 +1,159 @@
+import {
+  type Candidate,
+  type Contest,
+  type ContestId,
+  type Party,
+  TEXT_LENGTH_MAX,
+} from '../domain/election/election.ts';
+import { columnOf, openCsv, readRows, unusedColumns } from '../files/csv.ts';
+import { ProblemList, quoteValue, refusal } from '../files/problems.ts';
+import { identifyFile } from '../files/text-files.ts';
+import {
+  PROSE_LENGTH_MAX,
+  parseFlag,
+  photoProblem,
+  proseProblem,
+  textProblem,
+  type ValueProblem,
+} from '../files/values.ts';
+import { candidateIds } from './candidate-ids.ts';
+import { AGGREGATE_NAMES, createAggregateTest } from './results/aggregates.ts';
+import { CANDIDATES_MAX } from './results/results-table.ts';
+
+/** Candidates as CSV, taken whole or refused whole: a ballot without one of its candidates is a wrong ballot. */
+
+const REQUIRED = ['name'] as const;
+const OPTIONAL = ['contest', 'party', 'biography', 'platform', 'photo', 'aggregate'] as const;
+type Column = (typeof REQUIRED)[number] | (typeof OPTIONAL)[number];
+const COLUMNS: readonly Column[] = [...REQUIRED, ...OPTIONAL];
+
+/** The contest of candidates that are given without one. */
+const CONTEST_DEFAULT = 'election';
+
+export interface CandidatesFile {
+  /** On every ballot, one selection, one seat. */
+  readonly contests: readonly Contest[];
+  readonly parties: readonly Party[];
+  /** Grouped by contest. */
+  readonly candidates: readonly Candidate[];
+  readonly sha256: string;
+  readonly notices: readonly string[];
+}
+
+interface Draft {
+  readonly line: number;
+  readonly contest: string;
+  readonly name: string;
+  readonly party: string;
+  readonly described: Pick<Candidate, 'aggregate' | 'biography' | 'platform' | 'photo'>;
+}
+
+/** @throws InputRefused with every problem by line */
+export async function readCandidates(path: string): Promise<CandidatesFile> {
+  const { sha256 } = await identifyFile(path);
+  const file = await openCsv(path, { required: REQUIRED, optional: OPTIONAL, personal: false });
+  const positions = new Map(COLUMNS.map((column) => [column, columnOf(file, column)]));
+  const problems = new ProblemList(path);
+  const isAggregate = createAggregateTest(AGGREGATE_NAMES);
+  const drafts: Draft[] = [];
+  for await (const block of readRows(file)) {
+    problems.addAll(block.problems);
+    for (const { line, fields } of block.rows) {
+      if (drafts.length === CANDIDATES_MAX)
+        throw refusal(path, line, null, `there are more than ${CANDIDATES_MAX} candidates`, 'check the file');
+      drafts.push(readDraft(line, (column) => fields[positions.get(column)!] ?? '', problems, isAggregate));
+    }
+  }
+  checkRepeats(drafts, problems);
+  problems.refuse();
+  if (drafts.length === 0)
+    throw refusal(path, null, null, 'there is no row below the header', 'check that the export was complete');
+  const unused = unusedColumns(file, COLUMNS);
+  return { ...groupDrafts(path, drafts), sha256, notices: unused === null ? [] : [unused] };
+}
+
+function readDraft(
+  line: number,
+  text: (column: Column) => string,
+  problems: ProblemList,
+  isAggregate: (name: string) => boolean,
+): Draft {
+  const check = (column: Column, problem: ValueProblem | null): void => {
+    if (problem !== null) problems.add(line, column, problem.reason, problem.next_step);
+  };
+  const name = text('name');
+  check('name', name === '' ? { reason: 'is empty', next_step: 'fill it in' } : textProblem(name));
+  check('contest', textProblem(text('contest')));
+  check('party', textProblem(text('party'), TEXT_LENGTH_MAX));
+  for (const column of ['biography', 'platform'] as const) check(column, proseProblem(text(column), PROSE_LENGTH_MAX));
+  if (text('photo') !== '') check('photo', photoProblem(text('photo')));
+  const flag = text('aggregate') === '' ? isAggregate(name) : parseFlag(text('aggregate'));
+  if (flag === null)
+    check('aggregate', {
+      reason: `${quoteValue(text('aggregate'))} is neither yes nor no`,
+      next_step: 'write yes or no',
+    });
+  return {
+    line,
+    contest: text('contest') === '' ? CONTEST_DEFAULT : text('contest'),
+    name,
+    party: text('party'),
+    described: {
+      aggregate: flag === true,
+      biography: text('biography') || null,
+      platform: text('platform') || null,
+      photo: text('photo') || null,
+    },
+  };
+}
+
+function checkRepeats(drafts: readonly Draft[], problems: ProblemList): void {
+  const lines = new Map<string, number>();
+  for (const { line, contest, name, party } of drafts) {
+    const key = JSON.stringify([contest, name, party]);
+    const before = lines.get(key);
+    if (before !== undefined)
+      problems.add(
+        line,
+        'name',
+        `${quoteValue(name)} of the same contest and party is on line ${before} already`,
+        'keep one of the two rows',
+      );
+    else lines.set(key, line);
+  }
+}
+
+function groupDrafts(
+  path: string,
+  drafts: readonly Draft[],
+): Pick<CandidatesFile, 'contests' | 'parties' | 'candidates'> {
+  const byContest = Map.groupBy(drafts, ({ contest }) => contest as ContestId);
+  const contestIds = [...byContest.keys()];
+  const candidates = [...byContest].flatMap(([contest_id, group]) => {
+    const ids = candidateIds(group);
+    const repeated = firstRepeated(ids);
+    if (repeated !== -1)
+      throw refusal(
+        path,
+        group[repeated]!.line,
+        'name',
+        `${quoteValue(ids[repeated]!)} would be the id of two candidates`,
+        'rename one',
+      );
+    return group.map(({ name, party, described }, i): Candidate => {
+      return { id: ids[i]!, contest_id, name, party_id: party === '' ? null : party, ...described };
+    });
+  });
+  const parties = [...new Set(drafts.map(({ party }) => party))].filter((party) => party !== '');
+  return {
+    contests: contestIds.map((id) => ({ id, name: id, vote_for: 1, seats: 1, location_ids: null })),
+    parties: parties.map((party) => ({ id: party, name: party })),
+    candidates,
+  };
+}
+
+/** @returns the position of the first text that occurred before, or -1. */
+function firstRepeated(texts: readonly string[]): number {
+  const seen = new Set<string>();
+  return texts.findIndex((text) => seen.size === seen.add(text).size);
+}

@@ -1,0 +1,334 @@
+import { isUtf8 } from 'node:buffer';
+import type { BallotIndex } from '../domain/election/election-index.ts';
+import { err, ok, type Result } from '../domain/outcome.ts';
+import { type CsvFile, columnOf, openCsv, readRows } from '../files/csv.ts';
+import { type InputProblem, quoteValue, refusal } from '../files/problems.ts';
+import { type FileIdentity, identifyFile, LINE_BYTES_MAX, readLines } from '../files/text-files.ts';
+import type { RejectionReason } from '../ports/store.ts';
+
+/**
+ * Real cast votes, as CSV or NDJSON. Who voted what is as private as data can be: no problem repeats a value. What the file alone
+ * can tell is checked here, against the definition; whether the voter is known and may vote, the database knows.
+ */
+
+/** Why a line is no vote of this election. */
+export type CastVoteReason = Extract<
+  RejectionReason,
+  | 'malformed'
+  | 'unknown-location'
+  | 'unknown-contest'
+  | 'contest-not-on-ballot'
+  | 'unknown-candidate'
+  | 'repeated-candidate'
+>;
+
+/** One ballot, checked: an overvote is accepted as one. */
+export interface CastVote {
+  /** Where it stands in its source: the line where it begins in a file, from 1; the offset of a record in a topic. */
+  readonly line: number;
+  readonly registration_number: string;
+  /** Location number. */
+  readonly location: number;
+  /** Candidate numbers, ascending, no repeats. */
+  readonly selections: readonly number[];
+}
+
+export interface RefusedVote {
+  readonly line: number;
+  readonly reason: CastVoteReason;
+  readonly problem: InputProblem;
+}
+
+export interface CastVotes {
+  /** Reading can go on from here. */
+  readonly next_line: number;
+  readonly votes: readonly CastVote[];
+  readonly refused: readonly RefusedVote[];
+}
+
+export interface CastVotesFile extends FileIdentity {
+  readonly path: string;
+  readonly format: 'csv' | 'ndjson';
+  /** Lines before this one hold no vote. */
+  readonly first_line: number;
+}
+
+/** What a box of votes holds at most on average (domain/counting.ts); no ballot paper has as many marks. */
+const SELECTIONS_PER_VOTE_MAX = 200;
+const REGISTRATION_NUMBER_LENGTH_MAX = 100;
+/** Columns of CSV that are no contest. */
+const COLUMNS = ['registration_number', 'location_id', 'selections'] as const;
+
+/**
+ * Identifies a file of cast votes and checks it as a whole: text, encoding, header.
+ * @throws InputRefused; CSV needs columns `registration_number`, `location_id`, and `selections` or one named as each contest
+ */
+export async function openCastVotes(path: string, index: BallotIndex): Promise<CastVotesFile> {
+  const identity = await identifyFile(path);
+  const format = await formatOf(path);
+  if (format === 'ndjson') return { ...identity, path, format, first_line: 1 };
+  const { first_row_line } = await openVotesCsv(path, index);
+  return { ...identity, path, format, first_line: first_row_line };
+}
+
+/** NDJSON where the first character that is not blank opens an object. */
+async function formatOf(path: string): Promise<CastVotesFile['format']> {
+  for await (const { lines } of readLines(path)) {
+    const line = lines.find((each) => each === null || each.trim() !== '');
+    if (line !== undefined) return line?.trimStart().startsWith('{') ? 'ndjson' : 'csv';
+  }
+  return 'csv';
+}
+
+async function openVotesCsv(path: string, index: BallotIndex): Promise<CsvFile> {
+  const contests = [...index.contest_numbers.keys()].map((id) => id.trim().toLowerCase());
+  const required = ['registration_number', 'location_id'];
+  const file = await openCsv(path, { required, optional: ['selections'], personal: true });
+  const rest = file.columns.filter((column) => !COLUMNS.some((name) => name === column.toLowerCase()));
+  const unknown = rest.find((column) => !index.contest_numbers.has(column));
+  const line = file.first_row_line - 1;
+  if (unknown !== undefined) {
+    const hint = contests.includes(unknown.toLowerCase()) ? '; its case differs' : '';
+    throw refusal(
+      path,
+      line,
+      quoteValue(unknown),
+      `it is no contest of the election${hint}`,
+      'name the column as the id of the contest, or remove it',
+    );
+  }
+  const hasSelections = columnOf(file, 'selections') !== -1;
+  if (hasSelections === rest.length > 0)
+    throw refusal(
+      path,
+      line,
+      'selections',
+      hasSelections ? 'there are columns for contests beside it' : 'neither this column nor one for a contest is there',
+      'give either selections as JSON or a column for each contest',
+    );
+  return file;
+}
+
+/**
+ * The votes of a file, in blocks of some thousand lines. Every row is a vote or is refused with its reason.
+ * @param fromLine where to go on: 0 or 1 for the beginning, else a `next_line` of before
+ * @throws InputRefused when the file cannot be read
+ */
+export async function* readCastVotes(
+  file: CastVotesFile,
+  index: BallotIndex,
+  fromLine: number,
+): AsyncGenerator<CastVotes> {
+  const from = Math.max(fromLine, file.first_line);
+  yield* file.format === 'csv' ? readCsvVotes(file.path, index, from) : readJsonVotes(file.path, index, from);
+}
+
+/** A record of another system's topic; null where it has no value. */
+export interface CastVoteRecord {
+  readonly offset: number;
+  readonly value: Buffer | null;
+}
+
+/** A record holds one vote. As much as a line may have, so that a file of the same votes is taken alike. */
+export const RECORD_BYTES_MAX = LINE_BYTES_MAX;
+
+/**
+ * The votes in records of a topic, each one JSON object as in NDJSON. Every record is a vote or is refused with its reason.
+ * @param name of the source, as problems show it
+ */
+export function checkCastVotes(
+  name: string,
+  index: BallotIndex,
+  records: readonly CastVoteRecord[],
+): Omit<CastVotes, 'next_line'> {
+  const checked = new VoteChecker(name, index);
+  for (const { offset, value } of records)
+    if (value === null) checked.malformed(offset, null, 'the record has no value', ONE_RECORD_HINT);
+    else if (value.length > RECORD_BYTES_MAX)
+      checked.malformed(offset, null, `the record is longer than ${RECORD_BYTES_MAX} bytes`, ONE_RECORD_HINT);
+    else if (!isUtf8(value)) checked.malformed(offset, null, 'the record is not UTF-8', ONE_RECORD_HINT);
+    else takeJson(checked, offset, value.toString('utf8'), 'record');
+  return checked.taken();
+}
+
+const ONE_RECORD_HINT = 'write one vote a record';
+
+/** What a row says before it is checked: contest ids with candidate ids. */
+type Choices = Iterable<readonly [contestId: string, candidateIds: readonly unknown[]]>;
+
+async function* readCsvVotes(path: string, index: BallotIndex, fromLine: number): AsyncGenerator<CastVotes> {
+  const file = await openVotesCsv(path, index);
+  const [numberAt, locationAt, selectionsAt] = COLUMNS.map((name) => columnOf(file, name)) as [number, number, number];
+  const contestColumns = file.columns
+    .map((contest, at) => [contest, at] as const)
+    .filter(([, at]) => at !== numberAt && at !== locationAt && at !== selectionsAt);
+  for await (const { next_line, rows, problems } of readRows(file, fromLine)) {
+    const checked = new VoteChecker(path, index);
+    for (const problem of problems) checked.refuse(problem.line!, 'malformed', problem);
+    for (const { line, fields } of rows) {
+      const choices = selectionsAt === -1 ? cellChoices(contestColumns, fields) : jsonChoices(fields[selectionsAt]!);
+      if (choices === null) checked.malformed(line, 'selections', 'is not an object of lists', SELECTIONS_HINT);
+      else checked.take(line, fields[numberAt]!, fields[locationAt]!, choices);
+    }
+    yield checked.finish(next_line);
+  }
+}
+
+const SELECTIONS_HINT = 'write {"contest id": ["candidate id"]}';
+
+/** Candidate ids in a cell are separated by `|`; an empty cell is no selection. */
+function cellChoices(columns: readonly (readonly [string, number])[], fields: readonly string[]): [string, string[]][] {
+  const choices: [string, string[]][] = [];
+  for (const [contest, at] of columns)
+    if (fields[at] !== '') choices.push([contest, fields[at]!.split('|').map((id) => id.trim())]);
+  return choices;
+}
+
+function jsonChoices(text: string): Choices | null {
+  try {
+    return choicesOf(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}
+
+/** The entries of an object of lists, or null for anything else. */
+function choicesOf(value: unknown): [string, unknown[]][] | null {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
+  const entries: [string, unknown][] = Object.entries(value);
+  return entries.every((entry): entry is [string, unknown[]] => Array.isArray(entry[1])) ? entries : null;
+}
+
+async function* readJsonVotes(path: string, index: BallotIndex, fromLine: number): AsyncGenerator<CastVotes> {
+  for await (const { first_line, lines } of readLines(path, fromLine)) {
+    const checked = new VoteChecker(path, index);
+    for (const [i, text] of lines.entries()) {
+      const line = first_line + i;
+      if (text === null)
+        checked.malformed(line, null, `the line is longer than ${LINE_BYTES_MAX} bytes`, 'write one vote a line');
+      else if (text.trim() !== '') takeJson(checked, line, text);
+    }
+    yield checked.finish(first_line + lines.length);
+  }
+}
+
+function takeJson(checked: VoteChecker, line: number, text: string, place: 'line' | 'record' = 'line'): void {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    checked.malformed(line, null, `the ${place} is no JSON object`, `write one JSON object a ${place}`);
+    return;
+  }
+  const { registration_number, location_id, selections, ...others } = value as { readonly [key: string]: unknown };
+  const choices = choicesOf(selections);
+  if (Object.keys(others).length > 0)
+    checked.malformed(
+      line,
+      null,
+      'there is a key that no vote has',
+      'write registration_number, location_id and selections',
+    );
+  else if (typeof registration_number !== 'string')
+    checked.malformed(line, 'registration_number', 'is not text', 'write it in quotes');
+  else if (typeof location_id !== 'string') checked.malformed(line, 'location_id', 'is not text', 'write it in quotes');
+  else if (choices === null) checked.malformed(line, 'selections', 'is not an object of lists', SELECTIONS_HINT);
+  else checked.take(line, registration_number, location_id, choices);
+}
+
+/** Holds rows against the definition; those of one block. */
+class VoteChecker {
+  readonly #path: string;
+  readonly #index: BallotIndex;
+  readonly #votes: CastVote[] = [];
+  readonly #refused: RefusedVote[] = [];
+
+  constructor(path: string, index: BallotIndex) {
+    this.#path = path;
+    this.#index = index;
+  }
+
+  taken(): Omit<CastVotes, 'next_line'> {
+    return { votes: this.#votes, refused: this.#refused };
+  }
+
+  finish(next_line: number): CastVotes {
+    return { next_line, ...this.taken() };
+  }
+
+  refuse(line: number, reason: CastVoteReason, problem: InputProblem): void {
+    this.#refused.push({ line, reason, problem });
+  }
+
+  malformed(line: number, column: string | null, reason: string, next_step: string): void {
+    this.refuse(line, 'malformed', { file: this.#path, line, column, reason, next_step });
+  }
+
+  take(line: number, registrationNumber: string, locationId: string, choices: Choices): void {
+    const registration_number = registrationNumber.trim();
+    if (!isRegistrationNumber(registration_number)) {
+      this.malformed(line, 'registration_number', 'is empty, too long or not text', 'write it as it is on the roll');
+      return;
+    }
+    const location = this.#index.location_numbers.get(locationId.trim());
+    const selections = location === undefined ? err('unknown-location' as const) : this.#select(location, choices);
+    if (selections.ok && location !== undefined)
+      this.#votes.push({ line, registration_number, location, selections: selections.value });
+    else if (!selections.ok)
+      this.refuse(line, selections.error, { file: this.#path, line, ...REFUSALS[selections.error] });
+  }
+
+  #select(location: number, choices: Choices): Result<number[], CastVoteReason> {
+    const { contest_numbers, candidate_numbers, slot_of, vote_for } = this.#index;
+    const selections: number[] = [];
+    for (const [contestId, candidateIds] of choices) {
+      const contest = contest_numbers.get(contestId);
+      if (contest === undefined) return err('unknown-contest');
+      if (slot_of[location * vote_for.length + contest] === -1) return err('contest-not-on-ballot');
+      if (selections.length + candidateIds.length > SELECTIONS_PER_VOTE_MAX) return err('malformed');
+      for (const id of candidateIds) {
+        const candidate = typeof id === 'string' ? candidate_numbers[contest]!.get(id) : undefined;
+        if (candidate === undefined) return err('unknown-candidate');
+        selections.push(candidate);
+      }
+    }
+    selections.sort((a, b) => a - b);
+    return selections.some((candidate, i) => candidate === selections[i - 1])
+      ? err('repeated-candidate')
+      : ok(selections);
+  }
+}
+
+type Refusal = Pick<InputProblem, 'column' | 'reason' | 'next_step'>;
+
+/** What is said of a reason that the definition gives. */
+const REFUSALS: Readonly<Record<CastVoteReason, Refusal>> = {
+  malformed: {
+    column: 'selections',
+    reason: `there are more than ${SELECTIONS_PER_VOTE_MAX} selections`,
+    next_step: 'select fewer',
+  },
+  'unknown-location': { column: 'location_id', reason: 'is no location of the election', next_step: 'correct the id' },
+  'unknown-contest': { column: 'selections', reason: 'names no contest of the election', next_step: 'correct the id' },
+  'contest-not-on-ballot': {
+    column: 'selections',
+    reason: 'names a contest that is not on the ballot of this location',
+    next_step: 'check the location and the contest',
+  },
+  'unknown-candidate': {
+    column: 'selections',
+    reason: 'names somebody who is no candidate of the contest',
+    next_step: 'correct the id of the candidate',
+  },
+  'repeated-candidate': {
+    column: 'selections',
+    reason: 'names a candidate twice',
+    next_step: 'name each candidate once',
+  },
+};
+
+const isRegistrationNumber = (text: string): boolean =>
+  text !== '' && text.length <= REGISTRATION_NUMBER_LENGTH_MAX && !text.includes('\0') && text.isWellFormed();

@@ -1,0 +1,265 @@
+import { z } from 'zod';
+import {
+  type Candidate,
+  type CandidateId,
+  type Contest,
+  type ContestId,
+  checkElection,
+  type Election,
+  type Location,
+  type LocationId,
+  parseElectionId,
+  TEXT_LENGTH_MAX,
+} from '../domain/election/election.ts';
+import { err, ok, type Result } from '../domain/outcome.ts';
+import { formatPath, ProblemList, refusal } from '../files/problems.ts';
+import { readWhole } from '../files/text-files.ts';
+import {
+  isDate,
+  PHOTO_LENGTH_MAX,
+  PROSE_LENGTH_MAX,
+  photoProblem,
+  proseProblem,
+  textProblem,
+  type ValueProblem,
+} from '../files/values.ts';
+import { CANDIDATES_MAX, CONTESTS_MAX, LOCATION_CONTEST_PAIRS_MAX, LOCATIONS_MAX } from './results/results-table.ts';
+
+/** Room for the portraits of some hundred candidates; the file is held in memory whole. */
+const ELECTION_FILE_BYTES_MAX = 64_000_000;
+
+/** Zod calls it for values that passed the checks which the JSON schema can say too. */
+const refine =
+  (check: (text: string) => ValueProblem | null) =>
+  (context: z.core.ParsePayload<string>): void => {
+    const problem = check(context.value);
+    if (problem !== null)
+      context.issues.push({
+        code: 'custom',
+        message: problem.reason,
+        params: { next_step: problem.next_step },
+        input: context.value,
+      });
+  };
+const text = () => z.string().min(1).max(TEXT_LENGTH_MAX).check(refine(textProblem));
+const prose = () =>
+  z
+    .string()
+    .min(1)
+    .max(PROSE_LENGTH_MAX)
+    .check(refine((value) => proseProblem(value, PROSE_LENGTH_MAX)));
+const id = () => text().check(refine((value) => (value === value.trim() ? null : SURROUNDED)));
+const SURROUNDED: ValueProblem = { reason: 'begins or ends with a space', next_step: 'remove it' };
+const parsed =
+  (parse: (value: string) => Result<unknown, string>, nextStep: string) =>
+  (value: string): ValueProblem | null => {
+    const result = parse(value);
+    return result.ok ? null : { reason: result.error, next_step: nextStep };
+  };
+const dateOf = (value: string): Result<string, string> =>
+  isDate(value) ? ok(value) : err('is no date of the calendar');
+
+const locationSchema = z.strictObject({
+  id: id(),
+  name: text().optional().describe('The id where not given.'),
+  type: text().optional().describe('What kind of reporting unit: precinct, county, state...'),
+  parent_id: id().nullish().describe('The id of one of "parents".'),
+  registered_voters: z.int().min(0).nullish().describe('Null or not given where it is unknown.'),
+});
+
+/** The election file. What it leaves out has a default; what it adds is refused, since it may be a misspelt name. */
+export const electionFileSchema = z
+  .strictObject({
+    $schema: z.string().optional(),
+    id: z
+      .string()
+      .min(1)
+      .max(200)
+      .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/)
+      .check(refine(parsed(parseElectionId, 'write an id such as council-2026')))
+      .describe('Lower-case letters, digits and hyphens; it names the topics.'),
+    name: text(),
+    date: z
+      .string()
+      .regex(/^\d{4}-\d{2}-\d{2}$/)
+      .check(refine(parsed(dateOf, 'write year-month-day')))
+      .nullish()
+      .describe('ISO 8601, e.g. 2026-05-07.'),
+    is_test: z.boolean().default(false).describe('A rehearsal, whose ballots no real election counts.'),
+    contests: z
+      .array(
+        z.strictObject({
+          id: id(),
+          name: text().optional().describe('The id where not given.'),
+          vote_for: z.int().min(1).max(1000).default(1).describe('The most selections of a ballot.'),
+          seats: z.int().min(1).max(1000).default(1).describe('How many are elected.'),
+          location_ids: z
+            .array(id())
+            .min(1)
+            .nullish()
+            .describe('Where it is on the ballot; everywhere where not given.'),
+        }),
+      )
+      .min(1)
+      .max(CONTESTS_MAX),
+    parties: z
+      .array(z.strictObject({ id: id(), name: text().optional() }))
+      .max(CANDIDATES_MAX)
+      .default([]),
+    candidates: z
+      .array(
+        z.strictObject({
+          id: id().optional().describe('Unique in its contest; the name where not given.'),
+          contest_id: id().optional().describe('May be left out where there is one contest.'),
+          name: text(),
+          party_id: id().nullish().describe('Null or not given for an independent.'),
+          aggregate: z
+            .boolean()
+            .default(false)
+            .describe('A line that sums several people: never leading, never elected.'),
+          biography: prose().nullish(),
+          platform: prose().nullish(),
+          photo: z
+            .string()
+            .max(PHOTO_LENGTH_MAX)
+            .check(refine(photoProblem))
+            .nullish()
+            .describe('An https address or a data: picture.'),
+        }),
+      )
+      .min(1)
+      .max(CANDIDATES_MAX),
+    locations: z.array(locationSchema).min(1).max(LOCATIONS_MAX).describe('Where ballots are cast.'),
+    parents: z.array(locationSchema).max(LOCATIONS_MAX).default([]).describe('The units above: counties, states...'),
+  })
+  .describe('An election of Tallyroom.');
+
+type ElectionFile = z.output<typeof electionFileSchema>;
+
+/** The schema of the file as JSON Schema: what docs/election.schema.json holds. */
+export const electionJsonSchema = (): unknown => z.toJSONSchema(electionFileSchema, { io: 'input' });
+
+/**
+ * Reads an election file (docs/election.schema.json). Its `column` in a problem is a path such as `candidates[2].party_id`.
+ * @throws InputRefused
+ */
+export async function readElectionFile(path: string): Promise<{ election: Election; sha256: string }> {
+  const { text: json, sha256 } = await readWhole(path, ELECTION_FILE_BYTES_MAX);
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (cause) {
+    const line = /\(line (\d+) column/.exec(cause instanceof Error ? cause.message : '')?.[1];
+    throw refusal(
+      path,
+      line === undefined ? lineOfMistake(json) : Number(line),
+      null,
+      'this is not JSON',
+      'look for a missing comma, quote or bracket here or on the line before',
+    );
+  }
+  const parsedFile = electionFileSchema.safeParse(value);
+  const problems = new ProblemList(path);
+  if (!parsedFile.success)
+    for (const issue of parsedFile.error.issues) {
+      const nextStep = issue.code === 'custom' ? issue.params?.next_step : undefined;
+      const column = formatPath(issue.path);
+      problems.add(
+        null,
+        column === '' ? null : column,
+        lowerFirst(issue.message),
+        typeof nextStep === 'string' ? nextStep : 'write it as docs/election.schema.json says',
+      );
+    }
+  problems.refuse();
+  const election = electionOf(parsedFile.data!);
+  if (!election.ok) throw refusal(path, null, null, election.error, 'correct it in the file');
+  return { election: election.value, sha256 };
+}
+
+/**
+ * The line where a text stops being JSON. V8 names it for some mistakes and for others not ("Unexpected token" comes without a
+ * position), so it is searched: the shortest run of lines that is wrong for another reason than that it ends.
+ */
+function lineOfMistake(json: string): number {
+  const lines = json.trimEnd().split('\n');
+  let sound = 0;
+  let wrong = lines.length;
+  while (wrong - sound > 1) {
+    const middle = (sound + wrong) >>> 1;
+    if (isBeginning(`${lines.slice(0, middle).join('\n')}\n`)) sound = middle;
+    else wrong = middle;
+  }
+  return wrong;
+}
+
+function isBeginning(json: string): boolean {
+  try {
+    JSON.parse(json);
+    return true;
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : '';
+    const position = /at position (\d+)/.exec(message)?.[1];
+    return position === undefined ? /^Unexpected end/.test(message) : Number(position) === json.length;
+  }
+}
+
+const lowerFirst = (message: string): string => message.charAt(0).toLowerCase() + message.slice(1);
+
+function electionOf(file: ElectionFile): Result<Election, string> {
+  if (file.contests.length * file.locations.length > LOCATION_CONTEST_PAIRS_MAX)
+    return err(`contests x locations are more than ${LOCATION_CONTEST_PAIRS_MAX}`);
+  const [onlyContest] = file.contests;
+  const homeless = file.candidates.find((candidate) => candidate.contest_id === undefined);
+  if (file.contests.length > 1 && homeless !== undefined)
+    return err(`candidate "${homeless.name}" has no contest_id, and there are ${file.contests.length} contests`);
+  const byContest = new Map<string, Candidate[]>(file.contests.map((contest) => [contest.id, []]));
+  for (const { contest_id = onlyContest!.id, ...given } of file.candidates) {
+    const group = byContest.get(contest_id);
+    if (group === undefined) return err(`candidate "${given.name}" stands in the unknown contest "${contest_id}"`);
+    group.push({
+      id: (given.id ?? given.name) as CandidateId,
+      contest_id: contest_id as ContestId,
+      name: given.name,
+      party_id: given.party_id ?? null,
+      aggregate: given.aggregate,
+      biography: given.biography ?? null,
+      platform: given.platform ?? null,
+      photo: given.photo ?? null,
+    });
+  }
+  const electionId = parseElectionId(file.id);
+  if (!electionId.ok) return electionId;
+  return checkElection({
+    id: electionId.value,
+    name: file.name,
+    date: file.date ?? null,
+    is_test: file.is_test,
+    source: 'ballots',
+    contests: file.contests.map(contestOf),
+    parties: file.parties.map((party) => ({ id: party.id, name: party.name ?? party.id })),
+    candidates: [...byContest.values()].flat(),
+    locations: file.locations.map((location) => locationOf(location, 'location')),
+    parents: file.parents.map((parent) => locationOf(parent, 'parent')),
+  });
+}
+
+function contestOf({ id: contestId, name, vote_for, seats, location_ids }: ElectionFile['contests'][number]): Contest {
+  return {
+    id: contestId as ContestId,
+    name: name ?? contestId,
+    vote_for,
+    seats,
+    location_ids: location_ids == null ? null : [...new Set(location_ids as LocationId[])],
+  };
+}
+
+function locationOf(given: ElectionFile['locations'][number], type: string): Location {
+  return {
+    id: given.id as LocationId,
+    name: given.name ?? given.id,
+    type: given.type ?? type,
+    parent_id: (given.parent_id ?? null) as LocationId | null,
+    registered_voters: given.registered_voters ?? null,
+  };
+}

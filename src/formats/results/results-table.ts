@@ -1,0 +1,190 @@
+import type { ReplayedVotes } from '../../domain/ballots/replay.ts';
+import { PERMUTATION_SIZE_MAX } from '../../domain/numbers/permutation.ts';
+import { type CsvFile, columnOf } from '../../files/csv.ts';
+import { ProblemList, quoteValue, refusal } from '../../files/problems.ts';
+import { parseWholeNumber, textProblem } from '../../files/values.ts';
+
+/** Every precinct of a large country, and more; what an election may hold in memory. */
+export const LOCATIONS_MAX = 250_000;
+export const CONTESTS_MAX = 10_000;
+export const CANDIDATES_MAX = 100_000;
+export const RESULT_ROWS_MAX = 5_000_000;
+/** The same limit as that of the counting tables (domain/ballot.ts), refused here by name. */
+export const LOCATION_CONTEST_PAIRS_MAX = 16_000_000;
+/** Votes of a file, and voters of an electorate, so that a roll of both can still be permuted. */
+export const VOTES_TOTAL_MAX = PERMUTATION_SIZE_MAX / 2;
+
+export const RESULTS_REQUIRED = ['contest', 'location_id', 'candidate', 'votes'] as const;
+export const RESULTS_OPTIONAL = ['location_name', 'parent_id', 'parent_name', 'party'] as const;
+type Column = (typeof RESULTS_REQUIRED)[number] | (typeof RESULTS_OPTIONAL)[number];
+export const RESULTS_COLUMNS: readonly Column[] = [...RESULTS_REQUIRED, ...RESULTS_OPTIONAL];
+export interface ContestDraft {
+  readonly number: number;
+  /** Candidate numbers in order of appearance, by name and party. */
+  readonly candidates: Map<string, number>;
+  readonly locations: Set<number>;
+}
+
+interface CandidateDraft {
+  readonly contest: number;
+  readonly name: string;
+  readonly party: string;
+}
+
+export interface LocationDraft {
+  readonly number: number;
+  readonly line: number;
+  readonly name: string;
+  readonly parent_id: string;
+}
+
+/** What the rows say, checked one by one and against each other. */
+export class ResultsTable {
+  readonly problems: ProblemList;
+  readonly contests = new Map<string, ContestDraft>();
+  readonly candidates: CandidateDraft[] = [];
+  readonly locations = new Map<string, LocationDraft>();
+  readonly parents = new Map<string, { readonly name: string; readonly line: number }>();
+  readonly cells: ReplayedVotes[] = [];
+  readonly #path: string;
+  readonly #positions: Readonly<Record<Column, number>>;
+  readonly #lineOfCell = new Map<number, number>();
+  #total = 0;
+
+  constructor(file: CsvFile) {
+    this.#path = file.path;
+    this.problems = new ProblemList(file.path);
+    this.#positions = Object.fromEntries(RESULTS_COLUMNS.map((name) => [name, columnOf(file, name)])) as Record<
+      Column,
+      number
+    >;
+  }
+
+  take(line: number, fields: readonly string[]): void {
+    if (this.cells.length >= RESULT_ROWS_MAX) throw this.#tooMany(line, RESULT_ROWS_MAX, 'rows');
+    const text = (column: Column): string => fields[this.#positions[column]] ?? '';
+    const votes = parseWholeNumber(text('votes'));
+    if (!votes.ok) {
+      const { reason, next_step } = votes.error;
+      this.problems.add(
+        line,
+        'votes',
+        text('votes') === '' ? reason : `${quoteValue(text('votes'))} ${reason}`,
+        next_step,
+      );
+    }
+    const parent = this.#parent(line, text('parent_id'), text('parent_name'));
+    const location = this.#location(line, text('location_id'), text('location_name'), parent);
+    const contest = this.#contest(line, text('contest'));
+    if (location === null || contest === null) return;
+    const candidate = this.#candidate(line, contest, text('candidate'), text('party'));
+    if (candidate === null || !votes.ok) return;
+    const cell = candidate * LOCATIONS_MAX + location;
+    const before = this.#lineOfCell.get(cell);
+    if (before !== undefined) {
+      const what = `${quoteValue(text('candidate'))} in location ${quoteValue(text('location_id'))}`;
+      this.problems.add(line, null, `${what} is on line ${before} already`, 'keep one of the two rows');
+      return;
+    }
+    this.#lineOfCell.set(cell, line);
+    this.#total += votes.value;
+    if (this.#total > VOTES_TOTAL_MAX)
+      throw refusal(
+        this.#path,
+        line,
+        'votes',
+        `the votes up to here sum to more than ${VOTES_TOTAL_MAX}`,
+        'check the numbers',
+      );
+    contest.locations.add(location);
+    this.cells.push({ location, candidate, votes: votes.value });
+  }
+
+  /** @throws InputRefused when any row was wrong, or there was none. */
+  check(): void {
+    this.problems.refuse();
+    if (this.cells.length === 0)
+      throw refusal(this.#path, null, null, 'there is no row below the header', 'check that the export was complete');
+    if (this.contests.size * this.locations.size > LOCATION_CONTEST_PAIRS_MAX)
+      throw refusal(
+        this.#path,
+        null,
+        null,
+        `${this.contests.size} contests in ${this.locations.size} locations are more than ${LOCATION_CONTEST_PAIRS_MAX} pairs`,
+        'split the file by contest or by region',
+      );
+  }
+
+  #tooMany(line: number, most: number, what: string): Error {
+    return refusal(
+      this.#path,
+      line,
+      null,
+      `there are more than ${most} ${what}`,
+      'split the file by contest or by region',
+    );
+  }
+
+  #isText(line: number, column: Column, text: string, mayBeEmpty = false): boolean {
+    const problem = text === '' && !mayBeEmpty ? { reason: 'is empty', next_step: 'fill it in' } : textProblem(text);
+    if (problem !== null) this.problems.add(line, column, problem.reason, problem.next_step);
+    return problem === null;
+  }
+
+  #contest(line: number, id: string): ContestDraft | null {
+    const known = this.contests.get(id);
+    if (known !== undefined) return known;
+    if (!this.#isText(line, 'contest', id)) return null;
+    if (this.contests.size === CONTESTS_MAX) throw this.#tooMany(line, CONTESTS_MAX, 'contests');
+    const contest = { number: this.contests.size, candidates: new Map<string, number>(), locations: new Set<number>() };
+    this.contests.set(id, contest);
+    return contest;
+  }
+
+  #candidate(line: number, contest: ContestDraft, name: string, party: string): number | null {
+    const key = JSON.stringify([name, party]);
+    const known = contest.candidates.get(key);
+    if (known !== undefined) return known;
+    if (!this.#isText(line, 'candidate', name) || !this.#isText(line, 'party', party, true)) return null;
+    if (this.candidates.length === CANDIDATES_MAX) throw this.#tooMany(line, CANDIDATES_MAX, 'candidates');
+    const number = this.candidates.push({ contest: contest.number, name, party }) - 1;
+    contest.candidates.set(key, number);
+    return number;
+  }
+
+  #parent(line: number, id: string, name: string): string {
+    const known = this.parents.get(id);
+    if (id === '' || (known !== undefined && (known.name === name || name === ''))) return id;
+    if (known === undefined) {
+      if (this.#isText(line, 'parent_id', id) && this.#isText(line, 'parent_name', name, true))
+        this.parents.set(id, { name, line });
+    } else
+      this.problems.add(
+        line,
+        'parent_name',
+        `${quoteValue(id)} is ${quoteValue(name)} here and ${quoteValue(known.name)} on line ${known.line}`,
+        'use one name for one parent_id',
+      );
+    return id;
+  }
+
+  #location(line: number, id: string, name: string, parent_id: string): number | null {
+    const known = this.locations.get(id);
+    if (known === undefined) {
+      if (!this.#isText(line, 'location_id', id) || !this.#isText(line, 'location_name', name, true)) return null;
+      if (this.locations.size === LOCATIONS_MAX) throw this.#tooMany(line, LOCATIONS_MAX, 'locations');
+      const number = this.locations.size;
+      this.locations.set(id, { number, line, name, parent_id });
+      return number;
+    }
+    for (const [column, here, there] of [
+      ['location_name', name, known.name],
+      ['parent_id', parent_id, known.parent_id],
+    ] as const)
+      if (here !== there) {
+        const difference = `${quoteValue(here)} here and ${quoteValue(there)} on line ${known.line}`;
+        this.problems.add(line, column, `location ${quoteValue(id)} has ${difference}`, 'make its rows agree');
+      }
+    return known.number;
+  }
+}

@@ -1,0 +1,273 @@
+import { parse as parsePath } from 'node:path';
+import type { ReplayedVotes } from '../../domain/ballots/replay.ts';
+import {
+  type Candidate,
+  type Contest,
+  type ContestId,
+  checkElection,
+  type Election,
+  type ElectionId,
+  type Location,
+  type LocationId,
+  parseElectionId,
+} from '../../domain/election/election.ts';
+import { columnOf, openCsv, readRows, unusedColumns } from '../../files/csv.ts';
+import { ProblemList, quoteValue, refusal } from '../../files/problems.ts';
+import { identifyFile } from '../../files/text-files.ts';
+import { parseWholeNumber } from '../../files/values.ts';
+import { candidateIds } from '../candidate-ids.ts';
+import { AGGREGATE_NAMES, createAggregateTest } from './aggregates.ts';
+import {
+  type LocationDraft,
+  RESULTS_COLUMNS,
+  RESULTS_OPTIONAL,
+  RESULTS_REQUIRED,
+  ResultsTable,
+  VOTES_TOTAL_MAX,
+} from './results-table.ts';
+
+/** Official results as CSV, read whole: a file with any problem is refused, since a part of a result is a wrong result. */
+
+const ELECTORATE_COLUMNS = ['location_id', 'registered_voters'] as const;
+
+export interface ResultsOptions {
+  /** A file of registered voters by location. */
+  readonly electorate?: string | null;
+  /** Names that stand for several people, in place of {@link AGGREGATE_NAMES}. */
+  readonly aggregates?: readonly string[];
+  /** Selections a ballot may make, by contest; 1 for the others. */
+  readonly vote_for?: ReadonlyMap<string, number>;
+}
+
+export interface OfficialResults {
+  readonly election: Election;
+  /** One for each row of the file, in its order. */
+  readonly votes: readonly ReplayedVotes[];
+  /** SHA-256 of the bytes of the results, hex. */
+  readonly sha256: string;
+  readonly electorate_sha256: string | null;
+  /** What is worth knowing and no reason to refuse. */
+  readonly notices: readonly string[];
+}
+
+/**
+ * Reads results and electorate into an election that can be cast again.
+ * @throws InputRefused with every problem by file and line
+ */
+export async function readResults(path: string, options: ResultsOptions = {}): Promise<OfficialResults> {
+  const { sha256 } = await identifyFile(path);
+  const file = await openCsv(path, { required: RESULTS_REQUIRED, optional: RESULTS_OPTIONAL, personal: false });
+  if (columnOf(file, 'timestamp') !== -1)
+    throw refusal(
+      path,
+      1,
+      'timestamp',
+      'this is a feed of returns at several times, not one result',
+      'keep the rows of one time and remove the column',
+    );
+  const notices: string[] = [];
+  const unused = unusedColumns(file, RESULTS_COLUMNS);
+  if (unused !== null) notices.push(unused);
+  const table = new ResultsTable(file);
+  for await (const { rows, problems } of readRows(file)) {
+    table.problems.addAll(problems);
+    for (const { line, fields } of rows) table.take(line, fields);
+  }
+  table.check();
+  let electorate: Electorate | null = null;
+  if (options.electorate != null) electorate = await readElectorate(options.electorate, table.locations, notices);
+  return {
+    ...assemble(path, table, electorate, options),
+    sha256,
+    electorate_sha256: electorate?.sha256 ?? null,
+    notices,
+  };
+}
+
+interface Electorate {
+  /** By location number. */
+  readonly registered: ReadonlyMap<number, number>;
+  readonly sha256: string;
+}
+
+async function readElectorate(
+  path: string,
+  locations: ReadonlyMap<string, LocationDraft>,
+  notices: string[],
+): Promise<Electorate> {
+  const { sha256 } = await identifyFile(path);
+  const file = await openCsv(path, { required: ELECTORATE_COLUMNS, optional: [], personal: false });
+  const unused = unusedColumns(file, ELECTORATE_COLUMNS);
+  if (unused !== null) notices.push(unused);
+  const [idAt, votersAt] = ELECTORATE_COLUMNS.map((name) => columnOf(file, name));
+  const problems = new ProblemList(path);
+  const registered = new Map<number, number>();
+  const lines = new Map<string, number>();
+  let total = 0;
+  for await (const block of readRows(file)) {
+    problems.addAll(block.problems);
+    for (const { line, fields } of block.rows) {
+      const id = fields[idAt!]!;
+      const location = locations.get(id);
+      const text = fields[votersAt!]!;
+      const voters = parseWholeNumber(text);
+      if (location === undefined)
+        problems.add(
+          line,
+          'location_id',
+          `${quoteValue(id)} is no location of the results`,
+          'correct the id or remove the row',
+        );
+      else if (lines.has(id))
+        problems.add(
+          line,
+          'location_id',
+          `${quoteValue(id)} is on line ${lines.get(id)} already`,
+          'keep one of the two rows',
+        );
+      if (!voters.ok) {
+        const { reason, next_step } = voters.error;
+        problems.add(line, 'registered_voters', text === '' ? reason : `${quoteValue(text)} ${reason}`, next_step);
+      }
+      if (location === undefined || lines.has(id) || !voters.ok) continue;
+      lines.set(id, line);
+      total += voters.value;
+      if (total > VOTES_TOTAL_MAX)
+        throw refusal(
+          path,
+          line,
+          'registered_voters',
+          `they sum to more than ${VOTES_TOTAL_MAX} up to here`,
+          'check the numbers',
+        );
+      registered.set(location.number, voters.value);
+    }
+  }
+  problems.refuse();
+  const missing = [...locations].filter(([, { number }]) => !registered.has(number)).map(([id]) => quoteValue(id));
+  if (missing.length > 0)
+    notices.push(
+      `${path}: ${missing.length} of ${locations.size} locations have no row, so their registered voters are unknown: ` +
+        `${missing.slice(0, 10).join(', ')}${missing.length > 10 ? '...' : ''}`,
+    );
+  return { registered, sha256 };
+}
+
+function assemble(
+  path: string,
+  table: ResultsTable,
+  electorate: Electorate | null,
+  options: ResultsOptions,
+): Pick<OfficialResults, 'election' | 'votes'> {
+  const { id, name } = electionNameOf(path);
+  const contestIds = [...table.contests.keys()] as ContestId[];
+  const { candidates, numbers } = groupCandidates(
+    table,
+    contestIds,
+    createAggregateTest(options.aggregates ?? AGGREGATE_NAMES),
+  );
+  const locations = [...table.locations].map(
+    ([locationId, { number, name: locationName, parent_id }]): Location => ({
+      id: locationId as LocationId,
+      name: locationName === '' ? locationId : locationName,
+      type: 'location',
+      parent_id: parent_id === '' ? null : (parent_id as LocationId),
+      registered_voters: electorate?.registered.get(number) ?? null,
+    }),
+  );
+  const unknown = [...(options.vote_for?.keys() ?? [])].find((contest) => !table.contests.has(contest));
+  if (unknown !== undefined)
+    throw refusal(
+      path,
+      null,
+      'contest',
+      `vote_for is given for ${quoteValue(unknown)}, which is no contest of the file`,
+      'correct its id',
+    );
+  const checked = checkElection({
+    id,
+    name,
+    date: null,
+    // A replay is no real count: its ballots are cast by the program, so it must never be taken for one.
+    is_test: true,
+    source: 'ballots',
+    contests: contestIds.map((contestId): Contest => {
+      const { locations: valid } = table.contests.get(contestId)!;
+      const isEverywhere = valid.size === locations.length;
+      const location_ids = isEverywhere
+        ? null
+        : [...valid].sort((a, b) => a - b).map((number) => locations[number]!.id);
+      return {
+        id: contestId,
+        name: contestId,
+        vote_for: options.vote_for?.get(contestId) ?? 1,
+        seats: 1,
+        location_ids,
+      };
+    }),
+    parties: [...new Set(table.candidates.map(({ party }) => party))]
+      .filter((party) => party !== '')
+      .map((party) => ({ id: party, name: party })),
+    candidates,
+    locations,
+    parents: parentsOf(table, locations),
+  });
+  if (!checked.ok) throw refusal(path, null, null, checked.error, 'correct the ids in the file');
+  const votes = table.cells.map((cell) => ({ ...cell, candidate: numbers[cell.candidate]! }));
+  return { election: checked.value, votes };
+}
+
+/** The candidates contest by contest, and the number that each draft has there. */
+function groupCandidates(
+  table: ResultsTable,
+  contestIds: readonly ContestId[],
+  isAggregate: (name: string) => boolean,
+): { candidates: Candidate[]; numbers: Int32Array } {
+  const candidates: Candidate[] = [];
+  const numbers = new Int32Array(table.candidates.length);
+  for (const contest_id of contestIds) {
+    const drafts = [...table.contests.get(contest_id)!.candidates.values()];
+    const ids = candidateIds(drafts.map((draft) => table.candidates[draft]!));
+    for (const [i, draft] of drafts.entries()) {
+      const { name, party } = table.candidates[draft]!;
+      const described = { biography: null, platform: null, photo: null };
+      const party_id = party === '' ? null : party;
+      const candidate = { id: ids[i]!, contest_id, name, party_id, aggregate: isAggregate(name), ...described };
+      numbers[draft] = candidates.push(candidate) - 1;
+    }
+  }
+  return { candidates, numbers };
+}
+
+/** The units above, with the registered voters of all below them where each of those is known. */
+function parentsOf(table: ResultsTable, locations: readonly Location[]): Location[] {
+  const registered = new Map<string, number | null>([...table.parents.keys()].map((id) => [id, 0]));
+  for (const { parent_id, registered_voters } of locations) {
+    if (parent_id === null) continue;
+    const before = registered.get(parent_id)!;
+    registered.set(parent_id, before === null || registered_voters === null ? null : before + registered_voters);
+  }
+  return [...table.parents].map(([id, { name }]) => ({
+    id: id as LocationId,
+    name: name === '' ? id : name,
+    type: 'parent',
+    parent_id: null,
+    registered_voters: registered.get(id)!,
+  }));
+}
+
+/** `us-mn-2024.csv` is election us-mn-2024, "Us mn 2024"; a name without a Latin letter or digit is "results". */
+export function electionNameOf(path: string): { id: ElectionId; name: string } {
+  const stem = parsePath(path).name;
+  const slug = stem
+    .normalize('NFKD')
+    .replace(/\p{Mark}/gu, '')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, 100)
+    .replace(/^-|-$/g, '');
+  const id = parseElectionId(slug);
+  const name = stem.replace(/[-_\s]+/g, ' ').trim();
+  if (!id.ok) return { id: 'results' as ElectionId, name: name === '' ? 'Results' : name };
+  return { id: id.value, name: name.charAt(0).toUpperCase() + name.slice(1) };
+}

@@ -1,0 +1,284 @@
+import type { Election, Location, LocationId } from '../domain/election/election.ts';
+import type { VoterPerson } from '../domain/election/voter.ts';
+import { type CsvFile, columnOf, openCsv, readRows, unusedColumns } from '../files/csv.ts';
+import { type InputProblem, InputRefused, PROBLEMS_SHOWN_MAX, refusal } from '../files/problems.ts';
+import { identifyFile } from '../files/text-files.ts';
+import { isDate, parseWholeNumber, proseProblem, textProblem, type ValueProblem } from '../files/values.ts';
+import { LOCATIONS_MAX } from './results/results-table.ts';
+
+/**
+ * The roll of voters as CSV. It is personal data: no problem repeats a value. Good rows are taken, bad ones reported by line.
+ * It is read twice: once for what is in it as a whole, once for its people; memory is bounded by the locations.
+ */
+
+/** Longer than any registration number, address line or name in use; a column of a table, not an essay. */
+const FIELD_LENGTH_MAX = 500;
+/** A database index keeps it. */
+const REGISTRATION_NUMBER_LENGTH_MAX = 100;
+const AGE_YEARS_MAX = 150;
+
+/** Fields of a person that are plain text, by column. */
+const TEXT_COLUMNS = {
+  uuid: 'uuid',
+  first_name: 'first_name',
+  last_name: 'last_name',
+  gender: 'gender',
+  nationality: 'nationality',
+  address: 'street',
+  city: 'city',
+  state: 'state',
+  country: 'country',
+  postcode: 'postcode',
+  email: 'email',
+  phone: 'phone',
+  cell: 'cell',
+  picture: 'picture',
+} as const satisfies Record<string, keyof VoterPerson>;
+
+const REQUIRED = ['registration_number'] as const;
+const OPTIONAL = ['location_id', 'location_name', 'name', 'birth_date', 'registered_age', ...Object.keys(TEXT_COLUMNS)];
+
+export interface LocatedPerson {
+  /** A location id of the election; without one, what the source calls the location. */
+  readonly location: string;
+  readonly person: VoterPerson;
+}
+
+export interface RollRow extends LocatedPerson {
+  /** Where the row begins, for what the database finds later: a registration number that is there already. */
+  readonly line: number;
+}
+
+export interface RollRows {
+  /** Reading can go on from here. */
+  readonly next_line: number;
+  readonly rows: readonly RollRow[];
+  readonly problems: readonly InputProblem[];
+}
+
+export interface RollSummary {
+  readonly sha256: string;
+  /** Those with voters, in order of appearance, `registered_voters` counted. Of the election where one is given. */
+  readonly locations: readonly Location[];
+  readonly voters: number;
+  /** Rows that will not be taken: the first of them, and how many there are. */
+  readonly problems: readonly InputProblem[];
+  readonly problem_count: number;
+  readonly notices: readonly string[];
+}
+
+/**
+ * Reads a roll once, for its locations and everything that is wrong with it.
+ * @param election where locations must be known, by id or by a name that only one has; null takes them as they come
+ * @throws InputRefused when it is no CSV, lacks a column, is not UTF-8 or has no good row
+ */
+export async function scanRoll(path: string, election: Election | null): Promise<RollSummary> {
+  const { sha256 } = await identifyFile(path);
+  const file = await openRoll(path);
+  const reader = new RollReader(file, election);
+  const drafts = new Map<string, { name: string; voters: number }>();
+  const shown: InputProblem[] = [];
+  let problemCount = 0;
+  let voters = 0;
+  for await (const { rows, problems } of readRows(file)) {
+    const found = [...problems];
+    for (const { line, fields } of rows) {
+      const row = reader.read(line, fields, found);
+      if (row === null) continue;
+      voters++;
+      const draft = drafts.get(row.location);
+      if (draft !== undefined) draft.voters++;
+      else if (drafts.size === LOCATIONS_MAX)
+        throw refusal(
+          path,
+          line,
+          null,
+          `there are more than ${LOCATIONS_MAX} locations`,
+          'check that the right column names the location',
+        );
+      else drafts.set(row.location, { name: reader.locationName(fields), voters: 1 });
+    }
+    problemCount += found.length;
+    shown.push(...found.slice(0, PROBLEMS_SHOWN_MAX - shown.length));
+  }
+  if (voters === 0 && problemCount > 0) throw new InputRefused(shown, problemCount > shown.length);
+  if (voters === 0)
+    throw refusal(path, null, null, 'there is no row below the header', 'check that the export was complete');
+  const known = new Map(election?.locations.map((location) => [location.id as string, location]));
+  const locations = [...drafts].map(([id, { name, voters: registered_voters }]): Location => {
+    const defined = known.get(id);
+    if (defined !== undefined) return { ...defined, registered_voters };
+    return {
+      id: id as LocationId,
+      name: name === '' ? id : name,
+      type: 'location',
+      parent_id: null,
+      registered_voters,
+    };
+  });
+  const unused = unusedColumns(file, [...REQUIRED, ...OPTIONAL]);
+  return {
+    sha256,
+    locations,
+    voters,
+    problems: shown,
+    problem_count: problemCount,
+    notices: unused === null ? [] : [unused],
+  };
+}
+
+/**
+ * The people of a roll that {@link scanRoll} has read, in blocks of some thousand.
+ * @param fromLine 1, or a `next_line` of before
+ * @throws InputRefused when the file cannot be read
+ */
+export async function* readRoll(path: string, election: Election | null, fromLine = 1): AsyncGenerator<RollRows> {
+  const file = await openRoll(path);
+  const reader = new RollReader(file, election);
+  for await (const { next_line, rows, problems } of readRows(file, Math.max(fromLine, file.first_row_line))) {
+    const found = [...problems];
+    const people: RollRow[] = [];
+    for (const { line, fields } of rows) {
+      const row = reader.read(line, fields, found);
+      if (row !== null) people.push(row);
+    }
+    yield { next_line, rows: people, problems: found };
+  }
+}
+
+async function openRoll(path: string): Promise<CsvFile> {
+  const file = await openCsv(path, { required: REQUIRED, optional: OPTIONAL, personal: true });
+  if (columnOf(file, 'location_id') === -1 && columnOf(file, 'location_name') === -1)
+    throw refusal(
+      path,
+      file.first_row_line - 1,
+      'location_id',
+      'neither location_id nor location_name is there',
+      'add one of them',
+    );
+  return file;
+}
+
+class RollReader {
+  readonly #path: string;
+  readonly #at = new Map<string, number>();
+  readonly #textColumns: readonly (readonly [column: string, field: string, at: number])[];
+  /** Location ids by id, and by name where only one has it; null where any location may come. */
+  readonly #known: ReadonlyMap<string, string | null> | null;
+
+  constructor(file: CsvFile, election: Election | null) {
+    this.#path = file.path;
+    for (const column of [...REQUIRED, ...OPTIONAL]) {
+      const at = columnOf(file, column);
+      if (at !== -1) this.#at.set(column, at);
+    }
+    this.#textColumns = Object.entries(TEXT_COLUMNS).flatMap(([column, field]) => {
+      const at = this.#at.get(column);
+      return at === undefined ? [] : [[column, field, at] as const];
+    });
+    this.#known = election === null ? null : locationsByText(election);
+  }
+
+  locationName(fields: readonly string[]): string {
+    return this.#text(fields, 'location_name');
+  }
+
+  #text(fields: readonly string[], column: string): string {
+    const at = this.#at.get(column);
+    return at === undefined ? '' : fields[at]!;
+  }
+
+  /** @returns null for a row that is refused, after adding all that is wrong with it to the problems. */
+  read(line: number, fields: readonly string[], problems: InputProblem[]): RollRow | null {
+    const before = problems.length;
+    const complain = (column: string, problem: ValueProblem | null): void => {
+      if (problem !== null) problems.push({ file: this.#path, line, column, ...problem });
+    };
+    const number = this.#text(fields, 'registration_number');
+    complain(
+      'registration_number',
+      number === ''
+        ? { reason: 'is empty', next_step: 'fill it in' }
+        : textProblem(number, REGISTRATION_NUMBER_LENGTH_MAX),
+    );
+    const location = this.#location(fields, complain);
+    const texts: { [field: string]: string | null } = {};
+    for (const [column, field, at] of this.#textColumns) {
+      const text = fields[at]!;
+      texts[field] = text === '' ? null : text;
+      if (text !== '') complain(column, proseProblem(text, FIELD_LENGTH_MAX));
+    }
+    const birthDate = this.#text(fields, 'birth_date');
+    if (birthDate !== '' && !isDate(birthDate))
+      complain('birth_date', { reason: 'is no date', next_step: 'write year-month-day, e.g. 1980-12-31' });
+    const age = this.#text(fields, 'registered_age');
+    const registeredAge = age === '' ? null : parseWholeNumber(age);
+    if (registeredAge !== null && !registeredAge.ok) complain('registered_age', registeredAge.error);
+    else if (registeredAge !== null && registeredAge.value > AGE_YEARS_MAX)
+      complain('registered_age', {
+        reason: `is above ${AGE_YEARS_MAX} years`,
+        next_step: 'write years since registration',
+      });
+    const name = this.#text(fields, 'name');
+    complain('name', proseProblem(name, FIELD_LENGTH_MAX));
+    if (problems.length > before) return null;
+    const person: VoterPerson = {
+      ...EMPTY_PERSON,
+      ...(name === '' ? {} : splitName(name)),
+      ...texts,
+      registration_number: number,
+      birth_date: birthDate === '' ? null : birthDate,
+      registered_age: registeredAge?.ok ? registeredAge.value : null,
+    };
+    return { line, location: location!, person };
+  }
+
+  #location(fields: readonly string[], complain: (column: string, problem: ValueProblem) => void): string | null {
+    const id = this.#text(fields, 'location_id');
+    const column = id === '' ? 'location_name' : 'location_id';
+    const text = id === '' ? this.#text(fields, 'location_name') : id;
+    const problem = text === '' ? { reason: 'is empty', next_step: 'fill it in' } : textProblem(text);
+    if (problem !== null) {
+      complain(this.#at.has(column) ? column : 'location_id', problem);
+      return null;
+    }
+    if (this.#known === null) return text;
+    const known = this.#known.get(text);
+    if (known != null) return known;
+    const reason = known === null ? 'is the name of several locations' : 'is no location of the election';
+    complain(column, { reason, next_step: 'write the id of a location of the election' });
+    return null;
+  }
+}
+
+function locationsByText(election: Election): Map<string, string | null> {
+  const known = new Map<string, string | null>();
+  for (const { id, name } of election.locations) known.set(name, known.has(name) ? null : id);
+  for (const { id } of election.locations) known.set(id, id);
+  return known;
+}
+
+/** The last word is the family name; a single word is one too. */
+function splitName(name: string): Pick<VoterPerson, 'first_name' | 'last_name'> {
+  const space = name.lastIndexOf(' ');
+  return { first_name: space === -1 ? null : name.slice(0, space).trim(), last_name: name.slice(space + 1) };
+}
+
+const EMPTY_PERSON: Omit<VoterPerson, 'registration_number'> = {
+  uuid: null,
+  first_name: null,
+  last_name: null,
+  birth_date: null,
+  gender: null,
+  nationality: null,
+  street: null,
+  city: null,
+  state: null,
+  country: null,
+  postcode: null,
+  email: null,
+  phone: null,
+  cell: null,
+  picture: null,
+  registered_age: null,
+};

@@ -1,0 +1,154 @@
+import { keepGoing } from '../base/keep-going.ts';
+import { indexBallots } from '../domain/election/election-index.ts';
+import { assert } from '../domain/outcome.ts';
+import { formatProblem, PROBLEMS_SHOWN_MAX } from '../files/problems.ts';
+import { spoolInput } from '../files/text-files.ts';
+import { type CastVote, type CastVotes, openCastVotes, readCastVotes } from '../formats/cast-votes.ts';
+import type { CastBatch, Committed, KnownVoter, Rejection, RejectionReason } from '../ports/store.ts';
+import type { StageContext } from './context.ts';
+import { type Booth, openBooth } from './voting/booth.ts';
+
+/**
+ * Real cast votes from a file. The file is known by its hash and the line is the offset, so casting it again repeats nothing. Any
+ * free partition takes them; two processes with two files use two.
+ */
+export async function castFile(context: StageContext, path: string): Promise<void> {
+  const { backend, entry, progress, signal } = context;
+  assert(entry.definition !== null, 'the election is defined');
+  const index = indexBallots(entry.definition);
+  const file = await openCastVotes(path, index);
+  const refusals = { source: path, tell: createTeller(progress.say) };
+  await keepGoing(
+    async () => {
+      await backend.assertSafe(entry);
+      const source = { name: `file:${file.sha256}`, partition: 0 };
+      const claimed = await backend.ballot_box.claim(entry, 'any', source, signal);
+      try {
+        const booth = openBooth(entry, 0, 0);
+        for await (const block of readCastVotes(file, index, claimed.next_offset)) {
+          await castBlock(context, booth, block, refusals, claimed.commit);
+          if (signal.aborted) return;
+        }
+      } finally {
+        await claimed.release();
+      }
+    },
+    progress.say,
+    signal,
+  );
+}
+
+/** Standard input is spooled first: its hash must be known before its first vote is cast, and a crash must find it again. */
+export async function castStandardInput(
+  context: StageContext,
+  input: NodeJS.ReadableStream,
+  directory: string,
+): Promise<void> {
+  const spooled = await spoolInput(input, directory);
+  try {
+    await castFile(context, spooled.path);
+  } finally {
+    await spooled.remove();
+  }
+}
+
+/** What is found only with the roll at hand; as personal as the rest of the line, so without its values. */
+const REASONS: Record<RejectionReason, string> = {
+  'unknown-voter': 'the registration number is not on the roll. Next: look the voter up on the roll',
+  'wrong-location': 'the voter is registered in another location. Next: look the voter up on the roll',
+  'already-voted': 'the voter has voted already, and that vote stays. Next: nothing; it is recorded as a rejection',
+  malformed: 'it is malformed',
+  'unknown-location': 'the location is unknown',
+  'unknown-contest': 'the contest is unknown',
+  'contest-not-on-ballot': 'the contest is not on the ballot of that location',
+  'unknown-candidate': 'the candidate is unknown',
+  'repeated-candidate': 'a candidate is selected twice',
+};
+
+/** How people are told of votes that are refused. */
+export interface Refusals {
+  /** What they know the source by. */
+  readonly source: string;
+  tell(line: string): void;
+}
+
+/** Says the first lines, then once that there are more. */
+export function createTeller(say: (line: string) => void): (line: string) => void {
+  let told = 0;
+  return (line) => {
+    if (told < PROBLEMS_SHOWN_MAX) say(line);
+    if (told === PROBLEMS_SHOWN_MAX) say('... and more like these; `tallyroom verify` counts them by reason.');
+    told++;
+  };
+}
+
+/** Looks the voters of some votes up, and commits what is accepted and what is refused in one transaction. */
+export async function castBlock(
+  { backend, entry, progress }: StageContext,
+  booth: Booth,
+  block: CastVotes,
+  { source, tell }: Refusals,
+  commit: (batch: CastBatch) => Promise<Committed>,
+): Promise<void> {
+  for (const { problem } of block.refused) tell(formatProblem(problem));
+  const rejections: Rejection[] = block.refused.map(({ line, reason }) => ({ source_offset: line, reason }));
+  const known = await backend.ballot_box.lookUp(
+    entry,
+    block.votes.map((vote) => vote.registration_number),
+  );
+  const accepted: { vote: CastVote; voter_id: number }[] = [];
+  const inBlock = new Set<number>();
+  for (const vote of block.votes) {
+    const voter = known.get(vote.registration_number);
+    const reason = whyRefused(vote, voter, inBlock);
+    if (reason !== null) {
+      rejections.push({ source_offset: vote.line, reason });
+      tell(`${source}:${vote.line}: ${REASONS[reason]}.`);
+      continue;
+    }
+    inBlock.add(voter!.voter_id);
+    accepted.push({ vote, voter_id: voter!.voter_id });
+  }
+  // In the order of their ids: two processes that cast the same voters then meet in one order, and participation tells nothing.
+  accepted.sort((left, right) => left.voter_id - right.voter_id);
+  fillBooth(
+    booth,
+    accepted.map(({ vote }) => vote),
+  );
+  const committed = await commit({
+    next_offset: block.next_line,
+    voters: Float64Array.from(accepted, ({ voter_id }) => voter_id),
+    voter_offsets: Float64Array.from(accepted, ({ vote }) => vote.line),
+    rejections,
+    seal: (taken, end) => booth.seal(end, taken),
+  });
+  progress.voted += committed.votes;
+  progress.rejected += committed.rejected;
+}
+
+function whyRefused(
+  vote: CastVote,
+  voter: KnownVoter | undefined,
+  inBlock: ReadonlySet<number>,
+): RejectionReason | null {
+  if (voter === undefined) return 'unknown-voter';
+  if (voter.location !== vote.location) return 'wrong-location';
+  return voter.has_voted || inBlock.has(voter.voter_id) ? 'already-voted' : null;
+}
+
+function fillBooth(booth: Booth, votes: readonly CastVote[]): void {
+  booth.reserve(
+    votes.length,
+    votes.reduce((sum, vote) => sum + vote.selections.length, 0),
+  );
+  const { cast } = booth;
+  let selected = 0;
+  for (const [i, vote] of votes.entries()) {
+    cast.locations[i] = vote.location;
+    cast.starts[i] = selected;
+    cast.selections.set(vote.selections, selected);
+    selected += vote.selections.length;
+  }
+  cast.starts[votes.length] = selected;
+  cast.count = votes.length;
+}

@@ -1,0 +1,61 @@
+import { hash, randomFillSync } from 'node:crypto';
+import { DRAWS_PER_VOTE, shuffleVotes } from '../../domain/ballots/shuffle.ts';
+import {
+  type BallotIndex,
+  createVoteColumns,
+  indexBallots,
+  type VoteColumns,
+} from '../../domain/election/election-index.ts';
+import { chainStart, createBoxWriter } from '../../domain/log/box.ts';
+import { assert } from '../../domain/outcome.ts';
+import type { ChainEnd, ElectionEntry, SealedVotes } from '../../ports/store.ts';
+
+export const sha256 = (text: string): string => hash('sha256', text);
+
+/**
+ * Where the votes of a batch are gathered, shuffled and sealed into boxes. One booth serves one partition: its columns are
+ * filled again for each batch, so memory does not grow with votes.
+ */
+export interface Booth {
+  readonly index: BallotIndex;
+  /** The votes of the batch in hand, as they came in. Another object after `reserve`. */
+  readonly cast: VoteColumns;
+  /** Makes room for a batch of this size, where there is less. */
+  reserve(votes: number, selections: number): void;
+  /** Shuffles the votes at the accepted positions, with chance that no seed tells, and chains their boxes to the end. */
+  seal(end: ChainEnd, accepted: ReadonlySet<number> | null): SealedVotes;
+}
+
+/** @param selections room for those of all votes of a batch together. */
+export function openBooth(entry: ElectionEntry, votes: number, selections: number): Booth {
+  assert(entry.definition !== null && entry.definition_hash !== null, 'the election is defined');
+  const definition = entry.definition_hash;
+  const index = indexBallots(entry.definition);
+  const writer = createBoxWriter(index, definition, sha256);
+  const makeRoom = (most: number, selected: number) => ({
+    cast: createVoteColumns(most, selected),
+    shuffled: createVoteColumns(most, selected),
+    draws: new Uint32Array(DRAWS_PER_VOTE * most),
+    order: new Uint32Array(most),
+  });
+  let room = makeRoom(votes, selections);
+  return {
+    index,
+    get cast() {
+      return room.cast;
+    },
+    reserve(most, selected) {
+      const has = room.cast;
+      if (most > has.locations.length || selected > has.selections.length)
+        room = makeRoom(Math.max(most, has.locations.length), Math.max(selected, has.selections.length));
+    },
+    seal(end, accepted) {
+      const { cast, shuffled, draws, order } = room;
+      randomFillSync(draws, 0, DRAWS_PER_VOTE * cast.count);
+      shuffleVotes(cast, accepted, draws, order, shuffled);
+      const { next_seq, hash: head } = end.head;
+      const previous = head ?? chainStart(sha256, entry.id, definition, end.partition);
+      return { votes: shuffled, records: writer.write(shuffled, next_seq, previous) };
+    },
+  };
+}

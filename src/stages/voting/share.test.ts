@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Sharing } from '../../ports/store.ts';
+import { shareOf, workShare } from './share.ts';
+
+/** A process that is alone. */
+const alone: Sharing = {
+  look: async () => ({ members: 1, rank: 0 }),
+  wait: () => turn(),
+  tell: async () => {},
+  leave: async () => {},
+};
+
+test('partitions whose work ends while others are being taken are taken once each', async () => {
+  const taken: number[] = [];
+  const worked = new Set<number>();
+  await workShare({
+    sharing: alone,
+    signal: new AbortController().signal,
+    left: async () => [0, 1, 2, 3].filter((partition) => !worked.has(partition)),
+    async take([partition]) {
+      // Long enough for all that is being worked on to end.
+      for (let i = 0; i < 10; i++) await turn();
+      assert.ok(partition !== undefined && !taken.includes(partition), `partition ${partition} is taken again`);
+      taken.push(partition);
+      return { partition, work: async () => void worked.add(partition) };
+    },
+    shared: () => assert.fail('nobody shares'),
+  });
+  assert.deepEqual(taken, [0, 1, 2, 3]);
+});
+
+test('where work fails while others are being taken, none is taken any more, and the failure is told', async () => {
+  const damage = new Error('damaged');
+  let taken = 0;
+  const ended = workShare({
+    sharing: alone,
+    signal: new AbortController().signal,
+    left: async () => [0, 1, 2],
+    async take([partition]) {
+      for (let i = 0; i < 10; i++) await turn();
+      assert.ok(++taken <= 3, 'what was let go of is taken again');
+      return {
+        partition: partition!,
+        async work(signal) {
+          if (partition === 0) throw damage;
+          while (!signal.aborted) await turn();
+        },
+      };
+    },
+    shared: () => assert.fail('nobody shares'),
+  });
+  await assert.rejects(ended, damage);
+  assert.equal(taken, 2, 'the one that failed, and the one that was being taken');
+});
+
+test('shares differ by one at most and together are all', () => {
+  for (let left = 0; left <= 9; left++)
+    for (let members = 1; members <= 5; members++) {
+      const shares = Array.from({ length: members }, (_, rank) => shareOf(left, { members, rank }));
+      assert.equal(
+        shares.reduce((sum, share) => sum + share, 0),
+        left,
+      );
+      assert.ok(Math.max(...shares) - Math.min(...shares) <= 1, `${shares}`);
+    }
+});

@@ -1,0 +1,222 @@
+import { resolve } from 'node:path';
+import type pg from 'pg';
+import { openForeignTopic } from '../adapters/kafka/foreign.ts';
+import type { KafkaSettings } from '../adapters/kafka/settings.ts';
+import { countBrokers } from '../adapters/kafka/topics.ts';
+import { createLocalCounter } from '../adapters/local/counter.ts';
+import { openBallotBox } from '../adapters/postgres/ballot-box.ts';
+import { assertDurable, type Database, openDatabase } from '../adapters/postgres/database.ts';
+import { assertUniqueVoters, openElections } from '../adapters/postgres/elections.ts';
+import { openEmbeddedLog } from '../adapters/postgres/log.ts';
+import { migrate } from '../adapters/postgres/migrate.ts';
+import { openRecount } from '../adapters/postgres/recount.ts';
+import { openRoll } from '../adapters/postgres/roll.ts';
+import { openEmbeddedWriter } from '../adapters/postgres/writer.ts';
+import { createSparkCounter } from '../adapters/spark/counter.ts';
+import { reachSpark } from '../adapters/spark/query.ts';
+import type { SparkRemote } from '../adapters/spark/remote.ts';
+import { type EmbeddedServer, openEmbeddedServer } from '../bundled-postgres/server.ts';
+import { needsKafka } from '../cli/config.ts';
+import { assert } from '../domain/outcome.ts';
+import type { Backend } from '../ports/backend.ts';
+import type { ElectionEntry } from '../ports/store.ts';
+import { openKafkaFeed } from './kafka.ts';
+import { kafkaProperties } from './kafka-properties.ts';
+
+export interface BackendOptions {
+  readonly data_dir: string;
+  readonly database_url: string | null;
+  /** Null means that table `log` of the database is the log. */
+  readonly kafka: KafkaSettings | null;
+  readonly spark_remote: SparkRemote | null;
+  onProgress(line: string): void;
+}
+
+/**
+ * Makes the ports from the configuration: the PostgreSQL that comes along or the one that DATABASE_URL names; the log in it, or in
+ * Kafka; counted in this process, or by Spark.
+ */
+export async function openBackend(options: BackendOptions): Promise<Backend> {
+  const source = options.database_url === null ? embedded(options) : external(options.database_url);
+  const database = openDatabase(source.configure);
+  try {
+    await migrate(database);
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+  return options.kafka === null
+    ? embeddedBackend(database, source)
+    : kafkaBackend(database, source, options.kafka, options);
+}
+
+interface ConnectionSource {
+  configure(): Promise<pg.ClientConfig>;
+  describe(): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+function external(url: string): ConnectionSource {
+  return {
+    configure: async () => ({ connectionString: url }),
+    describe: async () => [`PostgreSQL of DATABASE_URL: ${withoutPassword(url)}`],
+    close: async () => {},
+  };
+}
+
+function withoutPassword(url: string): string {
+  try {
+    const parsed = new URL(url);
+    if (parsed.password !== '') parsed.password = '***';
+    return parsed.href;
+  } catch {
+    return 'not a URL';
+  }
+}
+
+/** The server is opened with the first connection, and again when it went away under us. */
+function embedded({ data_dir, onProgress }: BackendOptions): ConnectionSource {
+  let server: Promise<EmbeddedServer> | null = null;
+  const open = (): Promise<EmbeddedServer> => {
+    server ??= openEmbeddedServer({
+      dataDir: data_dir,
+      onProgress,
+      onLost: () => {
+        const lost = server;
+        server = null;
+        void lost?.then((gone) => gone.close()).catch(() => {});
+      },
+    }).catch((error: unknown) => {
+      server = null;
+      throw error;
+    });
+    return server;
+  };
+  return {
+    configure: async () => (await open()).connection,
+    async describe() {
+      const { home, connection } = await open();
+      return [
+        `data directory: ${resolve(data_dir)}`,
+        `PostgreSQL that comes along, in ${home}`,
+        `look inside with: psql -h ${connection.host} -p ${connection.port} -U ${connection.user} ${connection.database}`,
+      ];
+    },
+    async close() {
+      const opened = server;
+      server = null;
+      await (await opened)?.close();
+    },
+  };
+}
+
+function embeddedBackend(database: Database, source: ConnectionSource): Backend {
+  return {
+    ...storeOf(database),
+    openLog: (entry) => openEmbeddedLog(database, entry.election_no),
+    async openForeignTopic(name) {
+      throw needsKafka(`topic:${name}`);
+    },
+    settle: async () => {},
+    lag: async () => 0,
+    createCounter(engine, log, entry) {
+      assert(engine === 'local', 'Spark reads the votes from Kafka');
+      return createLocalCounter({
+        log,
+        openWriter: () => openEmbeddedWriter(database, log, entry.election_no, 'count'),
+        clock: () => new Date(),
+      });
+    },
+    assertSafe: (entry) => assertStore(database, entry),
+    describe: source.describe,
+    async close() {
+      await database.close();
+      await source.close();
+    },
+  };
+}
+
+/** Stages commit as in the embedded profile; a relay in this process brings what they commit to Kafka, where readers read it. */
+function kafkaBackend(
+  database: Database,
+  source: ConnectionSource,
+  settings: KafkaSettings,
+  { spark_remote, onProgress }: BackendOptions,
+): Backend {
+  const store = storeOf(database);
+  const kafka = openKafkaFeed(settings, database, onProgress);
+  return {
+    ...store,
+    ballot_box: {
+      ...store.ballot_box,
+      async claim(entry, ...rest) {
+        await kafka.feed(entry);
+        return store.ballot_box.claim(entry, ...rest);
+      },
+      async share(entry, source) {
+        await kafka.feed(entry);
+        return store.ballot_box.share(entry, source);
+      },
+    },
+    async openRoll(entry, signal) {
+      await kafka.feed(entry);
+      await kafka.assertSafe(entry);
+      return store.openRoll(entry, signal);
+    },
+    openLog: kafka.openLog,
+    openForeignTopic: (name) => openForeignTopic(settings, name),
+    settle: kafka.settle,
+    lag: kafka.lag,
+    createCounter(engine, log, entry) {
+      if (engine === 'local')
+        return createLocalCounter({ log, openWriter: () => kafka.openWriter(entry), clock: () => new Date() });
+      assert(spark_remote !== null, 'the configuration says where Spark is');
+      return createSparkCounter({
+        remote: spark_remote,
+        kafka: { brokers: settings.brokers.join(','), properties: kafkaProperties(settings) },
+        log,
+        openWriter: () => kafka.openWriter(entry),
+        prepareTopics: () => kafka.votesTopicId(entry),
+        clock: () => new Date(),
+        say: onProgress,
+      });
+    },
+    async assertSafe(entry) {
+      await assertStore(database, entry);
+      await kafka.assertSafe(entry);
+    },
+    async describe() {
+      const lines = await source.describe();
+      lines.push(
+        `Kafka of KAFKA_BROKERS answers: ${settings.brokers.join(',')}, brokers: ${await countBrokers(settings)}`,
+      );
+      if (spark_remote !== null) {
+        await reachSpark(spark_remote);
+        lines.push(`Spark of SPARK_REMOTE answers: ${spark_remote.host}:${spark_remote.port}`);
+      }
+      return lines;
+    },
+    async close() {
+      try {
+        await kafka.close();
+      } finally {
+        await database.close();
+        await source.close();
+      }
+    },
+  };
+}
+
+function storeOf(database: Database): Pick<Backend, 'elections' | 'ballot_box' | 'recount' | 'openRoll'> {
+  return {
+    elections: openElections(database),
+    ballot_box: openBallotBox(database, () => new Date()),
+    recount: openRecount(database),
+    openRoll: (entry, signal) => openRoll(database, entry, signal),
+  };
+}
+
+async function assertStore(database: Database, entry: ElectionEntry): Promise<void> {
+  await assertDurable(database);
+  await assertUniqueVoters(database, entry.election_no);
+}

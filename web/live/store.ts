@@ -1,0 +1,117 @@
+import { batch, computed, signal } from '@preact/signals';
+import type { ContestResult, Results } from '../../src/domain/results/results.ts';
+import { followStream } from './stream.ts';
+
+/** After so long without a word the connection is called lost; until then it is being mended. */
+const LOST_AFTER_MS = 10_000;
+
+export type Connection = 'connecting' | 'live' | 'reconnecting' | 'lost';
+
+/** What the page shows. It may be older than what has arrived: paused, or at a slower rate. */
+export const results = signal<Results | null>(null);
+export const held = signal<string | null>(null);
+export const definition = signal('');
+export const isWaiting = signal(false);
+
+export const connection = signal<Connection>('connecting');
+export const lastContactAt = signal<number | null>(null);
+/** The clock of the texts that say how long ago something was; it stands still while all is well. */
+export const now = signal(Date.now());
+
+export const isPaused = signal(false);
+/** Updates that arrived and are not shown yet: the page is paused, or waits for its next turn. */
+export const updatesWaiting = signal(0);
+export const RATES = [
+  { ms: 0, name: 'Every update' },
+  { ms: 1_000, name: 'Every second' },
+  { ms: 5_000, name: 'Every 5 seconds' },
+  { ms: 15_000, name: 'Every 15 seconds' },
+] as const;
+export const rate_ms = signal(0);
+
+const contestId = signal<string | null>(null);
+export const contest = computed<ContestResult | null>(() => {
+  const contests = results.value?.contests ?? [];
+  return contests.find(({ id }) => id === contestId.value) ?? contests[0] ?? null;
+});
+export const chooseContest = (id: string): void => {
+  contestId.value = id;
+};
+
+let newest: { results: Results; held: string | null; definition: string } | null = null;
+let shownAt = 0;
+let scheduled = false;
+
+/** Shows the newest state at the next frame, or when the chosen rate allows it; never while paused. */
+function schedule(): void {
+  if (scheduled || newest === null) return;
+  if (isPaused.value && results.value !== null) return;
+  scheduled = true;
+  const wait_ms = results.value === null ? 0 : rate_ms.value - (performance.now() - shownAt);
+  if (wait_ms > 0) setTimeout(() => requestAnimationFrame(show), wait_ms);
+  else requestAnimationFrame(show);
+}
+
+function show(): void {
+  scheduled = false;
+  if (newest === null || (isPaused.value && results.value !== null)) return;
+  shownAt = performance.now();
+  performance.clearMarks('tallyroom-show');
+  performance.mark('tallyroom-show');
+  const next = newest;
+  batch(() => {
+    results.value = next.results;
+    held.value = next.held;
+    definition.value = next.definition;
+    isWaiting.value = false;
+    updatesWaiting.value = 0;
+  });
+}
+
+export function setPaused(paused: boolean): void {
+  isPaused.value = paused;
+  if (!paused) schedule();
+}
+
+export function setRate(ms: number): void {
+  rate_ms.value = ms;
+  schedule();
+}
+
+function noteBreak(): void {
+  const silentFor_ms = Date.now() - (lastContactAt.value ?? startedAt);
+  now.value = Date.now();
+  if (connection.value !== 'connecting' || silentFor_ms > LOST_AFTER_MS)
+    connection.value = silentFor_ms > LOST_AFTER_MS ? 'lost' : 'reconnecting';
+}
+
+const startedAt = Date.now();
+
+export function startStore(): void {
+  void followStream({
+    onResults(state, reason, hash) {
+      // Seen by who measures: from an update's arrival to the frame that shows it.
+      performance.clearMarks('tallyroom-update');
+      performance.mark('tallyroom-update');
+      // A new connection begins with the state as it is, which may have been shown long ago.
+      const isNew = newest === null || newest.results.sequence !== state.sequence || newest.held !== reason;
+      newest = { results: state, held: reason, definition: hash };
+      if (isNew && (isPaused.value || rate_ms.value > 0)) updatesWaiting.value++;
+      schedule();
+    },
+    onWaiting() {
+      isWaiting.value = true;
+    },
+    onContact() {
+      lastContactAt.value = Date.now();
+      connection.value = 'live';
+    },
+    onBroken() {
+      if (connection.value === 'live') connection.value = 'reconnecting';
+      noteBreak();
+    },
+  });
+  setInterval(() => {
+    if (connection.value !== 'live') noteBreak();
+  }, 1_000);
+}

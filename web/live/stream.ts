@@ -1,0 +1,134 @@
+import type { Results } from '../../src/domain/results/results.ts';
+import {
+  applyDelta,
+  type ResultPlaces,
+  type ResultsDelta,
+  resultPlaces,
+} from '../../src/domain/results/results-delta.ts';
+
+/** The server sends something at least every 5 s; after this silence the connection is dead even if nobody said so. */
+const SILENCE_MS_MAX = 12_000;
+const RETRY_MS_MIN = 500;
+const RETRY_MS_MAX = 10_000;
+/** No event comes near this; a stream that never ends an event is not ours. */
+const EVENT_LENGTH_MAX = 32_000_000;
+
+export interface StreamListener {
+  /** A newer state, complete. */
+  onResults(results: Results, held: string | null, definition: string): void;
+  /** The server is there but has no election yet. */
+  onWaiting(): void;
+  /** Something arrived: the connection lives. */
+  onContact(): void;
+  /** The connection broke; another try follows by itself. */
+  onBroken(): void;
+}
+
+/**
+ * Follows the results: the snapshot once, then the event stream; after a break again, with growing and random pauses, so that
+ * many pages do not come back at the same moment. Never ends. Own reading instead of EventSource, which hides the comments
+ * that show that the connection lives, and retries at fixed times.
+ */
+export async function followStream(listener: StreamListener): Promise<never> {
+  const reader = new StreamReader(listener);
+  for (let failures = 0; ; failures++) {
+    try {
+      await reader.read(() => {
+        failures = 0;
+      });
+    } catch {
+      // Any failure has one answer: say so and try again.
+    }
+    listener.onBroken();
+    const pause_ms = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** failures) * (0.5 + Math.random() / 2);
+    await new Promise<void>((resolve) => {
+      setTimeout(resolve, pause_ms);
+      window.addEventListener('online', () => resolve(), { once: true });
+    });
+  }
+}
+
+class StreamReader {
+  readonly #listener: StreamListener;
+  #results: Results | null = null;
+  #places: ResultPlaces | null = null;
+  #definition = '';
+  #lastId = '';
+  #held: string | null = null;
+
+  constructor(listener: StreamListener) {
+    this.#listener = listener;
+  }
+
+  async read(onOpen: () => void): Promise<void> {
+    if (this.#results === null) await this.#fetchSnapshot();
+    const silence = new AbortController();
+    const headers: HeadersInit = this.#lastId === '' ? {} : { 'last-event-id': this.#lastId };
+    let timer = setTimeout(() => silence.abort(), SILENCE_MS_MAX);
+    try {
+      const response = await fetch('./api/events', { headers, signal: silence.signal, cache: 'no-store' });
+      if (!response.ok || response.body === null) throw new Error(`events: ${response.status}`);
+      onOpen();
+      let rest = '';
+      const decoder = new TextDecoder();
+      const chunks = response.body.getReader();
+      for (;;) {
+        const { done, value } = await chunks.read();
+        if (done) return;
+        clearTimeout(timer);
+        timer = setTimeout(() => silence.abort(), SILENCE_MS_MAX);
+        this.#listener.onContact();
+        const events = (rest + decoder.decode(value, { stream: true })).split('\n\n');
+        rest = events.pop() ?? '';
+        if (rest.length > EVENT_LENGTH_MAX) throw new Error('events: an event without an end');
+        for (const event of events) await this.#take(event);
+      }
+    } finally {
+      clearTimeout(timer);
+      silence.abort();
+    }
+  }
+
+  async #take(text: string): Promise<void> {
+    const fields = new Map<string, string>();
+    for (const line of text.split('\n')) {
+      const colon = line.indexOf(': ');
+      if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 2));
+    }
+    const event = fields.get('event');
+    if (event === 'resync') await this.#fetchSnapshot();
+    if (event !== 'update') return;
+    const delta: ResultsDelta = JSON.parse(fields.get('data') ?? '');
+    if (this.#results === null || this.#places === null || delta.definition !== this.#definition) {
+      await this.#fetchSnapshot();
+      return;
+    }
+    const id = fields.get('id') ?? '';
+    // While the snapshot was on its way, older events may have queued up behind it.
+    if (isOlder(id, this.#lastId)) return;
+    this.#results = applyDelta(this.#results, this.#places, delta);
+    this.#lastId = id;
+    this.#held = delta.held;
+    this.#listener.onResults(this.#results, this.#held, this.#definition);
+  }
+
+  async #fetchSnapshot(): Promise<void> {
+    const response = await fetch('./api/results', { signal: AbortSignal.timeout(SILENCE_MS_MAX), cache: 'no-cache' });
+    this.#listener.onContact();
+    if (response.status === 503) return this.#listener.onWaiting();
+    if (!response.ok) throw new Error(`results: ${response.status}`);
+    const results: Results = await response.json();
+    this.#results = results;
+    this.#places = resultPlaces(results);
+    this.#lastId = response.headers.get('tallyroom-event-id') ?? '';
+    this.#definition = response.headers.get('tallyroom-definition') ?? '';
+    this.#listener.onResults(results, this.#held, this.#definition);
+  }
+}
+
+/** Ids are epoch:sequence; a later epoch is later whatever its sequence. */
+function isOlder(id: string, than: string): boolean {
+  const [epoch = 0, sequence = 0] = id.split(':').map(Number);
+  const [thanEpoch = 0, thanSequence = 0] = than.split(':').map(Number);
+  return epoch === thanEpoch ? sequence < thanSequence : epoch < thanEpoch;
+}

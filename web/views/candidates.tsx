@@ -1,0 +1,59 @@
+import { useSignal } from '@preact/signals';
+import type { CandidateResult, ContestResult } from '../../src/domain/results/results.ts';
+import { contest } from '../live/store.ts';
+import { formatCount, formatShare } from '../text/format.ts';
+import { type Column, compareValues, Head, Section, type Sorting } from './table.tsx';
+
+type Key = 'name' | 'party' | 'votes' | 'share' | 'margin';
+const COLUMNS: readonly Column<Key>[] = [
+  { key: 'name', name: 'Candidate', isNumber: false },
+  { key: 'party', name: 'Party', isNumber: false },
+  { key: 'votes', name: 'Votes', isNumber: true },
+  { key: 'share', name: 'Share', isNumber: true },
+  { key: 'margin', name: 'Behind', isNumber: true },
+];
+
+/** Each candidate beside the votes missing to the first; for the first 0. */
+function rowsOf(chosen: ContestResult): (CandidateResult & { place: number; margin: number })[] {
+  const most = chosen.candidates.reduce((max, { votes }) => Math.max(max, votes), 0);
+  return chosen.candidates.map((candidate, place) => ({ ...candidate, place, margin: most - candidate.votes }));
+}
+
+export function CandidateTable() {
+  const chosen = contest.value;
+  const sorting = useSignal<Sorting<Key>>({ key: 'votes', isDescending: true });
+  if (chosen === null) return null;
+  const { key, isDescending } = sorting.value;
+  const isTie = chosen.candidates.filter((candidate) => candidate.leading).length > 1;
+  const rows = rowsOf(chosen).sort((left, right) => compareValues(left[key], right[key], isDescending));
+  return (
+    <Section title="Results">
+      <div class="scroll">
+        <table class="candidates">
+          <caption class="unseen">{chosen.name}: votes of each candidate</caption>
+          <Head columns={COLUMNS} sorting={sorting.value} onSort={(next) => (sorting.value = next)} />
+          <tbody>
+            {rows.map(({ id, name, party, votes, share, margin, place, leading, elected }) => (
+              <tr key={id}>
+                <th scope="row">
+                  <span class={`swatch colour-${place % 12}`} aria-hidden="true" />
+                  {name}
+                  {elected && <span class="mark">most votes</span>}
+                  {leading && !elected && <span class="mark">{isTie ? 'tied' : 'leading'}</span>}
+                  {party !== null && <span class="party-below">{party}</span>}
+                </th>
+                <td class="is-party">{party ?? '—'}</td>
+                <td class="number">{formatCount(votes)}</td>
+                <td class="number">{formatShare(share)}</td>
+                <td class="number is-margin">{margin === 0 ? '—' : formatCount(margin)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p class="aside">
+        {formatCount(chosen.votes_counted)} votes for candidates, {formatCount(chosen.undervotes)} choices left blank.
+      </p>
+    </Section>
+  );
+}
