@@ -94,8 +94,8 @@ interface Limits {
 }
 
 /** What the servers take without any of our own work: the least that the pipeline cannot do without. */
-async function measureLimits({ database_url, kafka }: ClusterServers, votes: number): Promise<Limits> {
-  const copy = await measureCopy(database_url, votes);
+async function measureLimits({ databaseUrl, kafka }: ClusterServers, votes: number): Promise<Limits> {
+  const copy = await measureCopy(databaseUrl, votes);
   const { produced, consumed } = await measureKafka(kafka, votes);
   const limits = { copy_votes_per_s: copy, kafka_votes_per_s: produced, kafka_consume_votes_per_s: consumed };
   print({ name: 'cluster-limits', votes, ...limits, ...conditions() });
@@ -191,9 +191,9 @@ const DEMO_VOTES = 4_000;
 const DEMO_CONNECTIONS = 2;
 
 /** What the usual demonstration does on these servers: for each voter one INSERT, one commit, one record produced and awaited. */
-async function measureRowByRow({ database_url, kafka }: ClusterServers): Promise<number> {
+async function measureRowByRow({ databaseUrl, kafka }: ClusterServers): Promise<number> {
   const topic = `bench-demo-${process.pid}`;
-  const clients = await Promise.all(Array.from({ length: DEMO_CONNECTIONS }, () => connect(database_url)));
+  const clients = await Promise.all(Array.from({ length: DEMO_CONNECTIONS }, () => connect(databaseUrl)));
   const producers = clients.map(() => new Producer({ ...clientOptions(kafka) }));
   await withAdmin(kafka, (admin) => admin.createTopics({ topics: [topic], partitions: DEMO_CONNECTIONS, replicas: 1 }));
   const [first] = clients;

@@ -10,9 +10,9 @@ import type { Part } from '../src/stack/state.ts';
 
 /** Real servers for a benchmark. */
 export interface ClusterServers {
-  readonly database_url: string;
+  readonly databaseUrl: string;
   readonly kafka: KafkaSettings;
-  readonly spark_remote: SparkRemote | null;
+  readonly sparkRemote: SparkRemote | null;
   close(): Promise<void>;
 }
 
@@ -41,7 +41,7 @@ export async function clusterServers(parts: readonly Part[]): Promise<ClusterSer
 }
 
 function complete(environment: NodeJS.ProcessEnv): Omit<ClusterServers, 'close'> {
-  const { database_url, kafka, spark_remote } = serversOf(environment);
-  if (database_url === null || kafka === null) throw new Error('name both DATABASE_URL and KAFKA_BROKERS, or neither');
-  return { database_url, kafka, spark_remote };
+  const { databaseUrl, kafka, sparkRemote } = serversOf(environment);
+  if (databaseUrl === null || kafka === null) throw new Error('name both DATABASE_URL and KAFKA_BROKERS, or neither');
+  return { databaseUrl, kafka, sparkRemote };
 }

@@ -11,9 +11,9 @@ import { openKafkaWriter } from '../src/adapters/kafka/writer.ts';
 import { createSparkCounter } from '../src/adapters/spark/counter.ts';
 import type { SparkRemote } from '../src/adapters/spark/remote.ts';
 import { canonicalDefinition } from '../src/domain/election/election.ts';
-import { createVoteColumns, indexBallots, type VoteColumns } from '../src/domain/election/election-index.ts';
+import { createVoteColumns, indexElection, type VoteColumns } from '../src/domain/election/election-index.ts';
 import { type BoxWriter, chainStart, createBoxWriter } from '../src/domain/log/box.ts';
-import type { ElectionEntry } from '../src/ports/store.ts';
+import type { ElectionEntry } from '../src/ports/elections.ts';
 import { kafkaProperties } from '../src/wire/kafka-properties.ts';
 import { clusterServers } from './servers.ts';
 import { benchmarkElection, conditions, median, print } from './support.ts';
@@ -40,13 +40,13 @@ export async function bench(argv: readonly string[]): Promise<void> {
     args: [...argv],
     options: { votes: { type: 'string', default: '3000000' }, repeat: { type: 'string', default: '3' } },
   });
-  const { kafka, spark_remote, close } = await clusterServers(['kafka', 'postgres', 'spark']);
-  if (spark_remote === null) throw new Error('name SPARK_REMOTE, too, or neither it nor KAFKA_BROKERS');
+  const { kafka, sparkRemote, close } = await clusterServers(['kafka', 'postgres', 'spark']);
+  if (sparkRemote === null) throw new Error('name SPARK_REMOTE, too, or neither it nor KAFKA_BROKERS');
   const votes = Number(values.votes);
   const runs: Figures[] = [];
   try {
     for (let run = 0; run < Number(values.repeat); run++) {
-      const figures = await measure(kafka, spark_remote, votes, run);
+      const figures = await measure(kafka, sparkRemote, votes, run);
       print({ name: 'spark-alone-once', votes, ...figures, ...conditions() });
       runs.push(figures);
     }
@@ -198,7 +198,7 @@ interface Caster {
 
 /** Casts into Kafka as the relay does: boxes of 500, numbered by their keys, compressed. */
 function openCaster(kafka: KafkaSettings, { id, definition, definition_hash }: ElectionEntry): Caster {
-  const writer: BoxWriter = createBoxWriter(indexBallots(definition!), definition_hash!, sha256);
+  const writer: BoxWriter = createBoxWriter(indexElection(definition!), definition_hash!, sha256);
   const producer = new Producer({ ...clientOptions(kafka), compression: 'zstd' });
   const columns = createVoteColumns(BATCH, BATCH);
   const ends = Array.from({ length: PARTITIONS }, (_, partition) => ({

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { ReplayedVotes } from '../src/domain/ballots/replay.ts';
 import type { Election } from '../src/domain/election/election.ts';
 import type { Backend } from '../src/ports/backend.ts';
-import type { ElectionEntry } from '../src/ports/store.ts';
+import type { ElectionEntry } from '../src/ports/elections.ts';
 import type { MakingArguments } from '../src/registration/making.ts';
 import { type BackendOptions, openBackend } from '../src/wire/backend.ts';
 
@@ -21,16 +21,16 @@ export const conditions = (): object => ({
 /** A backend on the PostgreSQL that comes along, in a directory that is removed afterwards. */
 export async function withFreshBackend<Value>(
   work: (backend: Backend, dataDir: string) => Promise<Value>,
-  servers: Partial<Pick<BackendOptions, 'database_url' | 'kafka' | 'spark_remote'>> = {},
+  servers: Partial<Pick<BackendOptions, 'databaseUrl' | 'kafka' | 'sparkRemote'>> = {},
 ): Promise<Value> {
   const dataDir = mkdtempSync(join(tmpdir(), 'tallyroom-bench-'));
   chmodSync(dataDir, 0o755);
   try {
     const backend = await openBackend({
-      data_dir: dataDir,
-      database_url: process.env.DATABASE_URL ?? null,
+      dataDir: dataDir,
+      databaseUrl: process.env.DATABASE_URL ?? null,
       kafka: null,
-      spark_remote: null,
+      sparkRemote: null,
       ...servers,
       onProgress: () => {},
     });

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Backend } from '../src/ports/backend.ts';
 import type { Engine } from '../src/ports/counter.ts';
-import type { ElectionEntry } from '../src/ports/store.ts';
+import type { ElectionEntry } from '../src/ports/elections.ts';
 import { count } from '../src/stages/count.ts';
 import { chooserOf, registerElection } from '../src/stages/register.ts';
 import { verify } from '../src/stages/verify.ts';

@@ -56,7 +56,7 @@ describe('command line', () => {
   test('the environment gives way to the command line', () => {
     const environment = { TALLYROOM_PORT: '1', TALLYROOM_DATA_DIR: '/x', TALLYROOM_ONCE: '1', TALLYROOM_JSON: '0' };
     const config = configOf('run --port 2', environment);
-    assert.deepEqual([config.port, config.data_dir, config.once, config.json], [2, '/x', true, false]);
+    assert.deepEqual([config.port, config.dataDir, config.once, config.json], [2, '/x', true, false]);
   });
 
   test('a wrong value in the environment is refused like one on the command line', () => {

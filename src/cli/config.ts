@@ -16,12 +16,12 @@ import {
 
 /** The configuration of one command: defaults < tallyroom.json < environment < command line. */
 export interface Config {
-  readonly data_dir: string;
+  readonly dataDir: string;
   /** Null means the PostgreSQL that comes along. */
-  readonly database_url: string | null;
+  readonly databaseUrl: string | null;
   /** Null means that the log is kept in PostgreSQL alone. */
   readonly kafka: KafkaSettings | null;
-  readonly spark_remote: SparkRemote | null;
+  readonly sparkRemote: SparkRemote | null;
   readonly id: string | null;
   readonly making: MakingOptions;
   /** Voters a second; null means as many as take about a minute. */
@@ -63,7 +63,7 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
   const number = (name: OptionName): number | null => (text(name) === null ? null : Number(text(name)));
   const rate = text('rate');
   const config: Config = {
-    data_dir: text('data-dir') ?? '.tallyroom',
+    dataDir: text('data-dir') ?? '.tallyroom',
     ...serversOf(environment),
     id: text('id'),
     making: {
@@ -112,11 +112,11 @@ const SERVER_NAMES = [
 ] as const;
 
 /** Which servers to use. @throws OperationalError USAGE for a value that is wrong. */
-export function serversOf(environment: NodeJS.ProcessEnv): Pick<Config, 'database_url' | 'kafka' | 'spark_remote'> {
+export function serversOf(environment: NodeJS.ProcessEnv): Pick<Config, 'databaseUrl' | 'kafka' | 'sparkRemote'> {
   return {
-    database_url: databaseUrl(environment.DATABASE_URL),
+    databaseUrl: databaseUrl(environment.DATABASE_URL),
     kafka: kafkaSettings(environment),
-    spark_remote: environment.SPARK_REMOTE ? parseSparkRemote(environment.SPARK_REMOTE) : null,
+    sparkRemote: environment.SPARK_REMOTE ? parseSparkRemote(environment.SPARK_REMOTE) : null,
   };
 }
 
@@ -230,9 +230,9 @@ function checkFrom({ from, votes, kafka }: Config): void {
   if (kafka === null) throw needsKafka(`--from topic:${from}`);
 }
 
-function checkEngine({ engine, kafka, spark_remote }: Config): void {
+function checkEngine({ engine, kafka, sparkRemote }: Config): void {
   if (engine === 'local') return;
-  const missing = [kafka === null ? 'KAFKA_BROKERS' : null, spark_remote === null ? 'SPARK_REMOTE' : null];
+  const missing = [kafka === null ? 'KAFKA_BROKERS' : null, sparkRemote === null ? 'SPARK_REMOTE' : null];
   const names = missing.filter((name) => name !== null);
   if (names.length > 0)
     refuse(

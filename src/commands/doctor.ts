@@ -21,10 +21,10 @@ export const command: Command = async (config, terminal) => {
   );
   const gigabytes = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
   say(true, `memory: ${gigabytes(freemem())} of ${gigabytes(totalmem())} GiB free`);
-  const free = freeBytes(resolve(config.data_dir));
+  const free = freeBytes(resolve(config.dataDir));
   say(
     free > DISK_GB_MIN * 2 ** 30,
-    `disk: ${gigabytes(free)} GiB free for ${resolve(config.data_dir)} (some 260 MB a million votes with their roll)`,
+    `disk: ${gigabytes(free)} GiB free for ${resolve(config.dataDir)} (some 260 MB a million votes with their roll)`,
   );
   return withBackend(config, terminal, async (backend) => {
     for (const line of await backend.describe()) say(true, line);

@@ -6,7 +6,7 @@ import { type Progress, showProgress } from '../cli/progress.ts';
 import type { ElectionId } from '../domain/election/election.ts';
 import { InputRefused } from '../files/problems.ts';
 import type { Backend } from '../ports/backend.ts';
-import type { ElectionEntry } from '../ports/store.ts';
+import type { ElectionEntry } from '../ports/elections.ts';
 import { openBackend } from '../wire/backend.ts';
 
 /** What a command works with besides its configuration. */
@@ -35,7 +35,7 @@ function assertFilesExist({ making, votes }: Config): void {
       line: null,
       column: null,
       reason: 'there is no such file',
-      next_step: 'check the name',
+      nextStep: 'check the name',
     })),
   );
 }
@@ -50,10 +50,10 @@ export async function withBackend(
   const progress = showProgress(terminal.stderr);
   try {
     const backend = await openBackend({
-      data_dir: config.data_dir,
-      database_url: config.database_url,
+      dataDir: config.dataDir,
+      databaseUrl: config.databaseUrl,
       kafka: config.kafka,
-      spark_remote: config.spark_remote,
+      sparkRemote: config.sparkRemote,
       onProgress: progress.say,
     });
     let code: number;

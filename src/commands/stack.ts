@@ -54,9 +54,9 @@ export const command: Command = async (config, terminal, line) => {
       nextStep: 'Leave it out.',
     });
   // The stack must not make the directory look like somebody else's to the other commands.
-  if (name === 'up') await claimDataDirectory(config.data_dir);
+  if (name === 'up') await claimDataDirectory(config.dataDir);
   const stack = openStack({
-    directory: join(config.data_dir, 'stack'),
+    directory: join(config.dataDir, 'stack'),
     jars: typeof options.jars === 'string' ? options.jars : null,
     onProgress: (text) => terminal.stderr.write(`${text}\n`),
   });

@@ -10,7 +10,7 @@ export const command: Command = (config, terminal) =>
   withBackend(config, terminal, async (backend, progress) => {
     const entry = await findElection(backend, config.id);
     const context = { backend, entry, progress, signal: terminal.signal };
-    if (config.votes === '-') await castStandardInput(context, process.stdin, join(config.data_dir, 'spool'));
+    if (config.votes === '-') await castStandardInput(context, process.stdin, join(config.dataDir, 'spool'));
     else if (config.votes !== null) await castFile(context, config.votes);
     else if (config.from !== null) await castTopic(context, config.from, config.once);
     else {

@@ -1,5 +1,5 @@
 /** An expected outcome as a value: callers look at `ok` instead of catching. Operational failures throw; bugs fail an assertion. */
-export type Result<Value, Failure> =
+export type Outcome<Value, Failure> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly error: Failure };
 

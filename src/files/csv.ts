@@ -273,7 +273,7 @@ class RecordReader {
       line: this.#firstLine + at,
       column: null,
       reason,
-      next_step: nextStep,
+      nextStep: nextStep,
     });
   }
 }

@@ -31,8 +31,8 @@ export interface HttpOptions {
 /** Why an attempt failed, and whether another may help. */
 interface Failure {
   readonly reason: string;
-  readonly next_step: string;
-  readonly can_retry: boolean;
+  readonly nextStep: string;
+  readonly canRetry: boolean;
   /** What the service asks to wait. */
   readonly retry_after_ms: number | null;
   readonly cause?: unknown;
@@ -40,9 +40,9 @@ interface Failure {
 
 class RequestFailed extends Error {
   readonly failure: Failure;
-  constructor(failure: Pick<Failure, 'reason' | 'next_step'> & Partial<Failure>) {
+  constructor(failure: Pick<Failure, 'reason' | 'nextStep'> & Partial<Failure>) {
     super(failure.reason);
-    this.failure = { can_retry: true, retry_after_ms: null, ...failure };
+    this.failure = { canRetry: true, retry_after_ms: null, ...failure };
   }
 }
 
@@ -66,7 +66,7 @@ export async function getJson<Value>(
       if (!(error instanceof RequestFailed)) throw error;
       const { failure } = error;
       const isPatient = (failure.retry_after_ms ?? 0) <= RETRY_AFTER_MS_MAX;
-      if (!failure.can_retry || attempt === ATTEMPTS_MAX || !isPatient) throw unreachable(url, failure, attempt);
+      if (!failure.canRetry || attempt === ATTEMPTS_MAX || !isPatient) throw unreachable(url, failure, attempt);
       const wait = failure.retry_after_ms ?? backOff(attempt, options.random ?? Math.random);
       say?.(
         `${url.host}: ${failure.reason}; asking again in ${(wait / 1000).toFixed(1)} s (${attempt} of ${ATTEMPTS_MAX - 1})`,
@@ -77,7 +77,7 @@ export async function getJson<Value>(
 }
 
 /** Says that an answer came, was JSON, and is still of no use; another attempt may help. */
-export const unusable = (reason: string, next_step: string): Error => new RequestFailed({ reason, next_step });
+export const unusable = (reason: string, nextStep: string): Error => new RequestFailed({ reason, nextStep });
 
 /** 0.5, 1, 2... seconds, of which a random half may be left out, so that many clients do not come back at once. */
 function backOff(attempt: number, random: () => number): number {
@@ -88,11 +88,11 @@ function backOff(attempt: number, random: () => number): number {
 const sleepUnless = (ms: number, signal: AbortSignal | undefined): Promise<unknown> =>
   sleepFor(ms, undefined, signal === undefined ? {} : { signal });
 
-function unreachable(url: URL, { reason, next_step, cause }: Failure, attempts: number): OperationalError {
+function unreachable(url: URL, { reason, nextStep, cause }: Failure, attempts: number): OperationalError {
   const asked = attempts === 1 ? '' : ` after ${attempts} attempts`;
   return new OperationalError('SOURCE_UNREACHABLE', {
     message: `${url.origin}${url.pathname}${asked}: ${reason}`,
-    nextStep: next_step,
+    nextStep: nextStep,
     canRetry: true,
     cause,
   });
@@ -113,22 +113,22 @@ async function request(first: URL, options: HttpOptions): Promise<unknown> {
       if (redirects === REDIRECTS_MAX || !URL.canParse(location, url.href))
         throw new RequestFailed({
           reason: `it sends from one address to the next (${REDIRECTS_MAX} followed)`,
-          next_step: 'Give the address it ends at with --api.',
-          can_retry: false,
+          nextStep: 'Give the address it ends at with --api.',
+          canRetry: false,
         });
       const next = new URL(location, url);
       if (next.protocol !== 'https:' && next.protocol !== first.protocol)
         throw new RequestFailed({
           reason: `it sends on to ${next.protocol}//${next.host}, which is not encrypted`,
-          next_step: 'Give an https address with --api.',
-          can_retry: false,
+          nextStep: 'Give an https address with --api.',
+          canRetry: false,
         });
       url = next;
     }
   } catch (cause) {
     if (cause instanceof RequestFailed) throw cause;
     const reason = timeout.aborted ? 'there was no complete answer in time' : `no connection (${causeOf(cause)})`;
-    throw new RequestFailed({ reason, next_step: `Check the address and the network. ${STARTS_AGAIN}.`, cause });
+    throw new RequestFailed({ reason, nextStep: `Check the address and the network. ${STARTS_AGAIN}.`, cause });
   }
 }
 
@@ -146,8 +146,8 @@ async function readBody(response: Response, now: () => number): Promise<string> 
     const isTransient = response.status === 429 || response.status === 408 || response.status >= 500;
     throw new RequestFailed({
       reason: `it answers ${response.status}${response.status === 429 ? ' (too many requests)' : ''}`,
-      next_step: isTransient ? `${STARTS_AGAIN}.` : 'Check the address given with --api.',
-      can_retry: isTransient,
+      nextStep: isTransient ? `${STARTS_AGAIN}.` : 'Check the address given with --api.',
+      canRetry: isTransient,
       retry_after_ms: isTransient ? retryAfter(response.headers.get('retry-after'), now) : null,
     });
   }
@@ -160,8 +160,8 @@ async function readBody(response: Response, now: () => number): Promise<string> 
     if (length > BODY_BYTES_MAX)
       throw new RequestFailed({
         reason: `its answer is larger than ${BODY_BYTES_MAX} bytes`,
-        next_step: 'Check the address given with --api.',
-        can_retry: false,
+        nextStep: 'Check the address given with --api.',
+        canRetry: false,
       });
   }
   return Buffer.concat(chunks).toString('utf8');
@@ -182,7 +182,7 @@ function parseJson(text: string): unknown {
     const isHtml = /^\s*</.test(text);
     throw new RequestFailed({
       reason: isHtml ? 'it answers with an HTML page instead of JSON' : 'its answer is not JSON, or cut off',
-      next_step: `Check the address given with --api. ${STARTS_AGAIN}.`,
+      nextStep: `Check the address given with --api. ${STARTS_AGAIN}.`,
       cause,
     });
   }

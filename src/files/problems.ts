@@ -10,16 +10,16 @@ export interface InputProblem {
   readonly column: string | null;
   readonly reason: string;
   /** One imperative sentence without its full stop. */
-  readonly next_step: string;
+  readonly nextStep: string;
 }
 
 /** More at once would scroll the first ones off the screen. */
 export const PROBLEMS_SHOWN_MAX = 20;
 
 /** `file:line: column: reason. Next: what to do.` */
-export function formatProblem({ file, line, column, reason, next_step }: InputProblem): string {
+export function formatProblem({ file, line, column, reason, nextStep }: InputProblem): string {
   const place = line === null ? file : `${file}:${line}`;
-  return `${place}: ${column === null ? '' : `${column}: `}${reason}. Next: ${next_step}.`;
+  return `${place}: ${column === null ? '' : `${column}: `}${reason}. Next: ${nextStep}.`;
 }
 
 /** The path of a value in JSON as a column: `candidates[2].party_id`. */
@@ -70,7 +70,7 @@ export class ProblemList {
 
   /** @throws InputRefused when there are more than can be shown: nobody reads on. */
   add(line: number | null, column: string | null, reason: string, nextStep: string): void {
-    this.addAll([{ file: this.#file, line, column, reason, next_step: nextStep }]);
+    this.addAll([{ file: this.#file, line, column, reason, nextStep: nextStep }]);
   }
 
   /** @throws InputRefused when there are more than can be shown. */
@@ -93,4 +93,4 @@ export const refusal = (
   column: string | null,
   reason: string,
   nextStep: string,
-): InputRefused => new InputRefused([{ file, line, column, reason, next_step: nextStep }]);
+): InputRefused => new InputRefused([{ file, line, column, reason, nextStep: nextStep }]);

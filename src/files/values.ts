@@ -1,19 +1,19 @@
 import { TEXT_LENGTH_MAX } from '../domain/election/election.ts';
-import { err, ok, type Result } from '../domain/outcome.ts';
+import { err, type Outcome, ok } from '../domain/outcome.ts';
 
 /** What is wrong with a value, in words that do not repeat the value. */
 export interface ValueProblem {
   readonly reason: string;
-  readonly next_step: string;
+  readonly nextStep: string;
 }
 
-const whole = (reason: string, next_step: string): Result<never, ValueProblem> => err({ reason, next_step });
+const whole = (reason: string, nextStep: string): Outcome<never, ValueProblem> => err({ reason, nextStep });
 
 /** Every character that somebody groups digits with: comma, full stop, apostrophes, underscore and the spaces. */
 const GROUPED = /^[+-]?\d{1,3}([.,'’_ \u00a0\u2009\u202f]\d{3})+$/;
 
 /** A count as a file may give it: digits alone, up to 2^53 - 1. Each way to be something else has its own reason. */
-export function parseWholeNumber(text: string): Result<number, ValueProblem> {
+export function parseWholeNumber(text: string): Outcome<number, ValueProblem> {
   if (/^\d+$/.test(text)) {
     const value = Number(text);
     if (Number.isSafeInteger(value)) return ok(value);
@@ -31,17 +31,17 @@ export function parseWholeNumber(text: string): Result<number, ValueProblem> {
 
 /** What PostgreSQL, Kafka or a screen could not carry in a name or an id. @returns null when there is nothing wrong. */
 export function textProblem(text: string, lengthMax = TEXT_LENGTH_MAX): ValueProblem | null {
-  if (/[\t\r\n]/.test(text)) return { reason: 'contains a tab or a line break', next_step: 'write it on one line' };
+  if (/[\t\r\n]/.test(text)) return { reason: 'contains a tab or a line break', nextStep: 'write it on one line' };
   return proseProblem(text, lengthMax);
 }
 
 /** The same for a text that may have several lines. */
 export function proseProblem(text: string, lengthMax: number): ValueProblem | null {
-  if (text.length > lengthMax) return { reason: `is longer than ${lengthMax} characters`, next_step: 'shorten it' };
+  if (text.length > lengthMax) return { reason: `is longer than ${lengthMax} characters`, nextStep: 'shorten it' };
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
   if (/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(text))
-    return { reason: 'contains a control character', next_step: 'remove it' };
-  if (!text.isWellFormed()) return { reason: 'contains half a character (a lone surrogate)', next_step: 'remove it' };
+    return { reason: 'contains a control character', nextStep: 'remove it' };
+  if (!text.isWellFormed()) return { reason: 'contains half a character (a lone surrogate)', nextStep: 'remove it' };
   return null;
 }
 
@@ -69,12 +69,12 @@ export function photoProblem(text: string): ValueProblem | null {
   if (text.length > PHOTO_LENGTH_MAX)
     return {
       reason: `is longer than ${PHOTO_LENGTH_MAX} characters`,
-      next_step: 'use a smaller picture or its address',
+      nextStep: 'use a smaller picture or its address',
     };
   if (/^data:image\/(png|jpeg|gif|webp|avif|svg\+xml)[;,][\x21-\x7e]*$/.test(text)) return null;
   if (text.startsWith('https://') && URL.canParse(text)) return textProblem(text, 2_000);
   return {
     reason: 'is neither an https address nor a data: picture',
-    next_step: 'give one that begins with https:// or data:image/',
+    nextStep: 'give one that begins with https:// or data:image/',
   };
 }

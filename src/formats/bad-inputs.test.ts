@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { inputFile } from '../../test/support/input-files.ts';
 import { OperationalError } from '../base/errors.ts';
-import { indexBallots } from '../domain/election/election-index.ts';
+import { indexElection } from '../domain/election/election-index.ts';
 import { formatProblem, InputRefused } from '../files/problems.ts';
 import { readCandidates } from './candidates.ts';
 import { openCastVotes, readCastVotes } from './cast-votes.ts';
@@ -58,7 +58,7 @@ const readings = {
     return { taken, said };
   },
   votes: async (t, path) => {
-    const index = indexBallots(await electionOf(t));
+    const index = indexElection(await electionOf(t));
     const file = await openCastVotes(path, index);
     const said: string[] = [];
     let taken = 0;

@@ -79,10 +79,10 @@ function readDraft(
   isAggregate: (name: string) => boolean,
 ): Draft {
   const check = (column: Column, problem: ValueProblem | null): void => {
-    if (problem !== null) problems.add(line, column, problem.reason, problem.next_step);
+    if (problem !== null) problems.add(line, column, problem.reason, problem.nextStep);
   };
   const name = text('name');
-  check('name', name === '' ? { reason: 'is empty', next_step: 'fill it in' } : textProblem(name));
+  check('name', name === '' ? { reason: 'is empty', nextStep: 'fill it in' } : textProblem(name));
   check('contest', textProblem(text('contest')));
   check('party', textProblem(text('party'), TEXT_LENGTH_MAX));
   for (const column of ['biography', 'platform'] as const) check(column, proseProblem(text(column), PROSE_LENGTH_MAX));
@@ -91,7 +91,7 @@ function readDraft(
   if (flag === null)
     check('aggregate', {
       reason: `${quoteValue(text('aggregate'))} is neither yes nor no`,
-      next_step: 'write yes or no',
+      nextStep: 'write yes or no',
     });
   return {
     line,

@@ -6,7 +6,7 @@ import { before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { inputFile } from '../../test/support/input-files.ts';
 import { temporaryDirectory } from '../../test/support/tallyroom.ts';
-import { type BallotIndex, indexBallots } from '../domain/election/election-index.ts';
+import { type ElectionIndex, indexElection } from '../domain/election/election-index.ts';
 import { formatProblem } from '../files/problems.ts';
 import { type CastVotes, checkCastVotes, openCastVotes, RECORD_BYTES_MAX, readCastVotes } from './cast-votes.ts';
 import { readElectionFile } from './election-file.ts';
@@ -25,12 +25,12 @@ const ELECTION = {
   locations: ['north', 'south'].map((id) => ({ id, name: id })),
 };
 
-let index: BallotIndex;
+let index: ElectionIndex;
 before(async () => {
   const directory = temporaryDirectory();
   const path = join(directory.path, 'council.json');
   writeFileSync(path, JSON.stringify(ELECTION));
-  index = indexBallots((await readElectionFile(path)).election);
+  index = indexElection((await readElectionFile(path)).election);
   directory.remove();
 });
 

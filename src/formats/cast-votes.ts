@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer';
-import type { BallotIndex } from '../domain/election/election-index.ts';
-import { err, ok, type Result } from '../domain/outcome.ts';
+import type { ElectionIndex } from '../domain/election/election-index.ts';
+import { err, type Outcome, ok } from '../domain/outcome.ts';
 import { type CsvFile, columnOf, openCsv, readRows } from '../files/csv.ts';
 import { type InputProblem, quoteValue, refusal } from '../files/problems.ts';
 import { type FileIdentity, identifyFile, LINE_BYTES_MAX, readLines } from '../files/text-files.ts';
-import type { RejectionReason } from '../ports/store.ts';
+import type { RejectionReason } from '../ports/ballot-box.ts';
 
 /**
  * Real cast votes, as CSV or NDJSON. Who voted what is as private as data can be: no problem repeats a value. What the file alone
@@ -63,7 +63,7 @@ const COLUMNS = ['registration_number', 'location_id', 'selections'] as const;
  * Identifies a file of cast votes and checks it as a whole: text, encoding, header.
  * @throws InputRefused; CSV needs columns `registration_number`, `location_id`, and `selections` or one named as each contest
  */
-export async function openCastVotes(path: string, index: BallotIndex): Promise<CastVotesFile> {
+export async function openCastVotes(path: string, index: ElectionIndex): Promise<CastVotesFile> {
   const identity = await identifyFile(path);
   const format = await formatOf(path);
   if (format === 'ndjson') return { ...identity, path, format, first_line: 1 };
@@ -80,7 +80,7 @@ async function formatOf(path: string): Promise<CastVotesFile['format']> {
   return 'csv';
 }
 
-async function openVotesCsv(path: string, index: BallotIndex): Promise<CsvFile> {
+async function openVotesCsv(path: string, index: ElectionIndex): Promise<CsvFile> {
   const contests = [...index.contest_numbers.keys()].map((id) => id.trim().toLowerCase());
   const required = ['registration_number', 'location_id'];
   const file = await openCsv(path, { required, optional: ['selections'], personal: true });
@@ -116,7 +116,7 @@ async function openVotesCsv(path: string, index: BallotIndex): Promise<CsvFile> 
  */
 export async function* readCastVotes(
   file: CastVotesFile,
-  index: BallotIndex,
+  index: ElectionIndex,
   fromLine: number,
 ): AsyncGenerator<CastVotes> {
   const from = Math.max(fromLine, file.first_line);
@@ -138,7 +138,7 @@ export const RECORD_BYTES_MAX = LINE_BYTES_MAX;
  */
 export function checkCastVotes(
   name: string,
-  index: BallotIndex,
+  index: ElectionIndex,
   records: readonly CastVoteRecord[],
 ): Omit<CastVotes, 'next_line'> {
   const checked = new VoteChecker(name, index);
@@ -156,7 +156,7 @@ const ONE_RECORD_HINT = 'write one vote a record';
 /** What a row says before it is checked: contest ids with candidate ids. */
 type Choices = Iterable<readonly [contestId: string, candidateIds: readonly unknown[]]>;
 
-async function* readCsvVotes(path: string, index: BallotIndex, fromLine: number): AsyncGenerator<CastVotes> {
+async function* readCsvVotes(path: string, index: ElectionIndex, fromLine: number): AsyncGenerator<CastVotes> {
   const file = await openVotesCsv(path, index);
   const [numberAt, locationAt, selectionsAt] = COLUMNS.map((name) => columnOf(file, name)) as [number, number, number];
   const contestColumns = file.columns
@@ -199,7 +199,7 @@ function choicesOf(value: unknown): [string, unknown[]][] | null {
   return entries.every((entry): entry is [string, unknown[]] => Array.isArray(entry[1])) ? entries : null;
 }
 
-async function* readJsonVotes(path: string, index: BallotIndex, fromLine: number): AsyncGenerator<CastVotes> {
+async function* readJsonVotes(path: string, index: ElectionIndex, fromLine: number): AsyncGenerator<CastVotes> {
   for await (const { first_line, lines } of readLines(path, fromLine)) {
     const checked = new VoteChecker(path, index);
     for (const [i, text] of lines.entries()) {
@@ -242,11 +242,11 @@ function takeJson(checked: VoteChecker, line: number, text: string, place: 'line
 /** Holds rows against the definition; those of one block. */
 class VoteChecker {
   readonly #path: string;
-  readonly #index: BallotIndex;
+  readonly #index: ElectionIndex;
   readonly #votes: CastVote[] = [];
   readonly #refused: RefusedVote[] = [];
 
-  constructor(path: string, index: BallotIndex) {
+  constructor(path: string, index: ElectionIndex) {
     this.#path = path;
     this.#index = index;
   }
@@ -263,8 +263,8 @@ class VoteChecker {
     this.#refused.push({ line, reason, problem });
   }
 
-  malformed(line: number, column: string | null, reason: string, next_step: string): void {
-    this.refuse(line, 'malformed', { file: this.#path, line, column, reason, next_step });
+  malformed(line: number, column: string | null, reason: string, nextStep: string): void {
+    this.refuse(line, 'malformed', { file: this.#path, line, column, reason, nextStep });
   }
 
   take(line: number, registrationNumber: string, locationId: string, choices: Choices): void {
@@ -281,7 +281,7 @@ class VoteChecker {
       this.refuse(line, selections.error, { file: this.#path, line, ...REFUSALS[selections.error] });
   }
 
-  #select(location: number, choices: Choices): Result<number[], CastVoteReason> {
+  #select(location: number, choices: Choices): Outcome<number[], CastVoteReason> {
     const { contest_numbers, candidate_numbers, slot_of, vote_for } = this.#index;
     const selections: number[] = [];
     for (const [contestId, candidateIds] of choices) {
@@ -302,31 +302,31 @@ class VoteChecker {
   }
 }
 
-type Refusal = Pick<InputProblem, 'column' | 'reason' | 'next_step'>;
+type Refusal = Pick<InputProblem, 'column' | 'reason' | 'nextStep'>;
 
 /** What is said of a reason that the definition gives. */
 const REFUSALS: Readonly<Record<CastVoteReason, Refusal>> = {
   malformed: {
     column: 'selections',
     reason: `there are more than ${SELECTIONS_PER_VOTE_MAX} selections`,
-    next_step: 'select fewer',
+    nextStep: 'select fewer',
   },
-  'unknown-location': { column: 'location_id', reason: 'is no location of the election', next_step: 'correct the id' },
-  'unknown-contest': { column: 'selections', reason: 'names no contest of the election', next_step: 'correct the id' },
+  'unknown-location': { column: 'location_id', reason: 'is no location of the election', nextStep: 'correct the id' },
+  'unknown-contest': { column: 'selections', reason: 'names no contest of the election', nextStep: 'correct the id' },
   'contest-not-on-ballot': {
     column: 'selections',
     reason: 'names a contest that is not on the ballot of this location',
-    next_step: 'check the location and the contest',
+    nextStep: 'check the location and the contest',
   },
   'unknown-candidate': {
     column: 'selections',
     reason: 'names somebody who is no candidate of the contest',
-    next_step: 'correct the id of the candidate',
+    nextStep: 'correct the id of the candidate',
   },
   'repeated-candidate': {
     column: 'selections',
     reason: 'names a candidate twice',
-    next_step: 'name each candidate once',
+    nextStep: 'name each candidate once',
   },
 };
 

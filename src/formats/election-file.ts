@@ -11,7 +11,7 @@ import {
   parseElectionId,
   TEXT_LENGTH_MAX,
 } from '../domain/election/election.ts';
-import { err, ok, type Result } from '../domain/outcome.ts';
+import { err, type Outcome, ok } from '../domain/outcome.ts';
 import { formatPath, ProblemList, refusal } from '../files/problems.ts';
 import { readWhole } from '../files/text-files.ts';
 import {
@@ -37,7 +37,7 @@ const refine =
       context.issues.push({
         code: 'custom',
         message: problem.reason,
-        params: { next_step: problem.next_step },
+        params: { nextStep: problem.nextStep },
         input: context.value,
       });
   };
@@ -49,14 +49,14 @@ const prose = () =>
     .max(PROSE_LENGTH_MAX)
     .check(refine((value) => proseProblem(value, PROSE_LENGTH_MAX)));
 const id = () => text().check(refine((value) => (value === value.trim() ? null : SURROUNDED)));
-const SURROUNDED: ValueProblem = { reason: 'begins or ends with a space', next_step: 'remove it' };
+const SURROUNDED: ValueProblem = { reason: 'begins or ends with a space', nextStep: 'remove it' };
 const parsed =
-  (parse: (value: string) => Result<unknown, string>, nextStep: string) =>
+  (parse: (value: string) => Outcome<unknown, string>, nextStep: string) =>
   (value: string): ValueProblem | null => {
     const result = parse(value);
-    return result.ok ? null : { reason: result.error, next_step: nextStep };
+    return result.ok ? null : { reason: result.error, nextStep: nextStep };
   };
-const dateOf = (value: string): Result<string, string> =>
+const dateOf = (value: string): Outcome<string, string> =>
   isDate(value) ? ok(value) : err('is no date of the calendar');
 
 const locationSchema = z.strictObject({
@@ -162,7 +162,7 @@ export async function readElectionFile(path: string): Promise<{ election: Electi
   const problems = new ProblemList(path);
   if (!parsedFile.success)
     for (const issue of parsedFile.error.issues) {
-      const nextStep = issue.code === 'custom' ? issue.params?.next_step : undefined;
+      const nextStep = issue.code === 'custom' ? issue.params?.nextStep : undefined;
       const column = formatPath(issue.path);
       problems.add(
         null,
@@ -206,7 +206,7 @@ function isBeginning(json: string): boolean {
 
 const lowerFirst = (message: string): string => message.charAt(0).toLowerCase() + message.slice(1);
 
-function electionOf(file: ElectionFile): Result<Election, string> {
+function electionOf(file: ElectionFile): Outcome<Election, string> {
   if (file.contests.length * file.locations.length > LOCATION_CONTEST_PAIRS_MAX)
     return err(`contests x locations are more than ${LOCATION_CONTEST_PAIRS_MAX}`);
   const [onlyContest] = file.contests;

@@ -150,13 +150,13 @@ type Read =
   | { readonly ok: false; readonly problem: Omit<InputProblem, 'file' | 'line'> };
 
 function readPerson(value: unknown, locationField: 'state' | 'county' | 'city'): Read {
-  const next_step = 'nothing; this person is left out';
+  const nextStep = 'nothing; this person is left out';
   const parsed = personSchema.safeParse(value);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
     return {
       ok: false,
-      problem: { column: formatPath(issue.path) || null, reason: issue.message.toLowerCase(), next_step },
+      problem: { column: formatPath(issue.path) || null, reason: issue.message.toLowerCase(), nextStep },
     };
   }
   const location = parsed.data.location[locationField] ?? null;
@@ -164,7 +164,7 @@ function readPerson(value: unknown, locationField: 'state' | 'county' | 'city'):
   if (location === null || problem !== undefined)
     return {
       ok: false,
-      problem: { column: `location.${locationField}`, reason: problem ?? 'is not given', next_step },
+      problem: { column: `location.${locationField}`, reason: problem ?? 'is not given', nextStep },
     };
   return { ok: true, value: { location, person: personOf(parsed.data) } };
 }

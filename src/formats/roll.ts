@@ -198,7 +198,7 @@ class RollReader {
     complain(
       'registration_number',
       number === ''
-        ? { reason: 'is empty', next_step: 'fill it in' }
+        ? { reason: 'is empty', nextStep: 'fill it in' }
         : textProblem(number, REGISTRATION_NUMBER_LENGTH_MAX),
     );
     const location = this.#location(fields, complain);
@@ -210,14 +210,14 @@ class RollReader {
     }
     const birthDate = this.#text(fields, 'birth_date');
     if (birthDate !== '' && !isDate(birthDate))
-      complain('birth_date', { reason: 'is no date', next_step: 'write year-month-day, e.g. 1980-12-31' });
+      complain('birth_date', { reason: 'is no date', nextStep: 'write year-month-day, e.g. 1980-12-31' });
     const age = this.#text(fields, 'registered_age');
     const registeredAge = age === '' ? null : parseWholeNumber(age);
     if (registeredAge !== null && !registeredAge.ok) complain('registered_age', registeredAge.error);
     else if (registeredAge !== null && registeredAge.value > AGE_YEARS_MAX)
       complain('registered_age', {
         reason: `is above ${AGE_YEARS_MAX} years`,
-        next_step: 'write years since registration',
+        nextStep: 'write years since registration',
       });
     const name = this.#text(fields, 'name');
     complain('name', proseProblem(name, FIELD_LENGTH_MAX));
@@ -237,7 +237,7 @@ class RollReader {
     const id = this.#text(fields, 'location_id');
     const column = id === '' ? 'location_name' : 'location_id';
     const text = id === '' ? this.#text(fields, 'location_name') : id;
-    const problem = text === '' ? { reason: 'is empty', next_step: 'fill it in' } : textProblem(text);
+    const problem = text === '' ? { reason: 'is empty', nextStep: 'fill it in' } : textProblem(text);
     if (problem !== null) {
       complain(this.#at.has(column) ? column : 'location_id', problem);
       return null;
@@ -246,7 +246,7 @@ class RollReader {
     const known = this.#known.get(text);
     if (known != null) return known;
     const reason = known === null ? 'is the name of several locations' : 'is no location of the election';
-    complain(column, { reason, next_step: 'write the id of a location of the election' });
+    complain(column, { reason, nextStep: 'write the id of a location of the election' });
     return null;
   }
 }

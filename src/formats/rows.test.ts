@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { inputFile } from '../../test/support/input-files.ts';
 import type { Election } from '../domain/election/election.ts';
-import { indexBallots } from '../domain/election/election-index.ts';
+import { indexElection } from '../domain/election/election-index.ts';
 import { VOTER_PERSON_FIELDS } from '../domain/election/voter.ts';
 import { InputRefused } from '../files/problems.ts';
 import { readCandidates } from './candidates.ts';
@@ -154,7 +154,7 @@ test('candidates of several contests are grouped, told apart and described', asy
 });
 
 async function votesOf(path: string, election: Election, fromLine = 0): Promise<CastVote[]> {
-  const index = indexBallots(election);
+  const index = indexElection(election);
   const votes: CastVote[] = [];
   for await (const block of readCastVotes(await openCastVotes(path, index), index, fromLine)) {
     assert.deepEqual(block.refused, []);
@@ -188,7 +188,7 @@ test('the same votes in each form are the same votes', async (t) => {
 
 test('cast votes are read on from where a block ended, in both formats', async (t) => {
   const election = await electionOf(t);
-  const index = indexBallots(election);
+  const index = indexElection(election);
   const rows = Array.from({ length: 30_000 }, (_, i) => `voter-number-${i},n,Ada,\n`).join('');
   const lines = Array.from(
     { length: 8_000 },
@@ -214,7 +214,7 @@ test('cast votes are read on from where a block ended, in both formats', async (
 
 test('whatever the bytes, every reader ends, with rows or a refusal', async (t) => {
   const election = await electionOf(t);
-  const index = indexBallots(election);
+  const index = indexElection(election);
   const snippets = [
     'registration_number,location_id',
     ',mayor',

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { indexBallots } from '../domain/election/election-index.ts';
+import { indexElection } from '../domain/election/election-index.ts';
 import {
   DEFINITION_KEY,
   type DefinitionRecord,
@@ -15,11 +15,11 @@ import {
   UNKNOWN_KIND,
 } from '../domain/results/published-results.ts';
 import {
+  createRunningResults,
   type ResultMoment,
   type ResultStatus,
   type Results,
   type RunningResults,
-  startResults,
   updateResults,
 } from '../domain/results/results.ts';
 import { type Log, type LogRecord, recordsOf, type Topic } from '../ports/log.ts';
@@ -79,7 +79,7 @@ const FOLLOWED = ['definition', 'results-by-location'] as const satisfies readon
 type Followed = (typeof FOLLOWED)[number];
 
 /** What is known under one definition; another definition starts another. */
-interface Count {
+interface KnownResults {
   readonly definition: DefinitionRecord;
   readonly shape: PublishedShape;
   /** What the records say so far, complete or not; null before the first record that tells which engine counts. */
@@ -108,7 +108,7 @@ class Follower {
   readonly #waits = new Map<Followed, Promise<void>>();
   /** The end of the votes of each partition, as far as it is known. */
   readonly #votesEnd = new Map<number, number>();
-  #count: Count | null = null;
+  #count: KnownResults | null = null;
   /** Time spent on the records of this round, without the waiting for them; and how many results were among them. */
   #busy_ms = 0;
   #resultsRead = 0;
@@ -185,7 +185,7 @@ class Follower {
     if (record.key !== DEFINITION_KEY) return;
     const definition: DefinitionRecord = JSON.parse(record.value);
     if (definition.hash === this.#count?.definition.hash) return;
-    const index = indexBallots(definition.election);
+    const index = indexElection(definition.election);
     // Another definition numbers its locations anew: its results are read from their beginning.
     this.#next['results-by-location'] = 0;
     this.#waits.delete('results-by-location');
@@ -194,7 +194,7 @@ class Follower {
       shape: { index, definition: definition.hash, partitions: definition.partitions },
       published: null,
       damaged: new Map(),
-      running: startResults(index, { status: 'pre-election', as_of: definition.defined_at, sequence: 0 }),
+      running: createRunningResults(index, { status: 'pre-election', as_of: definition.defined_at, sequence: 0 }),
       catch_up_to: await this.#log.end('results-by-location', 0),
       is_caught_up: false,
       shown: null,
@@ -222,7 +222,7 @@ class Follower {
   }
 
   /** Complete when every partition has said where its votes end, and the counts on show cover all of them. */
-  #status(count: Count): ResultStatus {
+  #status(count: KnownResults): ResultStatus {
     const covers = count.shown?.covers ?? [];
     let isComplete = true;
     for (let partition = 0; partition < count.definition.partitions; partition++) {
@@ -234,21 +234,21 @@ class Follower {
   }
 }
 
-const momentOf = ({ shown, definition, running }: Count): ResultMoment => ({
+const momentOf = ({ shown, definition, running }: KnownResults): ResultMoment => ({
   status: running.results.election.status,
   as_of: shown?.as_of ?? definition.defined_at,
   sequence: sumOf(shown?.covers ?? []),
 });
 
 /** @returns whether it was behind until now. */
-function catchUp(count: Count): boolean {
+function catchUp(count: KnownResults): boolean {
   if (count.is_caught_up) return false;
   count.is_caught_up = true;
   count.published?.watch();
   return true;
 }
 
-function applyRecords(count: Count, records: readonly LogRecord[]): void {
+function applyRecords(count: KnownResults, records: readonly LogRecord[]): void {
   if (count.published === null) {
     count.published = createPublishedResults(records, count.shape);
     if (count.is_caught_up) count.published?.watch();
@@ -262,13 +262,13 @@ function applyRecords(count: Count, records: readonly LogRecord[]): void {
   }
 }
 
-function noteDamage(count: Count, key: string, damage: string): void {
+function noteDamage(count: KnownResults, key: string, damage: string): void {
   if (count.damaged.size < DAMAGED_KEYS_MAX) count.damaged.set(key, damage);
   count.held ??= damage;
 }
 
 /** Shows the state that the records add up to, or holds the last good one and says why. */
-function judge(count: Count, published: PublishedResults): void {
+function judge(count: KnownResults, published: PublishedResults): void {
   const state = published.judge();
   const [damage] = count.damaged.values();
   count.held = damage ?? state.held;

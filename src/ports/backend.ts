@@ -1,12 +1,15 @@
+import type { BallotBox } from './ballot-box.ts';
 import type { Counter, Engine } from './counter.ts';
+import type { ElectionEntry, Elections } from './elections.ts';
 import type { ForeignTopic } from './foreign-topic.ts';
 import type { Log } from './log.ts';
-import type { BallotBox, ElectionEntry, Elections, Recount, Roll } from './store.ts';
+import type { Recount } from './recount.ts';
+import type { Roll } from './roll.ts';
 
 /** Everything the stages work with, of whichever profile: `wire.ts` makes it from the configuration. */
 export interface Backend {
   readonly elections: Elections;
-  readonly ballot_box: BallotBox;
+  readonly ballotBox: BallotBox;
   readonly recount: Recount;
   /** Waits until no other process has the roll. @throws the signal's reason when it aborts first. */
   openRoll(entry: ElectionEntry, signal?: AbortSignal): Promise<Roll>;

@@ -1,4 +1,4 @@
-import type { ElectionEntry } from './store.ts';
+import type { ElectionEntry } from './elections.ts';
 
 export type Engine = 'local' | 'spark';
 

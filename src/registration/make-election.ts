@@ -4,7 +4,7 @@ import { OperationalError } from '../base/errors.ts';
 import type { Progress } from '../cli/progress.ts';
 import { type ElectionId, parseElectionId } from '../domain/election/election.ts';
 import type { Backend } from '../ports/backend.ts';
-import type { ElectionEntry } from '../ports/store.ts';
+import type { ElectionEntry } from '../ports/elections.ts';
 import type { Making, MakingArguments, MakingOptions } from './making.ts';
 import { readMaking } from './read-making.ts';
 

@@ -1,7 +1,7 @@
 import type { ReplayedVotes } from '../domain/ballots/replay.ts';
 import { cellOf, layOutVotes, scaleCells } from '../domain/ballots/replay.ts';
 import type { Election, ElectionId } from '../domain/election/election.ts';
-import { indexBallots } from '../domain/election/election-index.ts';
+import { indexElection } from '../domain/election/election-index.ts';
 import { GENERATED_CANDIDATES, generateElection } from '../domain/generated/generated-election.ts';
 import { apportion } from '../domain/generated/roll-layout.ts';
 import { refusal } from '../files/problems.ts';
@@ -102,7 +102,7 @@ function scaled(
   votes: readonly ReplayedVotes[],
   factor: number,
 ): { election: Election; votes: ReplayedVotes[] } {
-  const index = indexBallots(election);
+  const index = indexElection(election);
   const electorate = election.locations.map((location) => location.registered_voters);
   const sample = scaleCells(index, layOutVotes(index, votes), electorate, factor);
   const locations = election.locations.map((location, i) => ({

@@ -16,7 +16,7 @@ import {
 } from '../formats/people-api.ts';
 import { electionNameOf } from '../formats/results/results.ts';
 import { type LocatedPerson, readRoll, scanRoll } from '../formats/roll.ts';
-import type { Roll } from '../ports/store.ts';
+import type { Roll } from '../ports/roll.ts';
 import type { StageContext } from '../stages/context.ts';
 import { generateCandidateNames } from './generated-people.ts';
 import { filesOf, type Making, type MakingOptions, TURNOUT_DEFAULT, VOTERS_DEFAULT } from './making.ts';
@@ -29,14 +29,14 @@ import { filesOf, type Making, type MakingOptions, TURNOUT_DEFAULT, VOTERS_DEFAU
 type Say = (line: string) => void;
 
 /** What is known of such an election before its people are. */
-interface Ballot {
+interface GivenElection {
   /** With locations where an election file gives them, else without. */
   readonly election: Election | null;
   readonly candidates: CandidatesFile | null;
   readonly hashes: { readonly election: string | null; readonly candidates: string | null };
 }
 
-async function readBallot(options: MakingOptions, say: Say): Promise<Ballot> {
+async function readGivenElection(options: MakingOptions, say: Say): Promise<GivenElection> {
   const file = options.election === null ? null : await readElectionFile(options.election);
   const candidates = options.candidates === null ? null : await readCandidates(options.candidates);
   for (const notice of candidates?.notices ?? []) say(notice);
@@ -49,8 +49,8 @@ async function readBallot(options: MakingOptions, say: Say): Promise<Ballot> {
 
 /** Voters from a roll as CSV. */
 export async function rollMaking(options: MakingOptions, path: string, say: Say): Promise<Making> {
-  const ballot = await readBallot(options, say);
-  const summary = await scanRoll(path, ballot.election);
+  const given = await readGivenElection(options, say);
+  const summary = await scanRoll(path, given.election);
   for (const notice of summary.notices) say(notice);
   const named = electionNameOf(path);
   const names = new Map(summary.locations.map((location) => [location.id as string, location.name]));
@@ -61,23 +61,23 @@ export async function rollMaking(options: MakingOptions, path: string, say: Say)
       turnout: options.turnout ?? TURNOUT_DEFAULT,
       scale: null,
       api: null,
-      ...filesOf({ roll: summary.sha256, ...ballot.hashes }, options),
+      ...filesOf({ roll: summary.sha256, ...given.hashes }, options),
     },
-    id: ballot.election?.id ?? named.id,
-    name: ballot.election?.name ?? named.name,
+    id: given.election?.id ?? named.id,
+    name: given.election?.name ?? named.name,
     define: async (context) => {
-      const stage = await openStage(context, ballot.election);
+      const staged = await openStagedRoll(context, given.election);
       try {
         const report = reporter(say);
-        for await (const block of readRoll(path, ballot.election, Math.max(1, stage.position))) {
+        for await (const block of readRoll(path, given.election, Math.max(1, staged.position))) {
           report(block.problems);
-          const repeated = await stage.add(block.rows, block.next_line);
+          const repeated = await staged.add(block.rows, block.next_line);
           report(repeated.map((position) => onTheRollAlready(path, block.rows[position]!.line)));
           if (context.signal.aborted) throw context.signal.reason;
         }
-        return { election: await stage.define(namedLocations(ballot, context, named.name, names)) };
+        return { election: await staged.define(namedLocations(given, context, named.name, names)) };
       } finally {
-        await stage.close();
+        await staged.close();
       }
     },
   };
@@ -88,7 +88,7 @@ const onTheRollAlready = (file: string, line: number): InputProblem => ({
   line,
   column: 'registration_number',
   reason: 'this voter is on the roll already; the first entry stays',
-  next_step: 'remove the line, or correct its number',
+  nextStep: 'remove the line, or correct its number',
 });
 
 /** Tells problems as they come, and after many only that there are more. */
@@ -107,7 +107,7 @@ function reporter(say: Say): (problems: readonly InputProblem[]) => void {
 /** Voters from a service that answers like randomuser.me. */
 export async function apiMaking(options: MakingOptions, address: string, say: Say): Promise<Making> {
   const url = parseApiUrl(address);
-  const ballot = await readBallot(options, say);
+  const given = await readGivenElection(options, say);
   const voters = options.voters ?? VOTERS_DEFAULT;
   return {
     arguments: {
@@ -116,38 +116,38 @@ export async function apiMaking(options: MakingOptions, address: string, say: Sa
       turnout: options.turnout ?? TURNOUT_DEFAULT,
       scale: null,
       api: url.href,
-      ...filesOf(ballot.hashes, options),
+      ...filesOf(given.hashes, options),
     },
-    id: ballot.election?.id ?? ('api' as ElectionId),
-    name: ballot.election?.name ?? `Election of ${url.host}`,
+    id: given.election?.id ?? ('api' as ElectionId),
+    name: given.election?.name ?? `Election of ${url.host}`,
     define: async (context) => {
       const { entry, signal } = context;
       const api: PeopleApi = { url, seed: entry.seed, page_size: Math.min(PAGE_SIZE_MAX, voters), signal, say };
-      const stage = await openStage(context, ballot.election);
+      const staged = await openStagedRoll(context, given.election);
       try {
-        await fetchInto(stage, api, voters, ballot.election, say);
+        await fetchInto(staged, api, voters, given.election, say);
         const candidates =
-          ballot.election !== null || ballot.candidates !== null
+          given.election !== null || given.candidates !== null
             ? null
             : await fetchCandidates(api, GENERATED_CANDIDATES);
-        const described = namedLocations(ballot, context, entry.name, new Map());
-        if (candidates === null) return { election: await stage.define(described) };
+        const described = namedLocations(given, context, entry.name, new Map());
+        if (candidates === null) return { election: await staged.define(described) };
         const standing = described.candidates.map((candidate, i) => ({
           ...candidate,
           id: candidates[i]!.name as typeof candidate.id,
           name: candidates[i]!.name,
           photo: candidates[i]!.photo ?? drawPortrait(`${entry.seed} ${candidates[i]!.name}`),
         }));
-        return { election: await stage.define({ ...described, candidates: standing }) };
+        return { election: await staged.define({ ...described, candidates: standing }) };
       } finally {
-        await stage.close();
+        await staged.close();
       }
     },
   };
 }
 
 async function fetchInto(
-  stage: Stage,
+  staged: StagedRoll,
   api: PeopleApi,
   voters: number,
   election: Election | null,
@@ -160,18 +160,18 @@ async function fetchInto(
       [id as string, id as string],
     ]),
   );
-  for (let page = stage.position + 1, empty = 0; stage.voters < voters; page++) {
+  for (let page = staged.position + 1, empty = 0; staged.voters < voters; page++) {
     const { people, problems } = await fetchPage(api, page);
     report(problems);
     const located = election === null ? people : people.flatMap((each) => relocate(each, defined));
     if (located.length < people.length) report([elsewhere(api.url.host, page, people.length - located.length)]);
-    const wanted = located.slice(0, voters - stage.voters);
-    const repeated = await stage.add(wanted, page);
+    const wanted = located.slice(0, voters - staged.voters);
+    const repeated = await staged.add(wanted, page);
     empty = repeated.length === wanted.length ? empty + 1 : 0;
     if (empty === EMPTY_PAGES_MAX)
       throw new OperationalError('SOURCE_UNREACHABLE', {
-        message: `${api.url.host} has nobody new on ${EMPTY_PAGES_MAX} pages up to page ${page}; ${stage.voters} of ${voters} voters are there`,
-        nextStep: `Start again with --fresh --voters ${stage.voters}, or check what the service answers.`,
+        message: `${api.url.host} has nobody new on ${EMPTY_PAGES_MAX} pages up to page ${page}; ${staged.voters} of ${voters} voters are there`,
+        nextStep: `Start again with --fresh --voters ${staged.voters}, or check what the service answers.`,
       });
   }
 }
@@ -186,18 +186,18 @@ const elsewhere = (host: string, page: number, people: number): InputProblem => 
   line: null,
   column: 'location',
   reason: `${people} people live where the election has no location`,
-  next_step: 'add the locations to the election file, or leave it out to take them from the people',
+  nextStep: 'add the locations to the election file, or leave it out to take them from the people',
 });
 
 /** The definition without locations that are known only from the people. */
 function namedLocations(
-  ballot: Ballot,
+  given: GivenElection,
   { entry }: StageContext,
   name: string,
   names: ReadonlyMap<string, string>,
 ): Election & { readonly names: ReadonlyMap<string, string> } {
   const base =
-    ballot.election ??
+    given.election ??
     generateElection({
       id: entry.id,
       seed: entry.seed,
@@ -205,19 +205,19 @@ function namedLocations(
       candidate_names: generateCandidateNames(entry.seed, GENERATED_CANDIDATES),
       name,
     });
-  const contested = ballot.candidates;
+  const contested = given.candidates;
   return {
     ...base,
     id: entry.id,
     ...(contested === null
       ? {}
       : { contests: contested.contests, parties: contested.parties, candidates: contested.candidates, is_test: false }),
-    ...(ballot.election === null ? { locations: [], parents: [] } : {}),
+    ...(given.election === null ? { locations: [], parents: [] } : {}),
     names,
   };
 }
 
-interface Stage {
+interface StagedRoll {
   /** Where the source goes on; what a position means is the source's own. */
   readonly position: number;
   /** Stored so far. */
@@ -229,10 +229,10 @@ interface Stage {
   close(): Promise<void>;
 }
 
-async function openStage(
+async function openStagedRoll(
   { backend, entry, progress, signal }: StageContext,
   election: Election | null,
-): Promise<Stage> {
+): Promise<StagedRoll> {
   const roll = await backend.openRoll(entry, signal);
   const known = election?.locations.map((location) => location.id as string);
   const locations = new StagedLocations(

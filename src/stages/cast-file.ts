@@ -1,10 +1,10 @@
 import { keepGoing } from '../base/keep-going.ts';
-import { indexBallots } from '../domain/election/election-index.ts';
+import { indexElection } from '../domain/election/election-index.ts';
 import { assert } from '../domain/outcome.ts';
 import { formatProblem, PROBLEMS_SHOWN_MAX } from '../files/problems.ts';
 import { spoolInput } from '../files/text-files.ts';
 import { type CastVote, type CastVotes, openCastVotes, readCastVotes } from '../formats/cast-votes.ts';
-import type { CastBatch, Committed, KnownVoter, Rejection, RejectionReason } from '../ports/store.ts';
+import type { CastBatch, Committed, KnownVoter, Rejection, RejectionReason } from '../ports/ballot-box.ts';
 import type { StageContext } from './context.ts';
 import { type Booth, openBooth } from './voting/booth.ts';
 
@@ -15,14 +15,14 @@ import { type Booth, openBooth } from './voting/booth.ts';
 export async function castFile(context: StageContext, path: string): Promise<void> {
   const { backend, entry, progress, signal } = context;
   assert(entry.definition !== null, 'the election is defined');
-  const index = indexBallots(entry.definition);
+  const index = indexElection(entry.definition);
   const file = await openCastVotes(path, index);
   const refusals = { source: path, tell: createTeller(progress.say) };
   await keepGoing(
     async () => {
       await backend.assertSafe(entry);
       const source = { name: `file:${file.sha256}`, partition: 0 };
-      const claimed = await backend.ballot_box.claim(entry, 'any', source, signal);
+      const claimed = await backend.ballotBox.claim(entry, 'any', source, signal);
       try {
         const booth = openBooth(entry, 0, 0);
         for await (const block of readCastVotes(file, index, claimed.next_offset)) {
@@ -92,7 +92,7 @@ export async function castBlock(
 ): Promise<void> {
   for (const { problem } of block.refused) tell(formatProblem(problem));
   const rejections: Rejection[] = block.refused.map(({ line, reason }) => ({ source_offset: line, reason }));
-  const known = await backend.ballot_box.lookUp(
+  const known = await backend.ballotBox.lookUp(
     entry,
     block.votes.map((vote) => vote.registration_number),
   );

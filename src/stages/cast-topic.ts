@@ -1,16 +1,17 @@
 import { OperationalError } from '../base/errors.ts';
 import { keepGoing } from '../base/keep-going.ts';
 import { createTurns, type Turns } from '../base/turns.ts';
-import { type BallotIndex, indexBallots } from '../domain/election/election-index.ts';
+import { type ElectionIndex, indexElection } from '../domain/election/election-index.ts';
 import { type CastVotes, checkCastVotes } from '../formats/cast-votes.ts';
 import type { ForeignRecords, ForeignTopic } from '../ports/foreign-topic.ts';
+import type { ClaimedSource, Intake } from '../ports/intake.ts';
 import { TOPICS } from '../ports/log.ts';
-import type { Intake, Sharing, TakenPartition } from '../ports/store.ts';
+import type { Sharing } from '../ports/sharing.ts';
 import { castBlock, createTeller } from './cast-file.ts';
 import type { StageContext } from './context.ts';
 import { definitionOf } from './register.ts';
 import { type Booth, openBooth } from './voting/booth.ts';
-import { type HeldPartition, workShare } from './voting/share.ts';
+import { type PartitionWork, workShare } from './voting/share.ts';
 
 /** A commit takes at most so many records, and so many bytes of them: no batch of the log then gets too large for its readers. */
 const RECORDS_PER_BATCH_MAX = 20_000;
@@ -38,7 +39,7 @@ export async function castTopic(context: StageContext, name: string, once: boole
       const topic = await backend.openForeignTopic(name);
       try {
         if (once) ends ??= await topic.ends();
-        await takeVotes({ ...context, topic, ends, booth, tell, index: indexBallots(definitionOf(entry)) });
+        await takeVotes({ ...context, topic, ends, booth, tell, index: indexElection(definitionOf(entry)) });
       } finally {
         await topic.close();
       }
@@ -54,15 +55,15 @@ interface TopicContext extends StageContext {
   readonly ends: readonly number[] | null;
   readonly booth: Booth;
   tell(line: string): void;
-  readonly index: BallotIndex;
+  readonly index: ElectionIndex;
 }
 
 async function takeVotes(context: TopicContext): Promise<void> {
   const { backend, entry, topic } = context;
   const source = { name: `topic:${topic.name}`, identity: topic.identity };
-  const sharing = await backend.ballot_box.share(entry, source.name);
+  const sharing = await backend.ballotBox.share(entry, source.name);
   try {
-    const intake = await backend.ballot_box.openIntake(entry, source);
+    const intake = await backend.ballotBox.openIntake(entry, source);
     try {
       await takeShare(context, sharing, intake);
     } finally {
@@ -91,7 +92,7 @@ async function takeShare(context: TopicContext, sharing: Sharing, intake: Intake
       return partitions.filter((partition) => (positions.get(partition) ?? 0) < (ends[partition] ?? 0));
     },
     async take(partitions) {
-      const taken = await intake.tryTake(partitions);
+      const taken = await intake.tryClaim(partitions);
       return taken === null ? null : holdPartition(context, taken, inTurn);
     },
     shared: (partitions) => progress.say(sayShare(partitions, topic.name)),
@@ -105,7 +106,7 @@ function sayShare(partitions: readonly number[], topic: string): string {
   return `Taking votes from ${partitions.length === 1 ? 'partition' : 'partitions'} ${partitions.join(', ')} of topic ${topic}.`;
 }
 
-function holdPartition(context: TopicContext, taken: TakenPartition, inTurn: Turns): HeldPartition {
+function holdPartition(context: TopicContext, taken: ClaimedSource, inTurn: Turns): PartitionWork {
   const { topic, ends } = context;
   const end = ends?.[taken.partition] ?? Number.POSITIVE_INFINITY;
   return {
@@ -130,7 +131,7 @@ function holdPartition(context: TopicContext, taken: TakenPartition, inTurn: Tur
 
 const castRecords = (
   context: TopicContext,
-  taken: TakenPartition,
+  taken: ClaimedSource,
   block: CastVotes,
   signal: AbortSignal,
 ): Promise<void> =>

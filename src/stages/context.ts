@@ -1,7 +1,7 @@
 import { keepGoing } from '../base/keep-going.ts';
 import type { Progress } from '../cli/progress.ts';
 import type { Backend, ClosableLog } from '../ports/backend.ts';
-import type { ElectionEntry } from '../ports/store.ts';
+import type { ElectionEntry } from '../ports/elections.ts';
 
 /** What every stage of a process shares. */
 export interface StageContext {

@@ -3,14 +3,15 @@ import type { Chooser } from '../domain/ballots/chooser.ts';
 import type { ReplayedVotes } from '../domain/ballots/replay.ts';
 import { createReplay, layOutVotes, replayedVoters } from '../domain/ballots/replay.ts';
 import { createSimulation } from '../domain/ballots/simulate.ts';
-import { indexBallots } from '../domain/election/election-index.ts';
+import { indexElection } from '../domain/election/election-index.ts';
 import type { VoterPerson } from '../domain/election/voter.ts';
-import type { RollEntry, Roll as RollLayout } from '../domain/generated/roll-layout.ts';
-import { createRoll } from '../domain/generated/roll-layout.ts';
+import type { RollLayout, RollPlace } from '../domain/generated/roll-layout.ts';
+import { createRollLayout } from '../domain/generated/roll-layout.ts';
 import { createVoterColumns } from '../domain/log/voter-records.ts';
 import { assert } from '../domain/outcome.ts';
 import type { Backend } from '../ports/backend.ts';
-import type { ElectionEntry, Roll } from '../ports/store.ts';
+import type { ElectionEntry } from '../ports/elections.ts';
+import type { Roll } from '../ports/roll.ts';
 import { createPeople } from '../registration/generated-people.ts';
 import { type MakingArguments, TURNOUT_DEFAULT } from '../registration/making.ts';
 import type { StageContext } from './context.ts';
@@ -40,7 +41,7 @@ export async function registerElection({ backend, entry, progress, signal }: Sta
         if (kind === 'roll' || kind === 'api') return await publishStaged(context, signal);
         const sizes = votersByLocation(entry, await backend.elections.replayed(entry));
         const people = kind === 'results' ? null : createPeople(entry.seed, definitionOf(entry).date ?? REFERENCE_DATE);
-        return await registerLayout(context, createRoll(sizes, entry.seed), people, signal);
+        return await registerLayout(context, createRollLayout(sizes, entry.seed), people, signal);
       } finally {
         await roll.close();
       }
@@ -64,14 +65,14 @@ export function votersByLocation(entry: ElectionEntry, replayed: readonly Replay
   const { locations } = definitionOf(entry);
   if ((entry.arguments as MakingArguments).kind !== 'results')
     return locations.map((location) => location.registered_voters ?? 0);
-  const index = indexBallots(definitionOf(entry));
+  const index = indexElection(definitionOf(entry));
   return replayedVoters(index, layOutVotes(index, replayed));
 }
 
 /** How the voters of an election vote where nobody's real votes are given: a replay of real results, or a simulation. */
 export function chooserOf(entry: ElectionEntry, replayed: readonly ReplayedVotes[]): Chooser {
   const { kind, turnout } = entry.arguments as MakingArguments;
-  const index = indexBallots(definitionOf(entry));
+  const index = indexElection(definitionOf(entry));
   return kind === 'results'
     ? createReplay(index, layOutVotes(index, replayed), entry.seed)
     : createSimulation(index, votersByLocation(entry, []), turnout ?? TURNOUT_DEFAULT, entry.seed);
@@ -99,7 +100,7 @@ async function registerLayout(
   const locations = definitionOf(entry).locations;
   const size = Math.min(VOTERS_PER_BATCH_MAX, Math.ceil(layout.total / (entry.partitions * BATCHES_PER_PARTITION_MIN)));
   const voters = createVoterColumns(Math.max(1, size));
-  const at: RollEntry = { location: 0, place: 0 };
+  const at: RollPlace = { location: 0, place: 0 };
   let from = await roll.position('register');
   registered(from);
   while (from < layout.total) {

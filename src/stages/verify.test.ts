@@ -8,8 +8,9 @@ import { OperationalError } from '../base/errors.ts';
 import { canonicalDefinition } from '../domain/election/election.ts';
 import { chainStart, createBoxWriter } from '../domain/log/box.ts';
 import { ballotsKey, candidateKey, cellKey, progressKey, TOTALS_KEY } from '../domain/log/records.ts';
+import type { ElectionEntry } from '../ports/elections.ts';
 import type { Log, OutgoingRecord } from '../ports/log.ts';
-import type { BatchEntry, ElectionEntry, Recount } from '../ports/store.ts';
+import type { BatchEntry, Recount } from '../ports/recount.ts';
 import { type Reconciliation, verify } from './verify.ts';
 
 const never = new AbortController().signal;
@@ -79,8 +80,8 @@ class Counted {
     };
     const { batches, count } = this;
     const recount: Recount = {
-      tally: async () => ({ tally: count.tally, astray: 0 }),
-      participation: async () => ({ voters: 5, strangers: 0 }),
+      tally: async () => ({ tally: count.tally, offBallot: 0 }),
+      participation: async () => ({ voters: 5, notRegistered: 0 }),
       async *batches() {
         yield* batches;
       },

@@ -1,14 +1,15 @@
 import { OperationalError } from '../base/errors.ts';
-import { Count } from '../domain/counting/box-counter.ts';
+import { BoxCounter } from '../domain/counting/box-counter.ts';
 import { createTally, type Tally, unbalancedSlots } from '../domain/counting/tally.ts';
 import { canonicalDefinition } from '../domain/election/election.ts';
-import { type BallotIndex, indexBallots } from '../domain/election/election-index.ts';
+import { type ElectionIndex, indexElection } from '../domain/election/election-index.ts';
 import { candidateKey, DEFINITION_KEY, type DefinitionRecord } from '../domain/log/records.ts';
 import { assert } from '../domain/outcome.ts';
 import { createPublishedResults } from '../domain/results/engines.ts';
 import { isCount, parseObject, sumOf } from '../domain/results/published-results.ts';
+import type { ElectionEntry } from '../ports/elections.ts';
 import { type Log, type LogRecord, recordsOf, type Topic } from '../ports/log.ts';
-import type { BatchEntry, ElectionEntry, Recount } from '../ports/store.ts';
+import type { BatchEntry, Recount } from '../ports/recount.ts';
 import { sha256 } from './voting/booth.ts';
 
 /** One comparison of the reconciliation. `differences` names the first few places where the two sides disagree. */
@@ -47,10 +48,10 @@ export async function verify(
   signal: AbortSignal,
 ): Promise<Reconciliation> {
   assert(entry.definition !== null && entry.definition_hash !== null, 'the election is defined');
-  const index = indexBallots(entry.definition);
+  const index = indexElection(entry.definition);
   const ends = await votesEnds(entry, log);
   const { count, checks } = await recountLog(entry, log, ends, recount, signal);
-  const { tally: sql, astray } = await recount.tally(entry);
+  const { tally: sql, offBallot } = await recount.tally(entry);
   const votes = count.covers.reduce((sum, seq) => sum + seq, 0);
   const participation = await recount.participation(entry);
   const published = await readPublished(entry, log);
@@ -61,9 +62,9 @@ export async function verify(
     check('the definition has the hash that every batch carries', 0, definitions.length, definitions),
     ...checks,
     compareTallies(entry, 'votes in the log = votes in PostgreSQL', count.tally, sql),
-    check('votes in PostgreSQL that no ballot can hold', 0, astray),
+    check('votes in PostgreSQL that no ballot can hold', 0, offBallot),
     check('votes in the log = participation in PostgreSQL', votes, participation.voters),
-    check('participants who are no voters of the election', 0, participation.strangers),
+    check('participants who are no voters of the election', 0, participation.notRegistered),
     compareTallies(entry, 'votes in the log = published results', count.tally, published.tally),
     check(
       'published results cover the whole log',
@@ -127,10 +128,10 @@ async function recountLog(
   ends: readonly number[],
   recount: Recount,
   signal: AbortSignal,
-): Promise<{ count: Count; checks: Check[] }> {
-  const count = new Count(indexBallots(entry.definition!), entry.definition_hash!, entry.partitions, sha256);
+): Promise<{ count: BoxCounter; checks: Check[] }> {
+  const count = new BoxCounter(indexElection(entry.definition!), entry.definition_hash!, entry.partitions, sha256);
   const damage: string[] = [];
-  const astray: string[] = [];
+  const batchDifferences: string[] = [];
   for (let partition = 0; partition < entry.partitions; partition++) {
     const batches = recount.batches(entry, partition)[Symbol.asyncIterator]();
     let batch = await batches.next();
@@ -138,10 +139,13 @@ async function recountLog(
     let expected = 0;
     const look = ({ batch_no, first_seq, votes, definition_hash, hash }: BatchEntry): void => {
       if (first_seq !== expected)
-        astray.push(`partition ${partition} has no batch from seq ${expected} to ${first_seq}`);
+        batchDifferences.push(`partition ${partition} has no batch from seq ${expected} to ${first_seq}`);
       if (count.covers[partition] !== first_seq + votes || count.heads[partition] !== hash)
-        astray.push(`batch ${batch_no} ends at seq ${first_seq + votes} with hash ${hash}, the log's chain does not`);
-      if (definition_hash !== entry.definition_hash) astray.push(`batch ${batch_no} was cast under another definition`);
+        batchDifferences.push(
+          `batch ${batch_no} ends at seq ${first_seq + votes} with hash ${hash}, the log's chain does not`,
+        );
+      if (definition_hash !== entry.definition_hash)
+        batchDifferences.push(`batch ${batch_no} was cast under another definition`);
       expected = first_seq + votes;
     };
     try {
@@ -157,15 +161,20 @@ async function recountLog(
       if (cause instanceof OperationalError && cause.canRetry) throw cause;
       damage.push(`partition ${partition}: ${cause instanceof Error ? cause.message : cause}`);
     }
-    if (!batch.done) astray.push(`batch ${batch.value.batch_no} is not in the log`);
+    if (!batch.done) batchDifferences.push(`batch ${batch.value.batch_no} is not in the log`);
     if (batch.done && damage.length === 0 && expected !== count.covers[partition])
-      astray.push(`partition ${partition} has no batch from seq ${expected} to ${count.covers[partition]}`);
+      batchDifferences.push(`partition ${partition} has no batch from seq ${expected} to ${count.covers[partition]}`);
   }
   return {
     count,
     checks: [
       check('every seq and every link of the chain of hashes in the log', 0, damage.length, damage),
-      check('batches in PostgreSQL = batches in the chain', 0, astray.length, astray.slice(0, DIFFERENCES_SHOWN_MAX)),
+      check(
+        'batches in PostgreSQL = batches in the chain',
+        0,
+        batchDifferences.length,
+        batchDifferences.slice(0, DIFFERENCES_SHOWN_MAX),
+      ),
     ],
   };
 }
@@ -187,7 +196,7 @@ async function* recordsFrom(log: Log, partition: number, end: number, signal: Ab
 }
 
 function compareTallies(entry: ElectionEntry, name: string, left: Tally, right: Tally): Check {
-  const index = indexBallots(entry.definition!);
+  const index = indexElection(entry.definition!);
   const differences: string[] = [];
   const { locations, candidates, contests } = entry.definition!;
   for (let location = 0; location < locations.length; location++) {
@@ -218,7 +227,7 @@ async function readPublished(
   entry: ElectionEntry,
   log: Log,
 ): Promise<{ tally: Tally; covers: readonly number[]; checks: Check[] }> {
-  const index = indexBallots(entry.definition!);
+  const index = indexElection(entry.definition!);
   const shape = { index, definition: entry.definition_hash!, partitions: entry.partitions };
   const records = [...(await readLatest(log, 'results-by-location')).values()];
   const published = createPublishedResults(records, shape);
@@ -264,7 +273,7 @@ async function compareCandidates(entry: ElectionEntry, log: Log, tally: Tally): 
   );
 }
 
-async function compareTurnout(index: BallotIndex, log: Log, tally: Tally): Promise<Check> {
+async function compareTurnout(index: ElectionIndex, log: Log, tally: Tally): Promise<Check> {
   const differences: string[] = [];
   let published = 0;
   for (const { key, value } of (await readLatest(log, 'turnout-by-location')).values()) {
@@ -283,7 +292,7 @@ async function compareTurnout(index: BallotIndex, log: Log, tally: Tally): Promi
 }
 
 function createVotesByCandidate(entry: ElectionEntry, tally: Tally): Map<string, number> {
-  const index = indexBallots(entry.definition!);
+  const index = indexElection(entry.definition!);
   const totals = new Float64Array(entry.definition!.candidates.length);
   for (const [slot, contest] of index.contest_of_slot.entries())
     for (let cell = index.first_cell[slot]!; cell < index.first_cell[slot + 1]!; cell++)

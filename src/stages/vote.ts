@@ -1,16 +1,17 @@
 import { OperationalError } from '../base/errors.ts';
 import { keepGoing } from '../base/keep-going.ts';
 import type { Chooser } from '../domain/ballots/chooser.ts';
-import { indexBallots } from '../domain/election/election-index.ts';
+import { indexElection } from '../domain/election/election-index.ts';
 import { voteLengthMax } from '../domain/log/box.ts';
 import { createVoterColumns, readVoters, type VoterColumns } from '../domain/log/voter-records.ts';
+import type { ClaimedPartition } from '../ports/ballot-box.ts';
+import type { ElectionEntry } from '../ports/elections.ts';
 import type { Log, LogBatch } from '../ports/log.ts';
-import type { ClaimedPartition, ElectionEntry } from '../ports/store.ts';
 import type { StageContext } from './context.ts';
 import { definitionOf } from './register.ts';
 import { type Booth, openBooth } from './voting/booth.ts';
 import type { Pace } from './voting/pace.ts';
-import { type HeldPartition, workShare } from './voting/share.ts';
+import { type PartitionWork, workShare } from './voting/share.ts';
 
 /**
  * Voters a batch at full speed. Larger batches gain nothing measurable and cost memory; each commit costs about 2 ms, however
@@ -36,12 +37,12 @@ export async function voteFromRoll(context: StageContext, chooser: Chooser, pace
   await keepGoing(
     async () => {
       await backend.assertSafe(entry);
-      const sharing = await backend.ballot_box.share(entry, ROLL);
+      const sharing = await backend.ballotBox.share(entry, ROLL);
       try {
         await workShare({
           sharing,
           signal,
-          left: () => backend.ballot_box.unasked(entry),
+          left: () => backend.ballotBox.unasked(entry),
           take: (partitions) => takePartition(context, chooser, pace, partitions),
           shared: (partitions) => progress.say(sayShare(partitions, entry.partitions)),
         });
@@ -77,9 +78,9 @@ async function takePartition(
   chooser: Chooser,
   pace: Pace,
   partitions: readonly number[],
-): Promise<HeldPartition | null> {
+): Promise<PartitionWork | null> {
   const { backend, entry } = context;
-  const claimed = await backend.ballot_box.tryClaim(entry, partitions, ROLL);
+  const claimed = await backend.ballotBox.tryClaim(entry, partitions, ROLL);
   if (claimed === null) return null;
   return {
     partition: claimed.partition,
@@ -102,7 +103,7 @@ async function votePartition(context: VoteContext, chooser: Chooser, claimed: Cl
   const { entry, log, signal } = context;
   const most = Math.max(
     1,
-    Math.min(VOTERS_PER_BATCH_MAX, Math.floor(BATCH_LENGTH_MAX / voteLengthMax(indexBallots(definitionOf(entry))))),
+    Math.min(VOTERS_PER_BATCH_MAX, Math.floor(BATCH_LENGTH_MAX / voteLengthMax(indexElection(definitionOf(entry))))),
   );
   const booth = openBooth(entry, most, most * chooser.selections_max);
   const voters = createVoterColumns(most);

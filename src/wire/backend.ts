@@ -19,16 +19,16 @@ import { type EmbeddedServer, openEmbeddedServer } from '../bundled-postgres/ser
 import { needsKafka } from '../cli/config.ts';
 import { assert } from '../domain/outcome.ts';
 import type { Backend } from '../ports/backend.ts';
-import type { ElectionEntry } from '../ports/store.ts';
+import type { ElectionEntry } from '../ports/elections.ts';
 import { openKafkaFeed } from './kafka.ts';
 import { kafkaProperties } from './kafka-properties.ts';
 
 export interface BackendOptions {
-  readonly data_dir: string;
-  readonly database_url: string | null;
+  readonly dataDir: string;
+  readonly databaseUrl: string | null;
   /** Null means that table `log` of the database is the log. */
   readonly kafka: KafkaSettings | null;
-  readonly spark_remote: SparkRemote | null;
+  readonly sparkRemote: SparkRemote | null;
   onProgress(line: string): void;
 }
 
@@ -37,7 +37,7 @@ export interface BackendOptions {
  * Kafka; counted in this process, or by Spark.
  */
 export async function openBackend(options: BackendOptions): Promise<Backend> {
-  const source = options.database_url === null ? embedded(options) : external(options.database_url);
+  const source = options.databaseUrl === null ? embedded(options) : external(options.databaseUrl);
   const database = openDatabase(source.configure);
   try {
     await migrate(database);
@@ -75,11 +75,11 @@ function withoutPassword(url: string): string {
 }
 
 /** The server is opened with the first connection, and again when it went away under us. */
-function embedded({ data_dir, onProgress }: BackendOptions): ConnectionSource {
+function embedded({ dataDir, onProgress }: BackendOptions): ConnectionSource {
   let server: Promise<EmbeddedServer> | null = null;
   const open = (): Promise<EmbeddedServer> => {
     server ??= openEmbeddedServer({
-      dataDir: data_dir,
+      dataDir: dataDir,
       onProgress,
       onLost: () => {
         const lost = server;
@@ -97,7 +97,7 @@ function embedded({ data_dir, onProgress }: BackendOptions): ConnectionSource {
     async describe() {
       const { home, connection } = await open();
       return [
-        `data directory: ${resolve(data_dir)}`,
+        `data directory: ${resolve(dataDir)}`,
         `PostgreSQL that comes along, in ${home}`,
         `look inside with: psql -h ${connection.host} -p ${connection.port} -U ${connection.user} ${connection.database}`,
       ];
@@ -141,21 +141,21 @@ function kafkaBackend(
   database: Database,
   source: ConnectionSource,
   settings: KafkaSettings,
-  { spark_remote, onProgress }: BackendOptions,
+  { sparkRemote, onProgress }: BackendOptions,
 ): Backend {
   const store = storeOf(database);
   const kafka = openKafkaFeed(settings, database, onProgress);
   return {
     ...store,
-    ballot_box: {
-      ...store.ballot_box,
+    ballotBox: {
+      ...store.ballotBox,
       async claim(entry, ...rest) {
         await kafka.feed(entry);
-        return store.ballot_box.claim(entry, ...rest);
+        return store.ballotBox.claim(entry, ...rest);
       },
       async share(entry, source) {
         await kafka.feed(entry);
-        return store.ballot_box.share(entry, source);
+        return store.ballotBox.share(entry, source);
       },
     },
     async openRoll(entry, signal) {
@@ -170,9 +170,9 @@ function kafkaBackend(
     createCounter(engine, log, entry) {
       if (engine === 'local')
         return createLocalCounter({ log, openWriter: () => kafka.openWriter(entry), clock: () => new Date() });
-      assert(spark_remote !== null, 'the configuration says where Spark is');
+      assert(sparkRemote !== null, 'the configuration says where Spark is');
       return createSparkCounter({
-        remote: spark_remote,
+        remote: sparkRemote,
         kafka: { brokers: settings.brokers.join(','), properties: kafkaProperties(settings) },
         log,
         openWriter: () => kafka.openWriter(entry),
@@ -190,9 +190,9 @@ function kafkaBackend(
       lines.push(
         `Kafka of KAFKA_BROKERS answers: ${settings.brokers.join(',')}, brokers: ${await countBrokers(settings)}`,
       );
-      if (spark_remote !== null) {
-        await reachSpark(spark_remote);
-        lines.push(`Spark of SPARK_REMOTE answers: ${spark_remote.host}:${spark_remote.port}`);
+      if (sparkRemote !== null) {
+        await reachSpark(sparkRemote);
+        lines.push(`Spark of SPARK_REMOTE answers: ${sparkRemote.host}:${sparkRemote.port}`);
       }
       return lines;
     },
@@ -207,10 +207,10 @@ function kafkaBackend(
   };
 }
 
-function storeOf(database: Database): Pick<Backend, 'elections' | 'ballot_box' | 'recount' | 'openRoll'> {
+function storeOf(database: Database): Pick<Backend, 'elections' | 'ballotBox' | 'recount' | 'openRoll'> {
   return {
     elections: openElections(database),
-    ballot_box: openBallotBox(database, () => new Date()),
+    ballotBox: openBallotBox(database, () => new Date()),
     recount: openRecount(database),
     openRoll: (entry, signal) => openRoll(database, entry, signal),
   };

@@ -12,8 +12,8 @@ import { keepGoing } from '../base/keep-going.ts';
 import type { ElectionId } from '../domain/election/election.ts';
 import { DEFINITION_KEY, type DefinitionRecord } from '../domain/log/records.ts';
 import type { ClosableLog } from '../ports/backend.ts';
+import type { ElectionEntry } from '../ports/elections.ts';
 import { type LogWriter, recordsOf } from '../ports/log.ts';
-import type { ElectionEntry } from '../ports/store.ts';
 
 /** At the end of a process its relay has this long to publish the rest; what is left the next process publishes. */
 const DRAIN_MS_MAX = 5_000;

@@ -3,11 +3,12 @@ import pg from 'pg';
 import { openEmbeddedServer } from '../../src/bundled-postgres/server.ts';
 import { serversOf } from '../../src/cli/config.ts';
 import type { Election, ElectionId } from '../../src/domain/election/election.ts';
-import { indexBallots, type VoteColumns } from '../../src/domain/election/election-index.ts';
+import { indexElection, type VoteColumns } from '../../src/domain/election/election-index.ts';
 import { createVoterColumns, readVoters, type VoterColumns } from '../../src/domain/log/voter-records.ts';
 import type { Backend } from '../../src/ports/backend.ts';
+import type { CastBatch, ClaimedPartition } from '../../src/ports/ballot-box.ts';
+import type { ElectionEntry } from '../../src/ports/elections.ts';
 import type { Log } from '../../src/ports/log.ts';
-import type { CastBatch, ClaimedPartition, ElectionEntry } from '../../src/ports/store.ts';
 import type { MakingArguments } from '../../src/registration/making.ts';
 import { openBooth } from '../../src/stages/voting/booth.ts';
 import { openBackend } from '../../src/wire/backend.ts';
@@ -38,7 +39,7 @@ export const BACKENDS: readonly BackendUnderTest[] =
 /** The servers that `npm run test:stack` has started; each test has elections of its own there. */
 async function openCluster(): Promise<TestBackend> {
   const directory = temporaryDirectory();
-  const options = { data_dir: directory.path, ...serversOf(process.env), onProgress: () => {} };
+  const options = { dataDir: directory.path, ...serversOf(process.env), onProgress: () => {} };
   const backend = await openBackend(options);
   const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 2 });
   return {
@@ -60,10 +61,10 @@ async function openEmbedded(): Promise<TestBackend> {
   const { host, port, user, database } = server.connection;
   const url = `postgresql:///${database}?host=${encodeURIComponent(host)}&port=${port}&user=${user}`;
   const options = {
-    data_dir: directory.path,
-    database_url: url,
+    dataDir: directory.path,
+    databaseUrl: url,
     kafka: null,
-    spark_remote: null,
+    sparkRemote: null,
     onProgress: () => {},
   };
   const backend = await openBackend(options);
@@ -132,7 +133,7 @@ export async function readRoll(log: Log, entry: ElectionEntry, partition: number
     if (batches.length === 0) return read;
     for (const batch of batches) {
       const voters = createVoterColumns(batch.count);
-      readVoters(indexBallots(entry.definition!), batch.text, batch.base_offset, 0).read(voters, batch.count);
+      readVoters(indexElection(entry.definition!), batch.text, batch.base_offset, 0).read(voters, batch.count);
       read.push(voters);
       from = batch.base_offset + batch.count;
     }

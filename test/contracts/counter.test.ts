@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { OperationalError } from '../../src/base/errors.ts';
-import type { ElectionEntry } from '../../src/ports/store.ts';
+import type { ElectionEntry } from '../../src/ports/elections.ts';
 import { count } from '../../src/stages/count.ts';
 import { verify } from '../../src/stages/verify.ts';
 import { toColumns } from '../support/elections.ts';
@@ -36,7 +36,7 @@ for (const { name, open } of BACKENDS)
         Array.from({ length: votes }, (_, i) => i % 3),
         partition,
       );
-      const claimed = await under.backend.ballot_box.claim(entry, partition, { name: 'voters', partition }, never);
+      const claimed = await under.backend.ballotBox.claim(entry, partition, { name: 'voters', partition }, never);
       const columns = toColumns(Array.from({ length: votes }, (_, i) => ({ location: i % 3, selections: [i % 3] })));
       await claimed.commit(castBatch(entry, claimed, columns, Array.from(voters.ids.subarray(0, votes))));
       await claimed.release();

@@ -110,7 +110,7 @@ for (const { name, open } of BACKENDS)
       const everywhere = Array.from({ length: LOCATIONS }, (_, location) => location);
       for (let flush = 0; flush < FLUSHES; flush++) {
         const { ids } = await registerVoters(under.backend, entry, everywhere);
-        const claimed = await under.backend.ballot_box.claim(entry, 0, { name: 'voters', partition: 0 }, never);
+        const claimed = await under.backend.ballotBox.claim(entry, 0, { name: 'voters', partition: 0 }, never);
         const votes = toColumns(everywhere.map((location) => ({ location, selections: [flush % 3] })));
         await claimed.commit(castBatch(entry, claimed, votes, Array.from(ids)));
         await claimed.release();
@@ -148,7 +148,7 @@ for (const { name, open } of BACKENDS)
       const other = await under.openAnother();
       await count({ backend: other, entry, progress: silent(), signal: never }, 'local', true);
       const { ids } = await registerVoters(other, entry, [0]);
-      const claimed = await other.ballot_box.claim(entry, 0, { name: 'voters', partition: 0 }, never);
+      const claimed = await other.ballotBox.claim(entry, 0, { name: 'voters', partition: 0 }, never);
       await claimed.commit(castBatch(entry, claimed, toColumns([{ location: 0, selections: [] }]), [ids[0]!]));
       await claimed.release();
       await fenced;

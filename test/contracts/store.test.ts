@@ -44,7 +44,7 @@ for (const { name, open } of BACKENDS)
                 mine.map((ballot) => ballot.location),
                 partition,
               );
-              const claimed = await backend.ballot_box.claim(entry, partition, source(partition), never);
+              const claimed = await backend.ballotBox.claim(entry, partition, source(partition), never);
               for (let from = 0; from < mine.length; from += size) {
                 const batch = mine.slice(from, from + size);
                 const ids = Array.from(voters.ids.subarray(from, from + batch.length));
@@ -59,7 +59,7 @@ for (const { name, open } of BACKENDS)
             await log.close();
             assert.equal(reconciliation.passed, true, JSON.stringify(reconciliation, null, 1));
             assert.equal(reconciliation.votes, ballots.length);
-            assert.deepEqual(await backend.recount.tally(entry), { tally: expected, astray: 0 });
+            assert.deepEqual(await backend.recount.tally(entry), { tally: expected, offBallot: 0 });
             await backend.close();
           },
         ),
@@ -72,16 +72,16 @@ for (const { name, open } of BACKENDS)
       const entry = await defineElection(backend, testElection());
       const { ids } = await registerVoters(backend, entry, [0, 1, 2]);
       const votes = (n: number) => toColumns(Array.from({ length: n }, (_, i) => ({ location: i, selections: [i] })));
-      const first = await backend.ballot_box.claim(entry, 0, { name: 'file:a', partition: 0 }, never);
+      const first = await backend.ballotBox.claim(entry, 0, { name: 'file:a', partition: 0 }, never);
       assert.deepEqual(await first.commit(castBatch(entry, first, votes(2), [ids[0]!, ids[1]!])), {
         votes: 2,
         rejected: 0,
       });
-      const second = await backend.ballot_box.claim(entry, 1, { name: 'file:b', partition: 0 }, never);
+      const second = await backend.ballotBox.claim(entry, 1, { name: 'file:b', partition: 0 }, never);
       const again = await second.commit(castBatch(entry, second, votes(2), [ids[1]!, ids[2]!]));
       assert.deepEqual(again, { votes: 1, rejected: 1 });
       assert.deepEqual(Object.fromEntries(await backend.recount.rejections(entry)), { 'already-voted': 1 });
-      assert.deepEqual(await backend.recount.participation(entry), { voters: 3, strangers: 0 });
+      assert.deepEqual(await backend.recount.participation(entry), { voters: 3, notRegistered: 0 });
       const { rows } = await under.database.query(
         'SELECT source, source_offset FROM rejections WHERE election_no = $1',
         [entry.election_no],
@@ -102,8 +102,8 @@ for (const { name, open } of BACKENDS)
       const votes = toColumns(ids.map((_, i) => ({ location: i % 3, selections: [i % 3] })));
       const other = await under.openAnother();
       const claims = [
-        await backend.ballot_box.claim(entry, 'any', { name: 'file:a', partition: 0 }, never),
-        await other.ballot_box.claim(entry, 'any', { name: 'file:b', partition: 0 }, never),
+        await backend.ballotBox.claim(entry, 'any', { name: 'file:a', partition: 0 }, never),
+        await other.ballotBox.claim(entry, 'any', { name: 'file:b', partition: 0 }, never),
       ];
       assert.notEqual(claims[0]!.partition, claims[1]!.partition);
       const outcomes = await Promise.all(
@@ -111,7 +111,7 @@ for (const { name, open } of BACKENDS)
       );
       assert.equal(outcomes[0]!.votes + outcomes[1]!.votes, 400);
       assert.equal(outcomes[0]!.rejected + outcomes[1]!.rejected, 400);
-      assert.deepEqual(await backend.recount.participation(entry), { voters: 400, strangers: 0 });
+      assert.deepEqual(await backend.recount.participation(entry), { voters: 400, notRegistered: 0 });
       for (const claimed of claims) await claimed.release();
       await other.close();
     });
@@ -120,10 +120,10 @@ for (const { name, open } of BACKENDS)
       const { backend } = under;
       const entry = await defineElection(backend, testElection());
       const { ids } = await registerVoters(backend, entry, [0, 1]);
-      const first = await backend.ballot_box.claim(entry, 0, source(0), never);
+      const first = await backend.ballotBox.claim(entry, 0, source(0), never);
       const other = await under.openAnother();
       let taken = false;
-      const next = other.ballot_box.claim(entry, 0, source(0), never).then((claimed) => {
+      const next = other.ballotBox.claim(entry, 0, source(0), never).then((claimed) => {
         taken = true;
         return claimed;
       });
@@ -140,9 +140,9 @@ for (const { name, open } of BACKENDS)
     test('waiting for a partition ends when the signal aborts', async () => {
       const { backend } = under;
       const entry = await defineElection(backend, testElection());
-      const first = await backend.ballot_box.claim(entry, 0, source(0), never);
+      const first = await backend.ballotBox.claim(entry, 0, source(0), never);
       const stop = new AbortController();
-      const waiting = backend.ballot_box.claim(entry, 0, source(0), stop.signal);
+      const waiting = backend.ballotBox.claim(entry, 0, source(0), stop.signal);
       stop.abort();
       await assert.rejects(waiting, { name: 'AbortError' });
       await first.release();
@@ -152,14 +152,14 @@ for (const { name, open } of BACKENDS)
       const { backend } = under;
       const entry = await defineElection(backend, testElection());
       const { ids } = await registerVoters(backend, entry, [0, 1]);
-      const old = await backend.ballot_box.claim(entry, 0, source(0), never);
+      const old = await backend.ballotBox.claim(entry, 0, source(0), never);
       // The lock is gone, as after a pause that the server did not survive, and somebody else has moved the source.
       await under.database.query('UPDATE source_offsets SET next_offset = 1 WHERE election_no = $1', [
         entry.election_no,
       ]);
       const batch = castBatch(entry, old, toColumns([{ location: 0, selections: [0] }]), [ids[0]!]);
       await assert.rejects(old.commit(batch), code('FENCED'));
-      assert.deepEqual(await backend.recount.participation(entry), { voters: 0, strangers: 0 });
+      assert.deepEqual(await backend.recount.participation(entry), { voters: 0, notRegistered: 0 });
       await old.release();
     });
 
@@ -167,10 +167,10 @@ for (const { name, open } of BACKENDS)
       const { backend } = under;
       const entry = await defineElection(backend, testElection());
       const other = await under.openAnother();
-      const first = await backend.ballot_box.share(entry, 'topic:polls');
+      const first = await backend.ballotBox.share(entry, 'topic:polls');
       assert.deepEqual(await first.look(), { members: 1, rank: 0 });
-      const second = await other.ballot_box.share(entry, 'topic:polls');
-      const alone = await other.ballot_box.share(entry, 'topic:others');
+      const second = await other.ballotBox.share(entry, 'topic:polls');
+      const alone = await other.ballotBox.share(entry, 'topic:others');
       assert.deepEqual(await alone.look(), { members: 1, rank: 0 });
       const standings = [await first.look(), await second.look()];
       assert.deepEqual(
@@ -198,13 +198,13 @@ for (const { name, open } of BACKENDS)
       const other = await under.openAnother();
       const polls = { name: 'topic:polls', identity: 7 };
       const [mine, theirs] = [
-        await backend.ballot_box.openIntake(entry, polls),
-        await other.ballot_box.openIntake(entry, polls),
+        await backend.ballotBox.openIntake(entry, polls),
+        await other.ballotBox.openIntake(entry, polls),
       ];
       assert.deepEqual(await theirs.positions(), new Map());
-      const first = (await mine.tryTake([0, 1, 2]))!;
-      const second = (await theirs.tryTake([0, 1, 2]))!;
-      const third = (await theirs.tryTake([2]))!;
+      const first = (await mine.tryClaim([0, 1, 2]))!;
+      const second = (await theirs.tryClaim([0, 1, 2]))!;
+      const third = (await theirs.tryClaim([2]))!;
       assert.deepEqual(
         [first, second, third].map(({ partition, next_offset }) => [partition, next_offset]),
         [
@@ -213,8 +213,8 @@ for (const { name, open } of BACKENDS)
           [2, 0],
         ],
       );
-      assert.equal(await mine.tryTake([1, 2]), null);
-      assert.equal(await theirs.tryTake([0]), null);
+      assert.equal(await mine.tryClaim([1, 2]), null);
+      assert.equal(await theirs.tryClaim([0]), null);
 
       const votes = (...locations: number[]) =>
         toColumns(locations.map((location) => ({ location, selections: [location] })));
@@ -246,10 +246,10 @@ for (const { name, open } of BACKENDS)
       );
 
       await first.release();
-      const again = (await theirs.tryTake([0]))!;
+      const again = (await theirs.tryClaim([0]))!;
       assert.deepEqual([again.partition, again.next_offset], [0, 2]);
       await theirs.close();
-      const last = (await mine.tryTake([2, 1, 0]))!;
+      const last = (await mine.tryClaim([2, 1, 0]))!;
       assert.deepEqual([last.partition, last.next_offset], [2, 0]);
       // As after a pause that the session did not survive: somebody else has moved the source.
       await under.database.query(
@@ -258,7 +258,7 @@ for (const { name, open } of BACKENDS)
       );
       await assert.rejects(last.commit(castBatch(entry, last, votes(0), [ids[3]!]), never), code('FENCED'));
       await mine.close();
-      assert.deepEqual(await backend.recount.participation(entry), { voters: 3, strangers: 0 });
+      assert.deepEqual(await backend.recount.participation(entry), { voters: 3, notRegistered: 0 });
       await count({ backend, entry, progress: silent(), signal: never }, 'local', true);
       const log = await backend.openLog(entry);
       const reconciliation = await verify(entry, log, backend.recount, never);
@@ -273,15 +273,15 @@ for (const { name, open } of BACKENDS)
       const entry = await defineElection(backend, testElection());
       const { ids } = await registerVoters(backend, entry, [0, 1, 2]);
       const other = await under.openAnother();
-      const intake = await backend.ballot_box.openIntake(entry, { name: 'topic:polls', identity: 7 });
-      const taken = (await intake.tryTake([5]))!;
+      const intake = await backend.ballotBox.openIntake(entry, { name: 'topic:polls', identity: 7 });
+      const taken = (await intake.tryClaim([5]))!;
       const batchOf = (voter: number) =>
         castBatch(entry, taken, toColumns([{ location: voter, selections: [voter] }]), [ids[voter]!]);
       assert.deepEqual(await taken.commit(batchOf(0), never), { votes: 1, rejected: 0 });
       assert.deepEqual(await backend.elections.votesInLog(entry), [1, 0]);
       const claims = [
-        (await other.ballot_box.tryClaim(entry, [0], 'voters'))!,
-        (await other.ballot_box.tryClaim(entry, [1], 'voters'))!,
+        (await other.ballotBox.tryClaim(entry, [0], 'voters'))!,
+        (await other.ballotBox.tryClaim(entry, [1], 'voters'))!,
       ];
       assert.deepEqual(
         claims.map(({ partition, head }) => [partition, head.next_seq]),
@@ -314,10 +314,10 @@ for (const { name, open } of BACKENDS)
       const entry = await defineElection(backend, testElection());
       const { ids } = await registerVoters(backend, entry, [0]);
       const open = (identity: number, source = 'topic:polls') =>
-        backend.ballot_box.openIntake(entry, { name: source, identity });
+        backend.ballotBox.openIntake(entry, { name: source, identity });
       await (await open(1)).close();
       const intake = await open(2);
-      const taken = (await intake.tryTake([3]))!;
+      const taken = (await intake.tryClaim([3]))!;
       await (await open(2)).close();
       await taken.commit(castBatch(entry, taken, toColumns([{ location: 0, selections: [0] }]), [ids[0]!]), never);
       await intake.close();

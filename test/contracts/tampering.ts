@@ -5,8 +5,8 @@ import type pg from 'pg';
 import { clientOptions, topicName } from '../../src/adapters/kafka/client.ts';
 import type { KafkaSettings } from '../../src/adapters/kafka/settings.ts';
 import { topicId, withAdmin } from '../../src/adapters/kafka/topics.ts';
+import type { ElectionEntry } from '../../src/ports/elections.ts';
 import { recordsOf, type Topic } from '../../src/ports/log.ts';
-import type { ElectionEntry } from '../../src/ports/store.ts';
 import { readTopic, settled } from '../support/topics.ts';
 
 export interface StoredRecord {

@@ -217,8 +217,8 @@ describe('inputs', () => {
 
   test('names no such file, and a directory', async () => {
     for (const [path, says] of [
-      [join(workspace.data_dir, 'none.csv'), /there is no such file\. Next: check the name/],
-      [workspace.data_dir, /this is a directory\. Next: /],
+      [join(workspace.dataDir, 'none.csv'), /there is no such file\. Next: check the name/],
+      [workspace.dataDir, /this is a directory\. Next: /],
     ] as const)
       for (const kind of Object.keys(NAMES) as Kind[]) {
         const { code, stderr } = await workspace.run(commandOf(kind, path));

@@ -10,5 +10,5 @@ for (const command of [['topics', 'voters'], ['verify'], ['doctor'], ['topics']]
     child.stdout!.destroy();
     const { stderr } = await ended;
     assert.doesNotMatch(stderr, /Unhandled|EPIPE|\bat .*:\d+:\d+|defect/);
-    assert.ok(!isServing(workspace.data_dir));
+    assert.ok(!isServing(workspace.dataDir));
   });

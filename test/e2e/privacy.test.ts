@@ -82,7 +82,7 @@ async function seeTopics(workspace: Workspace, seen: Seen): Promise<void> {
 
 /** PostgreSQL's own log, and whatever else lies in the data directory outside of PostgreSQL's files. */
 function seeFiles(workspace: Workspace, seen: Seen): void {
-  const files = globSync('**', { cwd: workspace.data_dir, exclude: ['postgres/cluster'], withFileTypes: true });
+  const files = globSync('**', { cwd: workspace.dataDir, exclude: ['postgres/cluster'], withFileTypes: true });
   for (const file of files)
     if (file.isFile()) seen.set(file.name, readFileSync(join(file.parentPath, file.name), 'utf8'));
   assert.ok(seen.has('server.log'));

@@ -37,8 +37,8 @@ describe('run', { concurrency: 2 }, () => {
       assert.match(ended.stderr, /2,100 ballots cast of 3,000 registered voters/);
       documents.push(JSON.parse(lines[0]!));
       const home = /comes along, in (.*)/.exec(succeeded(await workspace.run(['doctor'])))![1]!;
-      assert.equal(home, join(workspace.data_dir, 'postgres'));
-      assert.ok(existsSync(join(home, 'cluster')) && !isServing(workspace.data_dir));
+      assert.equal(home, join(workspace.dataDir, 'postgres'));
+      assert.ok(existsSync(join(home, 'cluster')) && !isServing(workspace.dataDir));
     }
     assert.deepEqual(numbersOf(documents[0]!), numbersOf(documents[1]!));
     const [{ contests, locations, ...document }] = documents as [Results];
@@ -101,7 +101,7 @@ describe('run', { concurrency: 2 }, () => {
       const { code, stderr } = await command.ended;
       assert.equal(code, 0, stderr);
       assert.match(stderr, /Stopping; everything committed stays/);
-      assert.ok(!isServing(workspace.data_dir));
+      assert.ok(!isServing(workspace.dataDir));
     }
     const ended = await workspace.run(['run', ...ONCE]);
     assert.deepEqual(numbersOf(succeeded(ended)), numbersOf(succeeded(expected)));
@@ -178,7 +178,7 @@ describe('usage', { concurrency: 2 }, () => {
       assert.deepEqual([code, stdout], [2, ''], stderr);
       assert.match(stderr, says);
       assert.match(stderr, /^Error: [^\n]+\nNext: {2}[^\n]+\n$/);
-      assert.deepEqual(readdirSync(workspace.data_dir), []);
+      assert.deepEqual(readdirSync(workspace.dataDir), []);
     });
 
   test('--help of every command tells its options', async () => {
@@ -236,7 +236,7 @@ describe('tallyroom.json < environment < command line', () => {
   const cleanUp: (() => Promise<void>)[] = [];
   const workspace = openWorkspace({ after: (work) => cleanUp.push(work) });
   const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-  const directory = dirname(workspace.data_dir);
+  const directory = dirname(workspace.dataDir);
   before(() => workspace.server());
   after(async () => {
     for (const work of cleanUp) await work();

@@ -4,5 +4,5 @@ import { openWorkspace, urlOf } from '../support/workspace.ts';
 
 describeSharing('one data directory', false, async (context) => {
   const workspace = openWorkspace(context);
-  return { database_url: urlOf(await workspace.server()), start: workspace.start, connect: workspace.connect };
+  return { databaseUrl: urlOf(await workspace.server()), start: workspace.start, connect: workspace.connect };
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { replayedBallots } from '../../src/domain/ballots/replay.ts';
-import { indexBallots } from '../../src/domain/election/election-index.ts';
+import { indexElection } from '../../src/domain/election/election-index.ts';
 import { type OfficialResults, readResults } from '../../src/formats/results/results.ts';
 
 const DATA = [process.env.TALLYROOM_DATA, fileURLToPath(new URL('../../../shared/data', import.meta.url))].find(
@@ -83,7 +83,7 @@ test('Germany 2025', { skip }, async () => {
   const local = election.contests.filter(({ location_ids }) => location_ids !== null);
   assert.equal(local.length, 299);
   assert.ok(local.every(({ location_ids }) => location_ids!.length === 1));
-  const index = indexBallots(election);
+  const index = indexElection(election);
   const cells = new Float64Array(index.first_cell.at(-1)!);
   for (const { location, candidate, votes: count } of votes) {
     const contest = index.contest_of_candidate[candidate]!;

@@ -105,7 +105,7 @@ describe(`networks that fail (TALLYROOM_SEED=${SEED})`, { skip: NEEDS_STACK, con
   describe('between the stages and PostgreSQL', { concurrency: 1 }, () => {
     /** The database of an election, behind a proxy of one process. */
     async function behindProxy(context: TestContext, election: StackElection) {
-      const url = new URL(election.database_url);
+      const url = new URL(election.databaseUrl);
       const proxy = await proxyFor(context, { host: url.hostname, port: Number(url.port) }, chunks);
       url.port = String(proxy.port);
       return { proxy, environment: { DATABASE_URL: url.href } };

@@ -170,7 +170,7 @@ describe('the relay', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     succeeded(await election.run(['register', ...VOTERS, '--partitions', '1'], WITHOUT_KAFKA));
     succeeded(await election.run(['vote', '--rate', 'max'], WITHOUT_KAFKA));
     const client = await election.connect();
-    const database = openDatabase(async () => ({ connectionString: election.database_url }));
+    const database = openDatabase(async () => ({ connectionString: election.databaseUrl }));
     const id = election.id as ElectionId;
     await makeTopics(election.kafka, id, 1);
     const [end] = await relayedEnds(election, client);

@@ -17,14 +17,14 @@ import { createSparkCounter, queryName, type SparkCounter } from '../../src/adap
 import { openQueryHome, sessionId } from '../../src/adapters/spark/query.ts';
 import { parseSparkRemote } from '../../src/adapters/spark/remote.ts';
 import { OperationalError } from '../../src/base/errors.ts';
-import { Count } from '../../src/domain/counting/box-counter.ts';
+import { BoxCounter } from '../../src/domain/counting/box-counter.ts';
 import type { Tally } from '../../src/domain/counting/tally.ts';
 import { canonicalDefinition, type Election } from '../../src/domain/election/election.ts';
-import { type BallotIndex, indexBallots } from '../../src/domain/election/election-index.ts';
+import { type ElectionIndex, indexElection } from '../../src/domain/election/election-index.ts';
 import { chainStart, createBoxWriter } from '../../src/domain/log/box.ts';
 import type { ClosableLog } from '../../src/ports/backend.ts';
+import type { ElectionEntry } from '../../src/ports/elections.ts';
 import { recordsOf, TOPICS, type Topic } from '../../src/ports/log.ts';
-import type { ElectionEntry } from '../../src/ports/store.ts';
 import { arbitraryElectionWithBallots, type Ballot, toColumns } from '../support/elections.ts';
 import { testElection } from '../support/test-count.ts';
 import { deleteTopics, makeTopics } from '../support/topics.ts';
@@ -44,7 +44,7 @@ interface Played {
   readonly entry: ElectionEntry;
   /** The id that Kafka gave its topic `votes`. */
   readonly topic_id: string;
-  readonly index: BallotIndex;
+  readonly index: ElectionIndex;
   readonly log: ClosableLog;
   readonly said: string[];
   readonly expected: Tally;
@@ -69,7 +69,7 @@ async function play(election: Election, name = `${prefix}-${played.length}`): Pr
   const partitions = 2;
   const definition: Election = { ...election, id };
   const definition_hash = sha256(canonicalDefinition(definition));
-  const index = indexBallots(definition);
+  const index = indexElection(definition);
   const entry: ElectionEntry = {
     election_no: 1,
     id,
@@ -84,7 +84,7 @@ async function play(election: Election, name = `${prefix}-${played.length}`): Pr
   await makeTopics(settings, id, partitions);
   const topic_id = await topicId(settings, `${id}.votes`);
   const log = openKafkaLog({ settings, election: id, committedEnd: null, assertFed: () => {} });
-  const count = new Count(index, definition_hash, partitions, sha256);
+  const count = new BoxCounter(index, definition_hash, partitions, sha256);
   const writer = createBoxWriter(index, definition_hash, sha256);
   const heads = Array.from({ length: partitions }, (_, p) => chainStart(sha256, id, definition_hash, p));
   const boxes = new Array<number>(partitions).fill(0);
@@ -217,7 +217,7 @@ async function assertCounted(election: Played): Promise<void> {
 
 const totalsOf = async ({ log }: Played) => (await latest(log, 'results-by-location')).get('totals')!;
 
-const manyBallots = (index: BallotIndex, ballots: number): Ballot[] =>
+const manyBallots = (index: ElectionIndex, ballots: number): Ballot[] =>
   Array.from({ length: ballots }, (_, i) => ({
     location: i % index.election.locations.length,
     selections: [i % index.election.candidates.length],

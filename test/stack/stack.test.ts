@@ -87,11 +87,11 @@ function parseEnvironment(text: string): Required<StackEnvironment> {
 }
 
 describe('tallyroom stack', { skip: NEEDS_STACK }, () => {
-  const { data_dir } = ownDirectory({ after });
+  const { dataDir } = ownDirectory({ after });
   let address: Required<StackEnvironment>;
   let pids: Record<string, number> = {};
   const run = (...args: string[]): Promise<Ended> =>
-    tallyroom(['stack', ...args, '--data-dir', data_dir, '--jars', JARS]);
+    tallyroom(['stack', ...args, '--data-dir', dataDir, '--jars', JARS]);
   const status = async (): Promise<ServerStatus[]> => JSON.parse((await run('status', '--json')).stdout);
 
   test('starts Kafka, PostgreSQL and Spark, and says where they are', async () => {
@@ -137,7 +137,7 @@ describe('tallyroom stack', { skip: NEEDS_STACK }, () => {
   test('stops them all and leaves no process', async () => {
     const running = await status();
     succeeded(await run('down'));
-    assert.deepEqual(processesOf(data_dir), []);
+    assert.deepEqual(processesOf(dataDir), []);
     assert.deepEqual(
       running.filter(({ pid }) => isAlive(pid!)),
       [],

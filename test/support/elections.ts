@@ -10,9 +10,9 @@ import type {
   LocationId,
 } from '../../src/domain/election/election.ts';
 import {
-  type BallotIndex,
   createVoteColumns,
-  indexBallots,
+  type ElectionIndex,
+  indexElection,
   type VoteColumns,
 } from '../../src/domain/election/election-index.ts';
 
@@ -101,7 +101,7 @@ export interface Ballot {
 }
 
 /** The numbers of the candidates who stand in a location, ascending. */
-export function candidatesAt(index: BallotIndex, location: number): number[] {
+export function candidatesAt(index: ElectionIndex, location: number): number[] {
   const numbers: number[] = [];
   for (let slot = index.first_slot[location]!; slot < index.first_slot[location + 1]!; slot++) {
     const contest = index.contest_of_slot[slot]!;
@@ -112,7 +112,7 @@ export function candidatesAt(index: BallotIndex, location: number): number[] {
 }
 
 /** Ballots of an election, blank and overvoted ones among them. */
-export const arbitraryBallots = (index: BallotIndex): fc.Arbitrary<Ballot[]> =>
+export const arbitraryBallots = (index: ElectionIndex): fc.Arbitrary<Ballot[]> =>
   fc.array(
     fc
       .nat(index.election.locations.length - 1)
@@ -122,8 +122,8 @@ export const arbitraryBallots = (index: BallotIndex): fc.Arbitrary<Ballot[]> =>
     { maxLength: 60 },
   );
 
-export const arbitraryElectionWithBallots: fc.Arbitrary<{ index: BallotIndex; ballots: Ballot[] }> = arbitraryElection
-  .map(indexBallots)
+export const arbitraryElectionWithBallots: fc.Arbitrary<{ index: ElectionIndex; ballots: Ballot[] }> = arbitraryElection
+  .map(indexElection)
   .chain((index) => fc.record({ index: fc.constant(index), ballots: arbitraryBallots(index) }));
 
 /** Ballots as the loops that count take them. */

@@ -6,7 +6,7 @@ import { succeeded } from './workspace.ts';
 
 /** Somewhere to vote: commands there work on one election of the test's own. */
 export interface Polls {
-  readonly database_url: string;
+  readonly databaseUrl: string;
   start(args: readonly string[], environment?: NodeJS.ProcessEnv): Started;
   /** A connection to the database that ends with the test. */
   connect(): Promise<pg.Client>;
@@ -130,7 +130,7 @@ export function describeSharing(place: string, skip: string | false, open: (cont
       const polls = await open(context);
       await register(polls, 2);
       const name = `paused-${process.pid}-${place.length}`;
-      const paused = polls.start(SLOW, { DATABASE_URL: namedUrl(polls.database_url, name) });
+      const paused = polls.start(SLOW, { DATABASE_URL: namedUrl(polls.databaseUrl, name) });
       const other = polls.start(SLOW);
       const lost = await share(paused, 1, 2);
       await share(other, 1, 2);

@@ -12,7 +12,7 @@ import { openWorkspace } from './workspace.ts';
 export interface StackElection {
   readonly id: string;
   readonly kafka: KafkaSettings;
-  readonly database_url: string;
+  readonly databaseUrl: string;
   file(name: string, content: string): string;
   /** Starts a command on the election. */
   start(args: readonly string[], environment?: NodeJS.ProcessEnv): Started;
@@ -26,14 +26,14 @@ export interface StackElection {
  * @throws where KAFKA_BROKERS and DATABASE_URL do not name servers.
  */
 export function openStackElection(context: TestContext, servers: NodeJS.ProcessEnv = {}): StackElection {
-  const { kafka, database_url } = serversOf({ ...process.env, ...servers });
-  if (kafka === null || database_url === null) throw new Error('KAFKA_BROKERS and DATABASE_URL name the servers');
+  const { kafka, databaseUrl } = serversOf({ ...process.env, ...servers });
+  if (kafka === null || databaseUrl === null) throw new Error('KAFKA_BROKERS and DATABASE_URL name the servers');
   const id = `test-${randomBytes(6).toString('hex')}`;
   const workspace = openWorkspace(context);
   context.after(() => removeTopics(kafka, id));
   const start: StackElection['start'] = (args, environment) =>
     workspace.start([...args, '--id', id], {
-      DATABASE_URL: database_url,
+      DATABASE_URL: databaseUrl,
       KAFKA_BROKERS: process.env.KAFKA_BROKERS,
       SPARK_REMOTE: process.env.SPARK_REMOTE,
       ...servers,
@@ -42,12 +42,12 @@ export function openStackElection(context: TestContext, servers: NodeJS.ProcessE
   return {
     id,
     kafka,
-    database_url,
+    databaseUrl,
     file: workspace.file,
     start,
     run: (args, environment) => start(args, environment).ended,
     async connect() {
-      const client = new pg.Client(database_url);
+      const client = new pg.Client(databaseUrl);
       await client.connect();
       context.after(() => client.end());
       return client;

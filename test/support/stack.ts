@@ -40,17 +40,17 @@ export async function ownStack(owner: Owner, options: UpOptions = {}): Promise<S
  * A data directory with a stack that is not started yet. It lies where scripts/test-stack.mjs looks for servers when the tests have
  * ended, however they did: a test that is interrupted cleans nothing up.
  */
-export function ownDirectory(owner: Owner): { readonly data_dir: string; readonly stack: Stack } {
+export function ownDirectory(owner: Owner): { readonly dataDir: string; readonly stack: Stack } {
   const shared = process.env.TALLYROOM_TEST_STACK_DIR;
-  const data_dir = mkdtempSync(join(shared === undefined ? tmpdir() : join(shared, '..', '..'), 'own-'));
+  const dataDir = mkdtempSync(join(shared === undefined ? tmpdir() : join(shared, '..', '..'), 'own-'));
   // As root PostgreSQL runs as somebody else, who must be able to enter.
-  chmodSync(data_dir, 0o755);
-  const stack = openStack({ directory: join(data_dir, 'stack'), jars: JARS });
+  chmodSync(dataDir, 0o755);
+  const stack = openStack({ directory: join(dataDir, 'stack'), jars: JARS });
   owner.after(async () => {
     await stack.down();
-    rmSync(data_dir, { recursive: true, force: true });
+    rmSync(dataDir, { recursive: true, force: true });
   });
-  return { data_dir, stack };
+  return { dataDir, stack };
 }
 
 /** The process of a server that runs. */

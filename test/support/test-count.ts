@@ -1,6 +1,6 @@
 import { createTally, type Tally } from '../../src/domain/counting/tally.ts';
 import type { CandidateId, ContestId, Election, ElectionId, LocationId } from '../../src/domain/election/election.ts';
-import { type BallotIndex, indexBallots } from '../../src/domain/election/election-index.ts';
+import { type ElectionIndex, indexElection } from '../../src/domain/election/election-index.ts';
 import { drawPortrait } from '../../src/domain/generated/portrait.ts';
 import {
   ballotsKey,
@@ -89,7 +89,7 @@ export interface AppendableLog extends Log {
 /** Plays the counter of an election into a log in memory, one partition: casts, then flushes what changed with a checkpoint. */
 export class TestCount {
   readonly log: AppendableLog;
-  readonly index: BallotIndex;
+  readonly index: ElectionIndex;
   readonly tally: Tally;
   protected readonly hash: string;
   protected readonly changed = new Set<number>();
@@ -97,7 +97,7 @@ export class TestCount {
   protected epoch = 1;
 
   constructor(election: Election, hash = 'a'.repeat(64), log: AppendableLog = new MemoryLog()) {
-    this.index = indexBallots(election);
+    this.index = indexElection(election);
     this.tally = createTally(this.index);
     this.hash = hash;
     this.log = log;

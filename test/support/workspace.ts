@@ -8,7 +8,7 @@ import { type Ended, type Outcome, type Started, start, tellOfFailure, temporary
 
 /** A directory for one test with its own data directory in it, and the processes that work there; all gone when the test is. */
 export interface Workspace {
-  readonly data_dir: string;
+  readonly dataDir: string;
   /** Writes a file beside the data directory. @returns its path */
   file(name: string, content: string | Uint8Array): string;
   /** Starts a command on the data directory. */
@@ -36,26 +36,26 @@ const ENVIRONMENT: NodeJS.ProcessEnv = {
 
 export function openWorkspace(owner: Owner): Workspace {
   const directory = temporaryDirectory();
-  const data_dir = join(directory.path, 'data');
-  mkdirSync(data_dir);
+  const dataDir = join(directory.path, 'data');
+  mkdirSync(dataDir);
   const started: Started[] = [];
   let server: Promise<EmbeddedServer> | null = null;
   const clients: pg.Client[] = [];
   const workspace: Workspace = {
-    data_dir,
+    dataDir,
     file(name, content) {
       const path = join(directory.path, name);
       writeFileSync(path, content);
       return path;
     },
     start(args, environment = {}) {
-      const command = start([...args, '--data-dir', data_dir], { ...ENVIRONMENT, ...environment });
+      const command = start([...args, '--data-dir', dataDir], { ...ENVIRONMENT, ...environment });
       started.push(command);
       return command;
     },
     run: (args, environment) => workspace.start(args, environment).ended,
     server: () => {
-      server ??= openEmbeddedServer({ dataDir: data_dir });
+      server ??= openEmbeddedServer({ dataDir: dataDir });
       return server;
     },
     async connect() {
@@ -72,12 +72,12 @@ export function openWorkspace(owner: Owner): Workspace {
     await Promise.all(started.map(({ ended }) => ended));
     for (const client of clients) await client.end();
     // Whoever was killed has left the server running: the next to close stops it.
-    if (existsSync(join(data_dir, 'postgres'))) {
+    if (existsSync(join(dataDir, 'postgres'))) {
       const own = await workspace.server();
       await untilAlone(own);
       await own.close();
     }
-    assert.ok(!isServing(data_dir), 'the last to leave stops PostgreSQL');
+    assert.ok(!isServing(dataDir), 'the last to leave stops PostgreSQL');
     directory.remove();
   });
   return workspace;

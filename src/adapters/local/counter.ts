@@ -1,13 +1,13 @@
 import { hash } from 'node:crypto';
 import { crashPoint } from '../../base/crash-points.ts';
 import { OperationalError } from '../../base/errors.ts';
-import { Count } from '../../domain/counting/box-counter.ts';
-import { indexBallots } from '../../domain/election/election-index.ts';
+import { BoxCounter } from '../../domain/counting/box-counter.ts';
+import { indexElection } from '../../domain/election/election-index.ts';
 import { CHECKPOINT_KEY, type CheckpointRecord, type LocationResultRecord } from '../../domain/log/records.ts';
 import { assert } from '../../domain/outcome.ts';
 import type { Counter } from '../../ports/counter.ts';
+import type { ElectionEntry } from '../../ports/elections.ts';
 import { type Log, type LogWriter, recordsOf } from '../../ports/log.ts';
-import type { ElectionEntry } from '../../ports/store.ts';
 
 /** The least time between two flushes: with the dashboard's tick it keeps 99 of 100 votes painted within 100 ms of their commit. */
 const FLUSH_SPACING_MS_MIN = 25;
@@ -50,9 +50,9 @@ export function createLocalCounter({ log, openWriter, clock }: LocalCounterOptio
 }
 
 /** Reads the compacted results: as long as the number of locations, however many votes were counted. */
-async function restore(log: Log, entry: ElectionEntry): Promise<Count> {
+async function restore(log: Log, entry: ElectionEntry): Promise<BoxCounter> {
   assert(entry.definition !== null && entry.definition_hash !== null, 'the election is defined');
-  const count = new Count(indexBallots(entry.definition), entry.definition_hash, entry.partitions, (text) =>
+  const count = new BoxCounter(indexElection(entry.definition), entry.definition_hash, entry.partitions, (text) =>
     hash('sha256', text),
   );
   const locations = new Map<string, LocationResultRecord>();
@@ -86,7 +86,7 @@ function parseRecord<Record>(value: string): Record {
 
 async function countPartition(
   log: Log,
-  count: Count,
+  count: BoxCounter,
   partition: number,
   flusher: Flusher,
   signal: AbortSignal,
@@ -120,7 +120,7 @@ interface Flusher {
 
 /** Publishes changes as they come, one flush at a time; counting goes on meanwhile. */
 function startFlusher(
-  count: Count,
+  count: BoxCounter,
   writer: LogWriter,
   clock: () => Date,
   published: (covers: readonly number[]) => void,

@@ -1,12 +1,13 @@
 import type pg from 'pg';
 import { crashPoint } from '../../base/crash-points.ts';
 import { VOTES_END_KEY_PREFIX, type VotesEndRecord } from '../../domain/log/records.ts';
-import type { BallotBox, BallotSource, ClaimedPartition, ElectionEntry, KnownVoter } from '../../ports/store.ts';
+import type { BallotBox, BallotSource, ClaimedPartition, KnownVoter } from '../../ports/ballot-box.ts';
+import type { ElectionEntry } from '../../ports/elections.ts';
 import { appendLog, readLogEnd } from './append.ts';
-import { openBatchWriter, type Target } from './batch.ts';
+import { type ClaimedEnd, openBatchWriter } from './batch.ts';
 import { type Database, lockOrAbort } from './database.ts';
 import { openIntake } from './intake.ts';
-import { openPosition, partitionLock, tryLock, trySource, waitForSource } from './partition-locks.ts';
+import { partitionLock, readPosition, tryLock, trySource, waitForSource } from './partition-locks.ts';
 import { openSharing } from './sharing.ts';
 
 export function openBallotBox(database: Database, now: () => Date): BallotBox {
@@ -51,7 +52,7 @@ async function claim(
   return lockOrAbort(database, client, signal, async () => {
     // The source first, then the partition: in one order everywhere, so that two processes cannot wait for each other.
     await waitForSource(client, entry.election_no, source);
-    const partition = wanted === 'any' ? await takeAny(client, entry) : wanted;
+    const partition = wanted === 'any' ? await claimAny(client, entry) : wanted;
     if (wanted !== 'any')
       await client.query('SELECT pg_advisory_lock($1)', [partitionLock(entry.election_no, partition)]);
     return openPartition(client, now, entry, partition, source);
@@ -59,7 +60,7 @@ async function claim(
 }
 
 /** Takes a free partition, or waits for the first one. */
-async function takeAny(client: pg.Client, entry: ElectionEntry): Promise<number> {
+async function claimAny(client: pg.Client, entry: ElectionEntry): Promise<number> {
   for (let partition = 0; partition < entry.partitions; partition++)
     if (await tryLock(client, entry.election_no, partition)) return partition;
   await client.query('SELECT pg_advisory_lock($1)', [partitionLock(entry.election_no, 0)]);
@@ -120,9 +121,9 @@ async function openPartition(
   source: BallotSource,
 ): Promise<ClaimedPartition> {
   const number = entry.election_no;
-  let nextOffset = await openPosition(client, number, source);
-  const target: Target = { partition, end: await readLogEnd(client, number, 'votes', partition) };
-  const hold = async (): Promise<Target> => target;
+  let nextOffset = await readPosition(client, number, source);
+  const target: ClaimedEnd = { partition, end: await readLogEnd(client, number, 'votes', partition) };
+  const claimEnd = async (): Promise<ClaimedEnd> => target;
   const writer = openBatchWriter(client, now, entry);
   return {
     partition,
@@ -133,7 +134,7 @@ async function openPartition(
       return { next_seq: target.end.next_seq, hash: target.end.hash };
     },
     async commit(batch) {
-      const committed = await writer.commit(source, nextOffset, batch, hold);
+      const committed = await writer.commit(source, nextOffset, batch, claimEnd);
       nextOffset = batch.next_offset;
       return committed;
     },

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { crashPoint } from '../../base/crash-points.ts';
-import type { BallotSource, CastBatch, Committed, ElectionEntry, Rejection, SealedVotes } from '../../ports/store.ts';
+import type { BallotSource, CastBatch, Committed, Rejection, SealedVotes } from '../../ports/ballot-box.ts';
+import type { ElectionEntry } from '../../ports/elections.ts';
 import { appendLog, type LogEnd } from './append.ts';
 import { copyIn, participationRows, RowBuffer, voteRows } from './copy.ts';
 import { isConnectionLost, sqlState } from './database.ts';
@@ -12,7 +13,7 @@ const DEADLOCK_RETRIES_MAX = 10;
 const MINUTE_MS = 60_000;
 
 /** A partition of topic `votes` that no other process appends to while the transaction runs. */
-export interface Target {
+export interface ClaimedEnd {
   readonly partition: number;
   /** Where it ends; a commit moves it. */
   end: LogEnd;
@@ -23,10 +24,10 @@ export interface BatchWriter {
   /**
    * One transaction, and again where a voter had voted or two processes met; a failure leaves nothing of it.
    * @param from where the source is expected to stand
-   * @param hold says where the votes go; called inside the transaction, before anything else in it
+   * @param claimEnd says where the votes go; called inside the transaction, before anything else in it
    * @throws OperationalError FENCED where the source or the target has been moved by somebody else.
    */
-  commit(source: BallotSource, from: number, batch: CastBatch, hold: () => Promise<Target>): Promise<Committed>;
+  commit(source: BallotSource, from: number, batch: CastBatch, claimEnd: () => Promise<ClaimedEnd>): Promise<Committed>;
 }
 
 export function openBatchWriter(client: pg.Client, now: () => Date, entry: ElectionEntry): BatchWriter {
@@ -34,7 +35,11 @@ export function openBatchWriter(client: pg.Client, now: () => Date, entry: Elect
   const participation = new RowBuffer();
   const voteBuffer = new RowBuffer();
 
-  const storeVotes = async (source: BallotSource, { partition, end }: Target, sealed: SealedVotes): Promise<void> => {
+  const storeVotes = async (
+    source: BallotSource,
+    { partition, end }: ClaimedEnd,
+    sealed: SealedVotes,
+  ): Promise<void> => {
     const batchNo = end.next_batch * entry.partitions + partition;
     await copyIn(
       client,
@@ -76,13 +81,13 @@ export function openBatchWriter(client: pg.Client, now: () => Date, entry: Elect
     source: BallotSource,
     from: number,
     batch: CastBatch,
-    hold: () => Promise<Target>,
+    claimEnd: () => Promise<ClaimedEnd>,
     byVoter: boolean,
   ): Promise<Committed | null> => {
     const rejections = [...batch.rejections];
     let sealed: SealedVotes | null = null;
     await client.query('BEGIN');
-    const target = batch.voters.length > 0 ? await hold() : null;
+    const target = batch.voters.length > 0 ? await claimEnd() : null;
     await client.query({
       name: 'advance-source',
       text: 'SELECT advance_source($1, $2, $3, $4, $5)',
@@ -105,10 +110,10 @@ export function openBatchWriter(client: pg.Client, now: () => Date, entry: Elect
   };
 
   return {
-    async commit(source, from, batch, hold) {
+    async commit(source, from, batch, claimEnd) {
       for (let tries = 0, byVoter = false; ; tries++) {
         try {
-          const committed = await attempt(source, from, batch, hold, byVoter);
+          const committed = await attempt(source, from, batch, claimEnd, byVoter);
           if (committed !== null) return committed;
           byVoter = true;
         } catch (error) {

@@ -5,8 +5,8 @@ import { OperationalError } from '../../base/errors.ts';
 import type { ReplayedVotes } from '../../domain/ballots/replay.ts';
 import { canonicalDefinition, type Election, type ElectionId } from '../../domain/election/election.ts';
 import { DEFINITION_KEY, type DefinitionRecord } from '../../domain/log/records.ts';
+import type { ElectionEntry, Elections, NewElection } from '../../ports/elections.ts';
 import { TOPICS } from '../../ports/log.ts';
-import type { ElectionEntry, Elections, NewElection } from '../../ports/store.ts';
 import { appendLog } from './append.ts';
 import { type Database, inTransaction, sqlState } from './database.ts';
 

@@ -2,11 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { OperationalError } from '../../base/errors.ts';
 import { createTurns } from '../../base/turns.ts';
-import type { ElectionEntry, IdentifiedSource, Intake } from '../../ports/store.ts';
+import type { ElectionEntry } from '../../ports/elections.ts';
+import type { IdentifiedSource, Intake } from '../../ports/intake.ts';
 import { readLogEnd } from './append.ts';
-import { openBatchWriter, type Target } from './batch.ts';
+import { type ClaimedEnd, openBatchWriter } from './batch.ts';
 import type { Database } from './database.ts';
-import { openPosition, partitionLock, trySource } from './partition-locks.ts';
+import { partitionLock, readPosition, trySource } from './partition-locks.ts';
 
 /** One connection for all partitions of the source: a source of hundreds needs no more of them. */
 export async function openIntake(
@@ -27,19 +28,19 @@ export async function openIntake(
   const inTurn = createTurns();
   let target = 0;
   /** The partition of the last batch is tried first: so a source that is alone fills one, and wakes one reader. */
-  const holdAny = async (signal: AbortSignal): Promise<Target> => {
-    target = await lockAny(client, entry, target, signal);
+  const claimEndOfAny = async (signal: AbortSignal): Promise<ClaimedEnd> => {
+    target = await claimAnyPartition(client, entry, target, signal);
     return { partition: target, end: await readLogEnd(client, entry.election_no, 'votes', target) };
   };
   return {
     positions: () => inTurn(() => positionsOf(client, entry.election_no, source.name)),
-    tryTake: (partitions) =>
+    tryClaim: (partitions) =>
       inTurn(async () => {
         for (const partition of partitions) {
           const taken = { name: source.name, partition };
           const lock = await trySource(client, entry.election_no, taken);
           if (lock === null) continue;
-          let next_offset = await openPosition(client, entry.election_no, taken);
+          let next_offset = await readPosition(client, entry.election_no, taken);
           return {
             partition,
             get next_offset() {
@@ -47,7 +48,7 @@ export async function openIntake(
             },
             commit: (batch, signal) =>
               inTurn(async () => {
-                const committed = await writer.commit(taken, next_offset, batch, () => holdAny(signal));
+                const committed = await writer.commit(taken, next_offset, batch, () => claimEndOfAny(signal));
                 next_offset = batch.next_offset;
                 return committed;
               }),
@@ -67,7 +68,7 @@ export async function openIntake(
 const LOOK_AGAIN_MS = 50;
 
 /** Takes a partition of the log until the end of the transaction: the preferred one, or the first that is found free. */
-async function lockAny(
+async function claimAnyPartition(
   client: pg.Client,
   { election_no, partitions }: ElectionEntry,
   preferred: number,

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { BallotSource } from '../../ports/store.ts';
+import type { BallotSource } from '../../ports/ballot-box.ts';
 
 /**
  * Who works on a partition is decided by advisory locks of the connection that does the work: when it ends, for whatever reason,
@@ -45,7 +45,7 @@ export async function trySource(
 }
 
 /** Where a source goes on: 0 at first. Asked for after its lock was taken, so that it moves no more. */
-export async function openPosition(client: pg.Client, electionNo: number, source: BallotSource): Promise<number> {
+export async function readPosition(client: pg.Client, electionNo: number, source: BallotSource): Promise<number> {
   const key = [electionNo, source.name, source.partition];
   await client.query('INSERT INTO source_offsets VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING', key);
   const { rows } = await client.query<{ next_offset: string }>(

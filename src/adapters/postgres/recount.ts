@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { createTally } from '../../domain/counting/tally.ts';
-import { indexBallots } from '../../domain/election/election-index.ts';
+import { indexElection } from '../../domain/election/election-index.ts';
 import { assert } from '../../domain/outcome.ts';
-import type { BatchEntry, Recount } from '../../ports/store.ts';
+import type { BatchEntry, Recount } from '../../ports/recount.ts';
 import type { Database } from './database.ts';
 
 /** Batches are read in pages of this many, so that verifying needs no memory for each. */
@@ -12,7 +12,7 @@ export function openRecount(database: Database): Recount {
   return {
     async tally(entry) {
       assert(entry.definition !== null, 'the election is defined');
-      const index = indexBallots(entry.definition);
+      const index = indexElection(entry.definition);
       const tally = createTally(index);
       const sql = await readFile(new URL('recount.sql', import.meta.url), 'utf8');
       const rows = await database.query<{
@@ -22,11 +22,11 @@ export function openRecount(database: Database): Recount {
         candidate_no: number;
         n: string;
       }>(sql, [entry.election_no]);
-      let astray = 0;
+      let offBallot = 0;
       for (const { kind, location_no, contest_no, candidate_no, n } of rows) {
         const slot = index.slot_of[location_no * index.vote_for.length + contest_no] ?? -1;
         const isOnBallot = tally.ballots[location_no] !== undefined && (kind === 'ballots' || slot !== -1);
-        if (!isOnBallot) astray += Number(n);
+        if (!isOnBallot) offBallot += Number(n);
         else if (kind === 'ballots') tally.ballots[location_no] = Number(n);
         else if (kind === 'overvoted') tally.overvoted[slot] = Number(n);
         else tally.votes[index.first_cell[slot]! + candidate_no - index.first_candidate[contest_no]!] = Number(n);
@@ -40,16 +40,16 @@ export function openRecount(database: Database): Recount {
           const voteFor = index.vote_for[index.contest_of_slot[slot]!]!;
           tally.undervotes[slot] = voteFor * (tally.ballots[location]! - tally.overvoted[slot]!) - votes;
         }
-      return { tally, astray };
+      return { tally, offBallot };
     },
     async participation(entry) {
-      const [row] = await database.query<{ voters: string; strangers: string }>(
-        `SELECT count(*) AS voters, count(*) FILTER (WHERE v.voter_id IS NULL) AS strangers
+      const [row] = await database.query<{ voters: string; not_registered: string }>(
+        `SELECT count(*) AS voters, count(*) FILTER (WHERE v.voter_id IS NULL) AS not_registered
          FROM participation p LEFT JOIN voters v ON v.voter_id = p.voter_id AND v.election_no = p.election_no
          WHERE p.election_no = $1`,
         [entry.election_no],
       );
-      return { voters: Number(row!.voters), strangers: Number(row!.strangers) };
+      return { voters: Number(row!.voters), notRegistered: Number(row!.not_registered) };
     },
     async *batches(entry, partition) {
       for (let after = -1; ; ) {

@@ -1,10 +1,11 @@
 import type pg from 'pg';
 import { crashPoint } from '../../base/crash-points.ts';
-import { type BallotIndex, indexBallots } from '../../domain/election/election-index.ts';
+import { type ElectionIndex, indexElection } from '../../domain/election/election-index.ts';
 import { VOTER_PERSON_FIELDS, type VoterPerson } from '../../domain/election/voter.ts';
 import { createVoterColumns, writeVoters } from '../../domain/log/voter-records.ts';
 import { assert } from '../../domain/outcome.ts';
-import type { ElectionEntry, Roll, RollBatch, StagedPeople } from '../../ports/store.ts';
+import type { ElectionEntry } from '../../ports/elections.ts';
+import type { Roll, RollBatch, StagedPeople } from '../../ports/roll.ts';
 import { appendLog, readLogEnd } from './append.ts';
 import { copyIn, RowBuffer, textField, voterRows } from './copy.ts';
 import { type Database, inTransaction, lockOrAbort } from './database.ts';
@@ -17,10 +18,10 @@ export async function openRoll(database: Database, entry: ElectionEntry, signal?
   const client = await database.connect();
   const number = entry.election_no;
   const buffer = new RowBuffer();
-  let index: BallotIndex | null = null;
-  const compiled = (definition: ElectionEntry['definition']): BallotIndex => {
+  let index: ElectionIndex | null = null;
+  const compiled = (definition: ElectionEntry['definition']): ElectionIndex => {
     assert(definition !== null, 'the election is defined before voters reach the log');
-    index ??= indexBallots(definition);
+    index ??= indexElection(definition);
     return index;
   };
   await lockOrAbort(database, client, signal, () =>

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationalError } from '../../base/errors.ts';
 import type { Election, ElectionId } from '../../domain/election/election.ts';
-import { indexBallots } from '../../domain/election/election-index.ts';
+import { indexElection } from '../../domain/election/election-index.ts';
 import { assert } from '../../domain/outcome.ts';
 import { MicroBatchResults } from '../../domain/results/micro-batch-results.ts';
 import { UNKNOWN_PLACE } from '../../domain/results/published-results.ts';
 import type { Counter, CountProgress, Gauge } from '../../ports/counter.ts';
+import type { ElectionEntry } from '../../ports/elections.ts';
 import { type Log, type LogWriter, type OutgoingRecord, recordsOf } from '../../ports/log.ts';
-import type { ElectionEntry } from '../../ports/store.ts';
 import { openSparkClient } from './client.ts';
 import { openQueryHome, type QueryHome, type QueryPlan } from './query.ts';
 import type { SparkRemote } from './remote.ts';
@@ -89,7 +89,7 @@ export function createSparkCounter(options: SparkCounterOptions): SparkCounter {
           definition_hash,
           home: openQueryHome(client, plan, options.remote.user_id ?? USER),
           results: new MicroBatchResults({
-            index: indexBallots(definition),
+            index: indexElection(definition),
             definition: definition_hash,
             partitions,
           }),

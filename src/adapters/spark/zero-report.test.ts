@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { testElection } from '../../../test/support/test-count.ts';
-import { indexBallots } from '../../domain/election/election-index.ts';
+import { indexElection } from '../../domain/election/election-index.ts';
 import { MicroBatchResults } from '../../domain/results/micro-batch-results.ts';
 import { zeroReport } from './zero-report.ts';
 
@@ -10,7 +10,7 @@ test('the zero report is a whole state of nothing, for every location and candid
   const as_of = '2026-11-23T20:00:00.000Z';
   const definition = 'f'.repeat(64);
   const records = zeroReport(election, { definition, partitions: 2, epoch: 1, as_of });
-  const results = new MicroBatchResults({ index: indexBallots(election), definition, partitions: 2 });
+  const results = new MicroBatchResults({ index: indexElection(election), definition, partitions: 2 });
   const published = records.filter(({ topic }) => topic === 'results-by-location');
   const taken = [...results.take(published.map((record, offset) => ({ ...record, offset })))];
   assert.deepEqual(

@@ -1,4 +1,4 @@
-import type { BallotIndex } from '../election/election-index.ts';
+import type { ElectionIndex } from '../election/election-index.ts';
 import { createSeed } from '../numbers/random.ts';
 
 /** How the invented or replayed voters of an election vote. A pure function of location and place: any process may ask, in any order. */
@@ -13,7 +13,7 @@ export interface Chooser {
 }
 
 /** The most selections that a ballot without overvotes can hold, in any location. */
-export function selectionsMax(index: BallotIndex): number {
+export function selectionsMax(index: ElectionIndex): number {
   let most = 0;
   for (let location = 0; location + 1 < index.first_slot.length; location++) {
     let selections = 0;
@@ -33,7 +33,7 @@ export function selectionsMax(index: BallotIndex): number {
  * Two 32-bit keys for each slot at `2 * slot`, from the seed, the purpose and the ids of contest and location, so that draws
  * for different contests and locations are independent and do not change with the order of a definition.
  */
-export function slotKeys(index: BallotIndex, seed: string, purpose: string): Int32Array {
+export function slotKeys(index: ElectionIndex, seed: string, purpose: string): Int32Array {
   const { contests, locations } = index.election;
   const keys = new Int32Array(2 * index.contest_of_slot.length);
   for (const [location, { id }] of locations.entries())

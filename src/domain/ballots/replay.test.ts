@@ -3,12 +3,12 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { arbitraryElection } from '../../../test/support/elections.ts';
 import { countVote, createTally, type Tally, unbalancedSlots } from '../counting/tally.ts';
-import { type BallotIndex, createVoteColumns, indexBallots } from '../election/election-index.ts';
+import { createVoteColumns, type ElectionIndex, indexElection } from '../election/election-index.ts';
 import type { Chooser } from './chooser.ts';
 import { createReplay, replayedBallots, replayedVoters, scaleCells } from './replay.ts';
 
 /** Votes by cell for a random election: mostly few, some none, some many more than the others. */
-const arbitraryResults = arbitraryElection.map(indexBallots).chain((index) =>
+const arbitraryResults = arbitraryElection.map(indexElection).chain((index) =>
   fc.record({
     index: fc.constant(index),
     cells: fc
@@ -32,7 +32,7 @@ function votersOf(sizes: Float64Array): Voter[] {
 }
 
 /** Casts and counts, checking each ballot as it is cast. */
-function cast(index: BallotIndex, chooser: Chooser, voters: readonly Voter[]): Tally {
+function cast(index: ElectionIndex, chooser: Chooser, voters: readonly Voter[]): Tally {
   const tally = createTally(index);
   const votes = createVoteColumns(1, chooser.selections_max);
   for (const { location, place } of voters) {
@@ -68,7 +68,7 @@ test('all places of all locations, in any order, cast exactly the votes given an
 
 /** One location, contests of (vote_for, votes by candidate). */
 function oneLocation(registered: number | null, contests: readonly (readonly [number, readonly number[]])[]) {
-  const index = indexBallots({
+  const index = indexElection({
     id: 'test' as never,
     name: 'Test',
     date: null,
@@ -179,7 +179,7 @@ test('a scale of 1 changes nothing', () => {
   );
 });
 
-function totals(index: BallotIndex, cells: Float64Array): number[] {
+function totals(index: ElectionIndex, cells: Float64Array): number[] {
   const sums = index.election.contests.map(() => 0);
   for (const [slot, contest] of index.contest_of_slot.entries())
     for (let cell = index.first_cell[slot]!; cell < index.first_cell[slot + 1]!; cell++) sums[contest]! += cells[cell]!;

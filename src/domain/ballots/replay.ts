@@ -1,4 +1,4 @@
-import type { BallotIndex } from '../election/election-index.ts';
+import type { ElectionIndex } from '../election/election-index.ts';
 import { apportion } from '../generated/roll-layout.ts';
 import { permutationWidth, permute } from '../numbers/permutation.ts';
 import { assert } from '../outcome.ts';
@@ -12,14 +12,14 @@ export interface ReplayedVotes {
 }
 
 /** The cell of a candidate in a location where the contest is on the ballot. */
-export function cellOf(index: BallotIndex, location: number, candidate: number): number {
+export function cellOf(index: ElectionIndex, location: number, candidate: number): number {
   const contest = index.contest_of_candidate[candidate]!;
   const slot = index.slot_of[location * index.vote_for.length + contest]!;
   return index.first_cell[slot]! + candidate - index.first_candidate[contest]!;
 }
 
 /** Replayed votes by cell. */
-export function layOutVotes(index: BallotIndex, replayed: readonly ReplayedVotes[]): Float64Array {
+export function layOutVotes(index: ElectionIndex, replayed: readonly ReplayedVotes[]): Float64Array {
   const cells = new Float64Array(index.first_cell.at(-1)!);
   for (const { location, candidate, votes } of replayed) cells[cellOf(index, location, candidate)] = votes;
   return cells;
@@ -29,7 +29,7 @@ export function layOutVotes(index: BallotIndex, replayed: readonly ReplayedVotes
  * How many ballots each location must have cast for these votes (by cell): in every contest no ballot carries more than
  * `vote_for` selections, and none selects a candidate twice.
  */
-export function replayedBallots(index: BallotIndex, cells: Float64Array): Float64Array {
+export function replayedBallots(index: ElectionIndex, cells: Float64Array): Float64Array {
   const ballots = new Float64Array(index.election.locations.length);
   for (let location = 0; location < ballots.length; location++)
     for (let slot = index.first_slot[location]!; slot < index.first_slot[location + 1]!; slot++) {
@@ -46,7 +46,7 @@ export function replayedBallots(index: BallotIndex, cells: Float64Array): Float6
 }
 
 /** How many voters to register in each location: its electorate where known, and never fewer than its ballots. */
-export function replayedVoters(index: BallotIndex, cells: Float64Array): Float64Array {
+export function replayedVoters(index: ElectionIndex, cells: Float64Array): Float64Array {
   return replayedBallots(index, cells).map((ballots, location) =>
     Math.max(index.election.locations[location]!.registered_voters ?? 0, ballots),
   );
@@ -64,7 +64,7 @@ export interface ScaledResults {
  * @param factor above 0, at most 1
  */
 export function scaleCells(
-  index: BallotIndex,
+  index: ElectionIndex,
   cells: Float64Array,
   electorate: readonly (number | null)[],
   factor: number,
@@ -101,7 +101,7 @@ function scale(weights: readonly number[], factor: number): Float64Array {
  * 120 ns a call with one contest and 3 candidates in 87 locations (node 24, 3 million calls in a loop on a two-core VM).
  * @param cells votes by cell, whole numbers
  */
-export function createReplay(index: BallotIndex, cells: Float64Array, seed: string): Chooser {
+export function createReplay(index: ElectionIndex, cells: Float64Array, seed: string): Chooser {
   const { first_slot, contest_of_slot, first_cell, first_candidate } = index;
   const ballots = replayedBallots(index, cells);
   const widths = ballots.map(permutationWidth);

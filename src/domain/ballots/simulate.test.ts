@@ -4,12 +4,12 @@ import fc from 'fast-check';
 import { arbitraryElection, candidatesAt } from '../../../test/support/elections.ts';
 import { countVote, createTally, type Tally, unbalancedSlots } from '../counting/tally.ts';
 import type { ElectionId } from '../election/election.ts';
-import { type BallotIndex, createVoteColumns, indexBallots } from '../election/election-index.ts';
+import { createVoteColumns, type ElectionIndex, indexElection } from '../election/election-index.ts';
 import { generateElection } from '../generated/generated-election.ts';
 import type { Chooser } from './chooser.ts';
 import { createSimulation, simulatedBallots } from './simulate.ts';
 
-function castAll(index: BallotIndex, chooser: Chooser, voters: ArrayLike<number>): Tally {
+function castAll(index: ElectionIndex, chooser: Chooser, voters: ArrayLike<number>): Tally {
   const tally = createTally(index);
   const votes = createVoteColumns(1, chooser.selections_max);
   votes.count = 1;
@@ -31,7 +31,7 @@ test('turnout is exact, ballots are valid, ascending and the same each time', ()
       fc.double({ min: 0, max: 1, noNaN: true }),
       fc.string(),
       (election, turnout, seed) => {
-        const index = indexBallots(election);
+        const index = indexElection(election);
         const voters = election.locations.map((location) => location.registered_voters ?? 7);
         const chooser = createSimulation(index, voters, turnout, seed);
         const again = createSimulation(index, voters, turnout, seed);
@@ -72,7 +72,7 @@ function generated(seed: string, turnout: number) {
     voters: 60_000,
     candidate_names: ['Ann Archer', 'Ben Baker', 'Cat Cooper'],
   });
-  const index = indexBallots(election);
+  const index = indexElection(election);
   const voters = election.locations.map((location) => location.registered_voters!);
   return { index, tally: castAll(index, createSimulation(index, voters, turnout, seed), voters) };
 }

@@ -1,4 +1,4 @@
-import type { BallotIndex } from '../election/election-index.ts';
+import type { ElectionIndex } from '../election/election-index.ts';
 import { apportion } from '../generated/roll-layout.ts';
 import { permutationWidth, permute } from '../numbers/permutation.ts';
 import { createSeed, hashToUnit, mix, toUnit } from '../numbers/random.ts';
@@ -27,7 +27,7 @@ export function simulatedBallots(voters: ArrayLike<number>, turnout: number): Fl
  * How much each candidate draws in each location (by cell, above 0): a party has a strength of its own everywhere, leans
  * that differ from location to location, and candidates who do better or worse than their party.
  */
-function candidateWeights(index: BallotIndex, seed: string): Float64Array {
+function candidateWeights(index: ElectionIndex, seed: string): Float64Array {
   const { candidates, locations } = index.election;
   const standing = candidates.map(({ party_id, id, contest_id, aggregate }) => {
     const party = party_id === null ? ['candidate', contest_id, id] : ['party', party_id];
@@ -59,7 +59,7 @@ function candidateWeights(index: BallotIndex, seed: string): Float64Array {
  * @param voters registered voters by location; a place at or beyond them does not vote
  */
 export function createSimulation(
-  index: BallotIndex,
+  index: ElectionIndex,
   voters: ArrayLike<number>,
   turnout: number,
   seed: string,

@@ -1,5 +1,5 @@
 import { selectionsMax } from '../ballots/chooser.ts';
-import { type BallotIndex, createVoteColumns, type VoteColumns } from '../election/election-index.ts';
+import { createVoteColumns, type ElectionIndex, type VoteColumns } from '../election/election-index.ts';
 import { type BoxReader, chainStart, createBoxReader, type Sha256, VOTES_PER_BOX_MAX } from '../log/box.ts';
 import {
   applyLocationResult,
@@ -27,10 +27,10 @@ const SELECTIONS_PER_CAST_VOTE_MAX = 200;
  * The fold from boxes to totals, one for an election: which votes are counted, and what changed since the last flush.
  * Exact by `seq` alone: a box that is covered is skipped, a gap or a broken chain is an error. No I/O, no clock.
  */
-export class Count {
+export class BoxCounter {
   readonly tally: Tally;
   readonly offsets: number[];
-  readonly #index: BallotIndex;
+  readonly #index: ElectionIndex;
   readonly #definition: string;
   readonly #sha256: Sha256;
   readonly #reader: BoxReader;
@@ -48,7 +48,7 @@ export class Count {
   readonly #box: VoteColumns;
   #everything = true;
 
-  constructor(index: BallotIndex, definition: string, partitions: number, sha256: Sha256) {
+  constructor(index: ElectionIndex, definition: string, partitions: number, sha256: Sha256) {
     this.#index = index;
     this.#definition = definition;
     this.#sha256 = sha256;

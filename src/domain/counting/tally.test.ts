@@ -2,17 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { arbitraryElectionWithBallots, type Ballot, toColumns } from '../../../test/support/elections.ts';
-import type { BallotIndex } from '../election/election-index.ts';
+import type { ElectionIndex } from '../election/election-index.ts';
 import { countVote, createTally, type Tally, unbalancedSlots } from './tally.ts';
 
-function count(index: BallotIndex, ballots: readonly Ballot[], tally = createTally(index)): Tally {
+function count(index: ElectionIndex, ballots: readonly Ballot[], tally = createTally(index)): Tally {
   const columns = toColumns(ballots);
   for (let i = 0; i < columns.count; i++) countVote(index, tally, columns, i);
   return tally;
 }
 
 /** The rules as plainly as they can be said, from ids and without the index's layout of slots and cells. */
-function countPlainly(index: BallotIndex, ballots: readonly Ballot[]) {
+function countPlainly(index: ElectionIndex, ballots: readonly Ballot[]) {
   const { contests, candidates, locations } = index.election;
   return locations.map(({ id }, location) => {
     const here = ballots.filter((ballot) => ballot.location === location);
@@ -37,7 +37,7 @@ function countPlainly(index: BallotIndex, ballots: readonly Ballot[]) {
 }
 
 /** A tally in the shape of {@link countPlainly}. */
-function describe(index: BallotIndex, tally: Tally) {
+function describe(index: ElectionIndex, tally: Tally) {
   return index.election.locations.map((_, location) => ({
     ballots: tally.ballots[location],
     contests: Array.from({ length: index.first_slot[location + 1]! - index.first_slot[location]! }, (_, i) => {

@@ -1,6 +1,6 @@
-import type { BallotIndex, VoteColumns } from '../election/election-index.ts';
+import type { ElectionIndex, VoteColumns } from '../election/election-index.ts';
 
-/** Counts of an election by location, laid out by a {@link BallotIndex}. Counts are whole numbers held in doubles, exact to 2^53. */
+/** Counts of an election by location, laid out by a {@link ElectionIndex}. Counts are whole numbers held in doubles, exact to 2^53. */
 export interface Tally {
   /** Ballots cast, by location number. */
   readonly ballots: Float64Array;
@@ -12,7 +12,7 @@ export interface Tally {
   readonly overvoted: Float64Array;
 }
 
-export function createTally(index: BallotIndex): Tally {
+export function createTally(index: ElectionIndex): Tally {
   const slots = index.contest_of_slot.length;
   return {
     ballots: new Float64Array(index.election.locations.length),
@@ -23,7 +23,7 @@ export function createTally(index: BallotIndex): Tally {
 }
 
 /** Adds vote `i` of the columns. The columns must hold only candidates of contests on that location's ballot. */
-export function countVote(index: BallotIndex, tally: Tally, votes: VoteColumns, i: number): void {
+export function countVote(index: ElectionIndex, tally: Tally, votes: VoteColumns, i: number): void {
   const location = votes.locations[i]!;
   const contests = index.vote_for.length;
   tally.ballots[location]!++;
@@ -52,7 +52,7 @@ export function countVote(index: BallotIndex, tally: Tally, votes: VoteColumns, 
  * votes + undervotes + vote_for x overvoted ballots = vote_for x ballots.
  * @returns the slots that break it; none in a sound state.
  */
-export function unbalancedSlots(index: BallotIndex, tally: Tally): number[] {
+export function unbalancedSlots(index: ElectionIndex, tally: Tally): number[] {
   const unbalanced: number[] = [];
   for (let location = 0; location < tally.ballots.length; location++)
     for (let slot = index.first_slot[location]!; slot < index.first_slot[location + 1]!; slot++) {

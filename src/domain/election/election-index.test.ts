@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { arbitraryElection, candidatesAt } from '../../../test/support/elections.ts';
-import { createVoteColumns, indexBallots } from './election-index.ts';
+import { createVoteColumns, indexElection } from './election-index.ts';
 
 test('numbers lead back to the ids they came from', () => {
   fc.assert(
     fc.property(arbitraryElection, (election) => {
-      const index = indexBallots(election);
+      const index = indexElection(election);
       for (const [number, { id }] of election.locations.entries()) assert.equal(index.location_numbers.get(id), number);
       for (const [number, { id, vote_for }] of election.contests.entries()) {
         assert.equal(index.contest_numbers.get(id), number);
@@ -26,7 +26,7 @@ test('numbers lead back to the ids they came from', () => {
 test('a location has a slot for each contest on its ballot, in order, and a cell for each candidate there', () => {
   fc.assert(
     fc.property(arbitraryElection, (election) => {
-      const index = indexBallots(election);
+      const index = indexElection(election);
       let slot = 0;
       let cell = 0;
       for (const [location, { id }] of election.locations.entries()) {

@@ -6,7 +6,7 @@ import type { Contest, Election } from './election.ts';
  * place in the definition; numbers are valid only together with that definition's hash. A *slot* is one contest on the
  * ballot of one location; a *cell* is one candidate in a slot, and the cells of a slot are contiguous.
  */
-export interface BallotIndex {
+export interface ElectionIndex {
   readonly election: Election;
   readonly location_numbers: ReadonlyMap<string, number>;
   readonly contest_numbers: ReadonlyMap<string, number>;
@@ -29,7 +29,7 @@ export interface BallotIndex {
 const LOCATION_CONTEST_PAIRS_MAX = 16_000_000;
 
 /** Compiles an election that {@link checkElection} accepted. Memory: locations x contests + candidates x locations. */
-export function indexBallots(election: Election): BallotIndex {
+export function indexElection(election: Election): ElectionIndex {
   const { contests, candidates, locations } = election;
   assert(
     contests.length * locations.length <= LOCATION_CONTEST_PAIRS_MAX,
@@ -64,7 +64,7 @@ function layOutSlots(
   locationCount: number,
   locationNumbers: ReadonlyMap<string, number>,
   firstCandidate: Int32Array,
-): Pick<BallotIndex, 'slot_of' | 'first_slot' | 'contest_of_slot' | 'first_cell'> {
+): Pick<ElectionIndex, 'slot_of' | 'first_slot' | 'contest_of_slot' | 'first_cell'> {
   const slot_of = new Int32Array(locationCount * contests.length).fill(-1);
   for (const [contest, { location_ids }] of contests.entries()) {
     if (location_ids === null) for (let at = contest; at < slot_of.length; at += contests.length) slot_of[at] = 0;

@@ -1,4 +1,4 @@
-import { err, ok, type Result } from '../outcome.ts';
+import { err, type Outcome, ok } from '../outcome.ts';
 
 declare const brand: unique symbol;
 type Branded<Base, Name extends string> = Base & { readonly [brand]: Name };
@@ -14,7 +14,7 @@ export type VoterId = Branded<number, 'VoterId'>;
 const ELECTION_ID_LENGTH_MAX = 200;
 
 /** Election ids become topic names: lower-case letters, digits and single hyphens between them. */
-export function parseElectionId(text: string): Result<ElectionId, string> {
+export function parseElectionId(text: string): Outcome<ElectionId, string> {
   if (text.length > ELECTION_ID_LENGTH_MAX || !/^[a-z0-9]+(-[a-z0-9]+)*$/.test(text))
     return err(`"${text}" is not an election id: use lower-case letters, digits and hyphens, e.g. council-2026`);
   return ok(text as ElectionId);
@@ -23,7 +23,7 @@ export function parseElectionId(text: string): Result<ElectionId, string> {
 export const TEXT_LENGTH_MAX = 1_000;
 
 /** Ids of contests, candidates and locations are the input's own text: not empty, bounded, without control characters. */
-export function parseId<Id extends ContestId | CandidateId | LocationId>(text: string): Result<Id, string> {
+export function parseId<Id extends ContestId | CandidateId | LocationId>(text: string): Outcome<Id, string> {
   if (text.length === 0) return err('it is empty');
   if (text.length > TEXT_LENGTH_MAX) return err(`it is longer than ${TEXT_LENGTH_MAX} characters`);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
@@ -108,7 +108,7 @@ function firstRepeated(keys: Iterable<string>): string | undefined {
  * Checks what every later part relies on: unique ids, references that resolve, sane counting rules, no cycle in the tree.
  * @returns the election unchanged, or one sentence that names the first thing wrong and what to do.
  */
-export function checkElection(election: Election): Result<Election, string> {
+export function checkElection(election: Election): Outcome<Election, string> {
   const repeated =
     firstRepeated(election.contests.map((contest) => contest.id)) ??
     firstRepeated(election.parties.map((party) => party.id)) ??

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { apportion, createRoll } from './roll-layout.ts';
+import { apportion, createRollLayout } from './roll-layout.ts';
 
 const sizes = fc.array(fc.nat(40), { minLength: 1, maxLength: 12 });
 
 test('every place of every location has one ordinal', () => {
   fc.assert(
     fc.property(sizes, fc.string(), (sizes, seed) => {
-      const roll = createRoll(sizes, seed);
+      const roll = createRollLayout(sizes, seed);
       const entry = { location: -1, place: -1 };
       const seen = new Set<string>();
       for (let ordinal = 0; ordinal < roll.total; ordinal++) {
@@ -27,8 +27,8 @@ test('every place of every location has one ordinal', () => {
 
 test('any ordinal can be asked for alone, and locations come mixed', () => {
   const sizes = [4_000, 0, 2_000, 2_000];
-  const roll = createRoll(sizes, '7');
-  const again = createRoll(Float64Array.from(sizes), '7');
+  const roll = createRollLayout(sizes, '7');
+  const again = createRollLayout(Float64Array.from(sizes), '7');
   const entry = { location: -1, place: -1 };
   const other = { location: -1, place: -1 };
   const early = [0, 0, 0, 0];

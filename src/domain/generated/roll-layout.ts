@@ -3,7 +3,7 @@ import { createSeed } from '../numbers/random.ts';
 import { assert } from '../outcome.ts';
 
 /** Where one voter of the roll is: `place` counts from 0 within the location. */
-export interface RollEntry {
+export interface RollPlace {
   location: number;
   place: number;
 }
@@ -12,14 +12,14 @@ export interface RollEntry {
  * The order in which the voters of an election are registered, and so vote: all locations mixed, by one permutation of all
  * places, so that every location reports from the first minute on and registration can go on from any ordinal.
  */
-export interface Roll {
+export interface RollLayout {
   readonly total: number;
   /** Writes where the voter with this ordinal of [0, total) is. Allocates nothing; 200 ns with 3,143 locations. */
-  locate(ordinal: number, entry: RollEntry): void;
+  locate(ordinal: number, entry: RollPlace): void;
 }
 
 /** `sizes[location]` voters in each location. Memory: locations. */
-export function createRoll(sizes: ArrayLike<number>, seed: string): Roll {
+export function createRollLayout(sizes: ArrayLike<number>, seed: string): RollLayout {
   /** The first position of each location, and one past the last at the end. */
   const first = new Float64Array(sizes.length + 1);
   for (let location = 0; location < sizes.length; location++) first[location + 1] = first[location]! + sizes[location]!;

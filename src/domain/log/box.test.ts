@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { arbitraryElectionWithBallots, type Ballot, toColumns } from '../../../test/support/elections.ts';
 import { testElection } from '../../../test/support/test-count.ts';
-import { type BallotIndex, createVoteColumns, indexBallots, type VoteColumns } from '../election/election-index.ts';
+import { createVoteColumns, type ElectionIndex, indexElection, type VoteColumns } from '../election/election-index.ts';
 import { chainStart, createBoxReader, createBoxWriter, VOTES_PER_BOX_MAX, voteLengthMax } from './box.ts';
 
 const sha256 = (text: string): string => hash('sha256', text);
@@ -23,7 +23,7 @@ const ballotsOf = (votes: VoteColumns): Ballot[] =>
     selections: Array.from(votes.selections.subarray(votes.starts[i]!, votes.starts[i + 1]!)),
   }));
 
-function readAll(index: BallotIndex, text: string): Ballot[] {
+function readAll(index: ElectionIndex, text: string): Ballot[] {
   const reader = createBoxReader(index);
   const columns = createVoteColumns(VOTES_PER_BOX_MAX, 10_000);
   return valuesOf(text).flatMap((value) => {
@@ -44,7 +44,7 @@ describe('boxes', () => {
   });
 
   test('a box holds at most so many votes, with the seq of its first, chained to the one before', () => {
-    const index = indexBallots(testElection());
+    const index = indexElection(testElection());
     const votes = toColumns(
       Array.from({ length: 2 * VOTES_PER_BOX_MAX + 1 }, (_, i) => ({ location: i % 3, selections: [i % 3] })),
     );
@@ -73,7 +73,7 @@ describe('boxes', () => {
 
   test('a ballot with more selections than the reader has room for is refused, never cut', () => {
     const contests = Array.from({ length: 300 }, (_, number) => [`Candidate ${number}`]);
-    const large = indexBallots(testElection({ contests, locations: 1 }));
+    const large = indexElection(testElection({ contests, locations: 1 }));
     const everything = large.election.candidates.map((_, number) => number);
     const { text } = createBoxWriter(large, DEFINITION, sha256).write(
       toColumns([
@@ -95,7 +95,7 @@ describe('boxes', () => {
   test('a location is the one that was written, whatever its id is like when escaped', () => {
     const ids = ['a\\b', 'a\\\\b', 'a"b', 'a'];
     const election = testElection({ locations: ids.length });
-    const awkward = indexBallots({
+    const awkward = indexElection({
       ...election,
       locations: election.locations.map((location, i) => ({ ...location, id: ids[i] as typeof location.id })),
     });
@@ -104,7 +104,7 @@ describe('boxes', () => {
     assert.equal(JSON.stringify(readAll(awkward, text)), JSON.stringify(ballots));
   });
 
-  const index = indexBallots(testElection());
+  const index = indexElection(testElection());
   const [good = ''] = valuesOf(
     createBoxWriter(index, DEFINITION, sha256).write(toColumns([{ location: 0, selections: [0] }]), 0, START).text,
   );

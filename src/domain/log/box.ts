@@ -1,4 +1,4 @@
-import type { BallotIndex, VoteColumns } from '../election/election-index.ts';
+import type { ElectionIndex, VoteColumns } from '../election/election-index.ts';
 
 /**
  * A record of topic `votes` is a box: up to {@link VOTES_PER_BOX_MAX} votes of one batch, already shuffled, with the `seq` of
@@ -13,7 +13,7 @@ import type { BallotIndex, VoteColumns } from '../election/election-index.ts';
 export const VOTES_PER_BOX_MAX = 500;
 
 /** At most how many characters a vote without overvotes takes in a box, in any location. */
-export function voteLengthMax(index: BallotIndex): number {
+export function voteLengthMax(index: ElectionIndex): number {
   const { contests, candidates, locations } = index.election;
   const longest = contests.map(() => 0);
   for (const [number, candidate] of candidates.entries()) {
@@ -48,7 +48,7 @@ export interface BoxWriter {
 }
 
 /** Concatenates fragments made once for each location and candidate: 0.25 us a vote, a tenth of JSON.stringify. */
-export function createBoxWriter(index: BallotIndex, definition: string, sha256: Sha256): BoxWriter {
+export function createBoxWriter(index: ElectionIndex, definition: string, sha256: Sha256): BoxWriter {
   const { election, contest_of_candidate } = index;
   const heads = election.locations.map((location) => `{"location_id":${JSON.stringify(location.id)},"selections":{`);
   const contests = election.contests.map((contest) => `${JSON.stringify(contest.id)}:[`);
@@ -124,7 +124,7 @@ const SELECTIONS = '","selections":{';
  * Reads boxes by looking whole fragments up (0.3 us a vote, JSON.parse takes 1.1); what is not written exactly as
  * {@link createBoxWriter} writes it goes through JSON.parse, so any JSON of the same meaning is understood.
  */
-export function createBoxReader(index: BallotIndex): BoxReader {
+export function createBoxReader(index: ElectionIndex): BoxReader {
   const single = new Map<string, number>(
     index.election.candidates.map((candidate, number) => [
       `${JSON.stringify(candidate.contest_id)}:[${JSON.stringify(candidate.id)}`,
@@ -198,13 +198,13 @@ export function createBoxReader(index: BallotIndex): BoxReader {
   };
 }
 
-export function onBallot(index: BallotIndex, location: number, candidate: number): boolean {
+export function onBallot(index: ElectionIndex, location: number, candidate: number): boolean {
   const contest = index.contest_of_candidate[candidate]!;
   return index.slot_of[location * index.vote_for.length + contest]! !== -1;
 }
 
 /** The meaning of a box by JSON.parse, for boxes with overvotes, several selections in a contest, or escaped names. */
-function readSlowly(index: BallotIndex, value: string, into: VoteColumns): void {
+function readSlowly(index: ElectionIndex, value: string, into: VoteColumns): void {
   const { votes }: { votes: { location_id: string; selections: Record<string, string[]> }[] } = JSON.parse(value);
   if (!Array.isArray(votes) || votes.length > VOTES_PER_BOX_MAX) throw new Error('a box has too many votes');
   let selected = 0;

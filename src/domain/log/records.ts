@@ -1,6 +1,6 @@
 import type { Tally } from '../counting/tally.ts';
 import type { Election } from '../election/election.ts';
-import type { BallotIndex } from '../election/election-index.ts';
+import type { ElectionIndex } from '../election/election-index.ts';
 
 /**
  * The records of the compacted topics. Values are JSON; keys are listed with each. Totals are absolute: a record replaces the
@@ -205,7 +205,7 @@ export interface VoterRecord {
 
 /** The result of one location as the topic carries it. */
 export function locationResult(
-  index: BallotIndex,
+  index: ElectionIndex,
   tally: Tally,
   location: number,
   epoch: number,
@@ -242,7 +242,7 @@ export function locationResult(
  * Puts a location's absolute result into the tally, in place of what it held.
  * @returns the location's number, or -1 for a record of a location, contest or candidate that the definition lacks (nothing is changed then).
  */
-export function applyLocationResult(index: BallotIndex, tally: Tally, record: LocationResultRecord): number {
+export function applyLocationResult(index: ElectionIndex, tally: Tally, record: LocationResultRecord): number {
   const location = index.location_numbers.get(record.location_id) ?? -1;
   if (location === -1) return -1;
   const cells: [number, number][] = [];

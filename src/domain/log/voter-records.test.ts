@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { arbitraryElection } from '../../../test/support/elections.ts';
-import { indexBallots } from '../election/election-index.ts';
+import { indexElection } from '../election/election-index.ts';
 import { createVoterColumns, readVoters, type VoterColumns, writeVoters } from './voter-records.ts';
 
-const arbitraryVoters = arbitraryElection.map(indexBallots).chain((index) =>
+const arbitraryVoters = arbitraryElection.map(indexElection).chain((index) =>
   fc.record({
     index: fc.constant(index),
     voters: fc.array(

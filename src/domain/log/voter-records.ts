@@ -1,4 +1,4 @@
-import type { BallotIndex } from '../election/election-index.ts';
+import type { ElectionIndex } from '../election/election-index.ts';
 
 /**
  * Reading and writing topic `voters` without an object a record: a million voters a second pass here.
@@ -23,7 +23,7 @@ export function createVoterColumns(voters: number): VoterColumns {
 }
 
 /** The lines of consecutive voters from `from` to `to - 1` of the columns, the first at `seq`. */
-export function writeVoters(index: BallotIndex, voters: VoterColumns, from: number, to: number, seq: number): string {
+export function writeVoters(index: ElectionIndex, voters: VoterColumns, from: number, to: number, seq: number): string {
   let text = '';
   for (let i = from; i < to; i++) {
     const location = JSON.stringify(index.election.locations[voters.locations[i]!]!.id);
@@ -53,7 +53,7 @@ export interface VoterCursor {
  * @param skip lines to pass over first: a batch may begin before the offset that its reader is at.
  * @throws Error naming the seq at which the text is not what this program writes.
  */
-export function readVoters(index: BallotIndex, text: string, base: number, skip: number): VoterCursor {
+export function readVoters(index: ElectionIndex, text: string, base: number, skip: number): VoterCursor {
   let at = 0;
   let seq = base + skip;
   for (let line = 0; line < skip; line++) at = text.indexOf('\n', at) + 1;

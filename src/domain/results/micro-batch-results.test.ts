@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { arbitraryElectionWithBallots, type Ballot, toColumns } from '../../../test/support/elections.ts';
 import { testElection } from '../../../test/support/test-count.ts';
 import { countVote, createTally, type Tally } from '../counting/tally.ts';
-import { type BallotIndex, indexBallots } from '../election/election-index.ts';
+import { type ElectionIndex, indexElection } from '../election/election-index.ts';
 import { ballotsKey, cellKey, overvotesKey, progressKey, TOTALS_KEY } from '../log/records.ts';
 import { MicroBatchResults } from './micro-batch-results.ts';
 import type { PublishedRecord, PublishedState } from './published-results.ts';
@@ -12,7 +12,7 @@ import type { PublishedRecord, PublishedState } from './published-results.ts';
 const HASH = 'a'.repeat(64);
 const PARTITIONS = 2;
 
-const createResults = (index: BallotIndex): MicroBatchResults =>
+const createResults = (index: ElectionIndex): MicroBatchResults =>
   new MicroBatchResults({ index, definition: HASH, partitions: PARTITIONS });
 
 /** The stamp of the micro-batch with this number. */
@@ -30,7 +30,7 @@ interface Row extends PublishedRecord {
 }
 
 /** The key of each count of a state that is not 0, with the value of its row. */
-function countsOf(index: BallotIndex, { tally, progress }: State): Map<string, object> {
+function countsOf(index: ElectionIndex, { tally, progress }: State): Map<string, object> {
   const { election, first_slot, first_cell, first_candidate, contest_of_slot } = index;
   const counts = new Map<string, object>();
   for (const [location, { id: location_id }] of election.locations.entries()) {
@@ -58,7 +58,7 @@ function countsOf(index: BallotIndex, { tally, progress }: State): Map<string, o
 const sum = (counts: Float64Array): number => counts.reduce((all, one) => all + one, 0);
 
 /** The rows of a micro-batch: all counts that it changed, and the totals. */
-function rowsOf(index: BallotIndex, before: State, after: State, batch: number, epoch = 1): Row[] {
+function rowsOf(index: ElectionIndex, before: State, after: State, batch: number, epoch = 1): Row[] {
   const known = countsOf(index, before);
   const row = (key: string, value: object): Row => {
     return { key, value: JSON.stringify({ ...value, epoch, as_of: timeOf(batch) }), batch, offset: 0 };
@@ -72,7 +72,7 @@ function rowsOf(index: BallotIndex, before: State, after: State, batch: number, 
 }
 
 interface History {
-  readonly index: BallotIndex;
+  readonly index: ElectionIndex;
   readonly states: readonly State[];
   readonly log: readonly Row[];
   /** Any numbers, for what a test draws. */
@@ -104,7 +104,7 @@ const arbitraryHistory: fc.Arbitrary<History> = fc
   });
 
 function castInto(
-  index: BallotIndex,
+  index: ElectionIndex,
   { tally, progress, malformed }: State,
   ballots: readonly Ballot[],
   draw: History['draw'],
@@ -218,7 +218,7 @@ describe('what is shown of any log', () => {
   });
 });
 
-const WARDS = indexBallots(testElection({ locations: 2 }));
+const WARDS = indexElection(testElection({ locations: 2 }));
 
 /** Rows of a micro-batch by hand. */
 const row = (batch: number, key: string, value: object, epoch = 1, as_of = timeOf(batch)): PublishedRecord => ({

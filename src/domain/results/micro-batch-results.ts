@@ -1,5 +1,5 @@
 import { createTally, type Tally } from '../counting/tally.ts';
-import type { BallotIndex } from '../election/election-index.ts';
+import type { ElectionIndex } from '../election/election-index.ts';
 import { type MicroBatchStamp, parseMicroBatchKey, type TotalsRecord } from '../log/records.ts';
 import {
   describeOtherDefinition,
@@ -252,7 +252,7 @@ const isSameTotals = (one: TotalsRecord, other: TotalsRecord): boolean =>
   one.definition === other.definition &&
   GROWING_TOTALS.every((name) => one[name] === other[name]);
 
-const describeNegative = (index: BallotIndex, slots: readonly number[]): string | null =>
+const describeNegative = (index: ElectionIndex, slots: readonly number[]): string | null =>
   slots.length === 0 ? null : describeUnbalanced(index, slots);
 
 const AS_OF = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;

@@ -1,5 +1,5 @@
 import type { Tally } from '../counting/tally.ts';
-import type { BallotIndex } from '../election/election-index.ts';
+import type { ElectionIndex } from '../election/election-index.ts';
 
 /** A record of topic `results-by-location`, as it was read. */
 export interface PublishedRecord {
@@ -49,7 +49,7 @@ export interface PublishedResults {
 }
 
 export interface PublishedShape {
-  readonly index: BallotIndex;
+  readonly index: ElectionIndex;
   /** The hash of the definition. */
   readonly definition: string;
   /** The number of partitions of topic `votes`. */
@@ -63,7 +63,7 @@ export const UNKNOWN_KIND = 'is of no known kind';
 export const describeOtherDefinition = (counted: string, published: string): string =>
   `The count follows another definition (${counted.slice(0, 12)}) than the one published (${published.slice(0, 12)}).`;
 
-export function describeUnbalanced(index: BallotIndex, slots: readonly number[]): string {
+export function describeUnbalanced(index: ElectionIndex, slots: readonly number[]): string {
   const contest = index.election.contests[index.contest_of_slot[slots[0]!]!]!;
   return `Votes and ballots do not balance in ${slots.length} counts, the first in contest "${contest.id}".`;
 }

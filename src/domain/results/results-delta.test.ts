@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { arbitraryElectionWithBallots, toColumns } from '../../../test/support/elections.ts';
 import { countVote, createTally } from '../counting/tally.ts';
-import { type ResultMoment, startResults, updateResults } from './results.ts';
+import { createRunningResults, type ResultMoment, updateResults } from './results.ts';
 import { applyDelta, resultPlaces, resultsDelta } from './results-delta.ts';
 
 const MOMENT: ResultMoment = { status: 'unofficial-partial', as_of: '2026-11-23T20:00:00.000Z', sequence: 1 };
@@ -11,7 +11,7 @@ const MOMENT: ResultMoment = { status: 'unofficial-partial', as_of: '2026-11-23T
 test('a document and the delta to a later one give the later one, also through JSON and applied twice', () => {
   fc.assert(
     fc.property(arbitraryElectionWithBallots, ({ index, ballots }) => {
-      const running = startResults(index, { ...MOMENT, status: 'pre-election', sequence: 0 });
+      const running = createRunningResults(index, { ...MOMENT, status: 'pre-election', sequence: 0 });
       const before = running.results;
       const tally = createTally(index);
       const columns = toColumns(ballots);

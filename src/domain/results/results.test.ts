@@ -5,22 +5,22 @@ import { arbitraryElectionWithBallots, type Ballot, toColumns } from '../../../t
 import { testElection } from '../../../test/support/test-count.ts';
 import { countVote, createTally, type Tally } from '../counting/tally.ts';
 import type { Candidate, Election } from '../election/election.ts';
-import { type BallotIndex, indexBallots } from '../election/election-index.ts';
+import { type ElectionIndex, indexElection } from '../election/election-index.ts';
 import {
   buildResults,
+  createRunningResults,
   fractionOf,
   RESULTS_CSV_COLUMNS,
   type ResultMoment,
   rankCandidates,
   resultsCsv,
-  startResults,
   updateResults,
 } from './results.ts';
 
 const PARTIAL: ResultMoment = { status: 'unofficial-partial', as_of: '2026-11-23T20:00:00.000Z', sequence: 7 };
 const COMPLETE: ResultMoment = { ...PARTIAL, status: 'unofficial-complete' };
 
-function count(index: BallotIndex, ballots: readonly Ballot[], tally = createTally(index)): Tally {
+function count(index: ElectionIndex, ballots: readonly Ballot[], tally = createTally(index)): Tally {
   const columns = toColumns(ballots);
   for (let i = 0; i < columns.count; i++) countVote(index, tally, columns, i);
   return tally;
@@ -66,7 +66,11 @@ describe('fractions', () => {
 
 describe('the document', () => {
   test('before any vote everything is there, at zero, and no share is invented', () => {
-    const { results } = startResults(indexBallots(testElection()), { ...PARTIAL, status: 'pre-election', sequence: 0 });
+    const { results } = createRunningResults(indexElection(testElection()), {
+      ...PARTIAL,
+      status: 'pre-election',
+      sequence: 0,
+    });
     assert.deepEqual(Object.keys(results), ['election', 'as_of', 'sequence', 'totals', 'contests', 'locations']);
     assert.deepEqual(results.totals, {
       registered_voters: 3_000,
@@ -98,7 +102,7 @@ describe('the document', () => {
   });
 
   test('an overvoted ballot counts, its votes do not', () => {
-    const index = indexBallots(testElection());
+    const index = indexElection(testElection());
     const ballots = [
       { location: 0, selections: [0, 1] },
       { location: 0, selections: [1] },
@@ -122,10 +126,10 @@ describe('the document', () => {
       { location: 0, selections: [] },
       { location: 0, selections: [0] },
     ];
-    const index = indexBallots(election);
+    const index = indexElection(election);
     assert.equal(buildResults(index, count(index, ballots), PARTIAL).locations[0]?.turnout, 2);
     const [first, second] = election.locations;
-    const unknown = indexBallots({ ...election, locations: [first!, { ...second!, registered_voters: null }] });
+    const unknown = indexElection({ ...election, locations: [first!, { ...second!, registered_voters: null }] });
     const results = buildResults(unknown, count(unknown, ballots), PARTIAL);
     assert.deepEqual([results.totals.registered_voters, results.totals.turnout], [null, null]);
     assert.deepEqual(
@@ -135,8 +139,8 @@ describe('the document', () => {
   });
 
   test('the leader changes, and is elected when all votes are counted', () => {
-    const index = indexBallots(testElection());
-    const running = startResults(index, PARTIAL);
+    const index = indexElection(testElection());
+    const running = createRunningResults(index, PARTIAL);
     const tally = count(index, [{ location: 0, selections: [0] }]);
     assert.equal(letters(updateResults(running, tally, [0], PARTIAL).contests[0]!.candidates), 'l--');
     count(
@@ -152,8 +156,8 @@ describe('the document', () => {
   });
 
   test('what did not change stays the same object', () => {
-    const index = indexBallots(testElection({ contests: [['Ada'], ['Ben']] }));
-    const running = startResults(index, PARTIAL);
+    const index = indexElection(testElection({ contests: [['Ada'], ['Ben']] }));
+    const running = createRunningResults(index, PARTIAL);
     const before = running.results;
     const after = updateResults(running, count(index, [{ location: 1, selections: [0] }]), [0, 1, 2], PARTIAL);
     assert.deepEqual(
@@ -171,7 +175,7 @@ describe('laws', () => {
     const cuts = fc.array(fc.tuple(fc.nat(60), fc.boolean()), { minLength: 1, maxLength: 5 });
     fc.assert(
       fc.property(arbitraryElectionWithBallots, cuts, ({ index, ballots }, parts) => {
-        const running = startResults(index, PARTIAL);
+        const running = createRunningResults(index, PARTIAL);
         const tally = createTally(index);
         const everywhere = [...index.election.locations.keys()];
         let done = 0;
@@ -187,7 +191,7 @@ describe('laws', () => {
 
   test('the order of candidates changes no total and no rank', () => {
     const byId = (election: Election, ballots: readonly (readonly [number, string])[]) => {
-      const index = indexBallots(election);
+      const index = indexElection(election);
       const numbered = ballots.map(([location, id]) => ({
         location,
         selections: [index.candidate_numbers[0]!.get(id)!],
@@ -226,7 +230,7 @@ describe('laws', () => {
 
 test('the CSV has a line a contest, location and candidate, and quotes what needs it', () => {
   const election = testElection({ contests: [['Ada "A", B', 'Ben']], locations: 1 });
-  const index = indexBallots(election);
+  const index = indexElection(election);
   const tally = count(index, [{ location: 0, selections: [0] }]);
   assert.deepEqual(resultsCsv(election, buildResults(index, tally, PARTIAL)).split('\n'), [
     RESULTS_CSV_COLUMNS.join(','),

@@ -1,6 +1,6 @@
 import { createTally, type Tally } from '../counting/tally.ts';
 import type { Candidate, Election } from '../election/election.ts';
-import type { BallotIndex } from '../election/election-index.ts';
+import type { ElectionIndex } from '../election/election-index.ts';
 
 /** How far a result has come (NIST SP 1500-100, and its words where it has none); later ones follow in the order of an election. */
 export type ResultStatus =
@@ -124,7 +124,7 @@ export const isCompleteStatus = (status: ResultStatus): boolean =>
  * Memory: one more tally and one document.
  */
 export interface RunningResults {
-  readonly index: BallotIndex;
+  readonly index: ElectionIndex;
   readonly party_names: ReadonlyMap<string, string>;
   /** The counts that the totals below include. */
   readonly counted: Tally;
@@ -137,7 +137,7 @@ export interface RunningResults {
 }
 
 /** The state before any vote: every contest, candidate and location at zero. */
-export function startResults(index: BallotIndex, moment: ResultMoment): RunningResults {
+export function createRunningResults(index: ElectionIndex, moment: ResultMoment): RunningResults {
   const { election } = index;
   const counted = createTally(index);
   const party_names = new Map(election.parties.map((party) => [party.id, party.name]));
@@ -187,8 +187,8 @@ export function updateResults(
 }
 
 /** The results of a whole tally in one step. */
-export function buildResults(index: BallotIndex, tally: Tally, moment: ResultMoment): Results {
-  return updateResults(startResults(index, moment), tally, index.election.locations.keys(), moment);
+export function buildResults(index: ElectionIndex, tally: Tally, moment: ResultMoment): Results {
+  return updateResults(createRunningResults(index, moment), tally, index.election.locations.keys(), moment);
 }
 
 /** Moves one location's counts into the totals, noting the contests they touch. @returns whether anything differed. */
@@ -274,7 +274,7 @@ function contestResult(sums: Sums, number: number, isComplete: boolean): Contest
 const partyName = (names: ReadonlyMap<string, string>, candidate: Candidate): string | null =>
   candidate.party_id === null ? null : (names.get(candidate.party_id) ?? null);
 
-function locationEntry(index: BallotIndex, tally: Tally, number: number): LocationResult {
+function locationEntry(index: ElectionIndex, tally: Tally, number: number): LocationResult {
   const { contests, candidates, locations } = index.election;
   const { id, name, parent_id, type, registered_voters } = locations[number]!;
   const votes: [string, { readonly [candidateId: string]: number }][] = [];

@@ -65,12 +65,12 @@ export class ResultsTable {
     const text = (column: Column): string => fields[this.#positions[column]] ?? '';
     const votes = parseWholeNumber(text('votes'));
     if (!votes.ok) {
-      const { reason, next_step } = votes.error;
+      const { reason, nextStep } = votes.error;
       this.problems.add(
         line,
         'votes',
         text('votes') === '' ? reason : `${quoteValue(text('votes'))} ${reason}`,
-        next_step,
+        nextStep,
       );
     }
     const parent = this.#parent(line, text('parent_id'), text('parent_name'));
@@ -126,8 +126,8 @@ export class ResultsTable {
   }
 
   #isText(line: number, column: Column, text: string, mayBeEmpty = false): boolean {
-    const problem = text === '' && !mayBeEmpty ? { reason: 'is empty', next_step: 'fill it in' } : textProblem(text);
-    if (problem !== null) this.problems.add(line, column, problem.reason, problem.next_step);
+    const problem = text === '' && !mayBeEmpty ? { reason: 'is empty', nextStep: 'fill it in' } : textProblem(text);
+    if (problem !== null) this.problems.add(line, column, problem.reason, problem.nextStep);
     return problem === null;
   }
 

@@ -184,5 +184,5 @@ for (const [text, verdict] of NUMBERS)
   test(`"${text}" ${verdict}`, () => {
     const result = parseWholeNumber(text);
     if (typeof verdict === 'number') assert.deepEqual(result, { ok: true, value: verdict });
-    else assert.ok(!result.ok && result.error.reason.startsWith(verdict) && result.error.next_step !== '');
+    else assert.ok(!result.ok && result.error.reason.startsWith(verdict) && result.error.nextStep !== '');
   });

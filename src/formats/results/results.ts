@@ -126,8 +126,8 @@ async function readElectorate(
           'keep one of the two rows',
         );
       if (!voters.ok) {
-        const { reason, next_step } = voters.error;
-        problems.add(line, 'registered_voters', text === '' ? reason : `${quoteValue(text)} ${reason}`, next_step);
+        const { reason, nextStep } = voters.error;
+        problems.add(line, 'registered_voters', text === '' ? reason : `${quoteValue(text)} ${reason}`, nextStep);
       }
       if (location === undefined || lines.has(id) || !voters.ok) continue;
       lines.set(id, line);

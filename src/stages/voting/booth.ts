@@ -1,14 +1,15 @@
 import { hash, randomFillSync } from 'node:crypto';
 import { DRAWS_PER_VOTE, shuffleVotes } from '../../domain/ballots/shuffle.ts';
 import {
-  type BallotIndex,
   createVoteColumns,
-  indexBallots,
+  type ElectionIndex,
+  indexElection,
   type VoteColumns,
 } from '../../domain/election/election-index.ts';
 import { chainStart, createBoxWriter } from '../../domain/log/box.ts';
 import { assert } from '../../domain/outcome.ts';
-import type { ChainEnd, ElectionEntry, SealedVotes } from '../../ports/store.ts';
+import type { ChainEnd, SealedVotes } from '../../ports/ballot-box.ts';
+import type { ElectionEntry } from '../../ports/elections.ts';
 
 export const sha256 = (text: string): string => hash('sha256', text);
 
@@ -17,7 +18,7 @@ export const sha256 = (text: string): string => hash('sha256', text);
  * filled again for each batch, so memory does not grow with votes.
  */
 export interface Booth {
-  readonly index: BallotIndex;
+  readonly index: ElectionIndex;
   /** The votes of the batch in hand, as they came in. Another object after `reserve`. */
   readonly cast: VoteColumns;
   /** Makes room for a batch of this size, where there is less. */
@@ -30,7 +31,7 @@ export interface Booth {
 export function openBooth(entry: ElectionEntry, votes: number, selections: number): Booth {
   assert(entry.definition !== null && entry.definition_hash !== null, 'the election is defined');
   const definition = entry.definition_hash;
-  const index = indexBallots(entry.definition);
+  const index = indexElection(entry.definition);
   const writer = createBoxWriter(index, definition, sha256);
   const makeRoom = (most: number, selected: number) => ({
     cast: createVoteColumns(most, selected),

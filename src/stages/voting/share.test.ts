@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Sharing } from '../../ports/store.ts';
+import type { Sharing } from '../../ports/sharing.ts';
 import { shareOf, workShare } from './share.ts';
 
 /** A process that is alone. */

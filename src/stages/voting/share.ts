@@ -1,7 +1,7 @@
-import type { Sharing, Standing } from '../../ports/store.ts';
+import type { Sharing, Standing } from '../../ports/sharing.ts';
 
 /** A partition that this process has, and what it does with it. */
-export interface HeldPartition {
+export interface PartitionWork {
   readonly partition: number;
   /** Resolves once nothing is left to do in the partition, or soon after the signal aborts; lets go of it in either case. */
   work(signal: AbortSignal): Promise<void>;
@@ -13,7 +13,7 @@ export interface SharedWork {
   /** The partitions with work left, whoever does it. */
   left(): Promise<readonly number[]>;
   /** Takes the first of these partitions that is free; null where other processes have them all. */
-  take(partitions: readonly number[]): Promise<HeldPartition | null>;
+  take(partitions: readonly number[]): Promise<PartitionWork | null>;
   /** Told whenever sharing has given this process other partitions than before. */
   shared(partitions: readonly number[]): void;
 }
@@ -43,7 +43,7 @@ export async function workShare({ sharing, signal, left, take, shared }: SharedW
   let told: readonly number[] | null = null;
   const failures: unknown[] = [];
 
-  const begin = ({ partition, work }: HeldPartition): void => {
+  const begin = ({ partition, work }: PartitionWork): void => {
     const letGo = new AbortController();
     held.set(partition, letGo);
     const ending = work(AbortSignal.any([either, letGo.signal]))
