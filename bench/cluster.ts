@@ -6,7 +6,7 @@ import { openPartitionReader } from '../src/adapters/kafka/reader.ts';
 import type { KafkaSettings } from '../src/adapters/kafka/settings.ts';
 import { withAdmin } from '../src/adapters/kafka/topics.ts';
 import { copyIn, participationRows, RowBuffer, voteRows } from '../src/adapters/postgres/copy.ts';
-import { createVoteColumns } from '../src/domain/election/election-index.ts';
+import { createVoteColumns } from '../src/domain/ballots/vote-columns.ts';
 import type { Engine } from '../src/ports/counter.ts';
 import { registerElection } from '../src/stages/register.ts';
 import { verify } from '../src/stages/verify.ts';

@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Producer } from '@platformatic/kafka';
@@ -10,8 +9,10 @@ import { ensureTopics, topicId, withAdmin } from '../src/adapters/kafka/topics.t
 import { openKafkaWriter } from '../src/adapters/kafka/writer.ts';
 import { createSparkCounter } from '../src/adapters/spark/counter.ts';
 import type { SparkRemote } from '../src/adapters/spark/remote.ts';
+import { sha256 } from '../src/base/sha256.ts';
+import { createVoteColumns, type VoteColumns } from '../src/domain/ballots/vote-columns.ts';
 import { canonicalDefinition } from '../src/domain/election/election.ts';
-import { createVoteColumns, indexElection, type VoteColumns } from '../src/domain/election/election-index.ts';
+import { indexElection } from '../src/domain/election/election-index.ts';
 import { type BoxWriter, chainStart, createBoxWriter } from '../src/domain/log/box.ts';
 import type { ElectionEntry } from '../src/ports/elections.ts';
 import { kafkaProperties } from '../src/wire/kafka-properties.ts';
@@ -223,8 +224,6 @@ function openCaster(kafka: KafkaSettings, { id, definition, definition_hash }: E
     close: () => producer.close(),
   };
 }
-
-const sha256 = (text: string): string => hash('sha256', text);
 
 /** Locations of very unequal size; two of the candidates get nearly all votes. */
 function draw(columns: VoteColumns, votes: number): VoteColumns {

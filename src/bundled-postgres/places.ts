@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import {
   access,
@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, join, relative, resolve } from 'node:path';
 import { OperationalError } from '../base/errors.ts';
+import { sha256 } from '../base/sha256.ts';
 import { type Account, findPrograms, type Programs, programsRoot, runProgram, tryPrograms } from './programs.ts';
 
 /** Where a database lives and who it runs as. */
@@ -294,7 +295,7 @@ function isAlive(pid: number): boolean {
 export async function prepareSocketDirectory({ home, account }: Places): Promise<string> {
   if (PLAIN_PATH.test(home) && Buffer.byteLength(`${home}/.s.PGSQL.${SOCKET_PORT}`) <= SOCKET_PATH_BYTES_MAX)
     return home;
-  const directory = `/tmp/tallyroom-${createHash('sha256').update(home).digest('hex').slice(0, 16)}`;
+  const directory = `/tmp/tallyroom-${sha256(home).slice(0, 16)}`;
   await mkdir(directory, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error;
   });

@@ -1,10 +1,10 @@
 import { existsSync, statfsSync } from 'node:fs';
 import { freemem, totalmem } from 'node:os';
-import { dirname, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { dirname, join, resolve } from 'node:path';
+import { PAGE_DIRECTORY } from '../base/resources.ts';
 import { type Command, EXIT, findElection, withBackend } from './shared.ts';
 
-const PAGE = fileURLToPath(new URL('../../dist/web/index.html', import.meta.url));
+const PAGE = join(PAGE_DIRECTORY, 'index.html');
 /** Below this PostgreSQL's own log of changes does not fit. */
 const DISK_GB_MIN = 5;
 

@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer';
+import type { RejectionReason } from '../domain/ballots/rejection.ts';
 import type { ElectionIndex } from '../domain/election/election-index.ts';
 import { err, type Outcome, ok } from '../domain/outcome.ts';
 import { type CsvFile, columnOf, openCsv, readRows } from '../files/csv.ts';
 import { type InputProblem, quoteValue, refusal } from '../files/problems.ts';
 import { type FileIdentity, identifyFile, LINE_BYTES_MAX, readLines } from '../files/text-files.ts';
-import type { RejectionReason } from '../ports/ballot-box.ts';
 
 /**
  * Real cast votes, as CSV or NDJSON. Who voted what is as private as data can be: no problem repeats a value. What the file alone

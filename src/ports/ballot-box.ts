@@ -1,4 +1,4 @@
-import type { VoteColumns } from '../domain/election/election-index.ts';
+import type { BallotSource, CastBatch, ChainEnd, Committed } from './ballot-batch.ts';
 import type { ElectionEntry } from './elections.ts';
 import type { IdentifiedSource, Intake } from './intake.ts';
 import type { Sharing } from './sharing.ts';
@@ -31,11 +31,6 @@ export interface BallotBox {
   lookUp(entry: ElectionEntry, registrationNumbers: readonly string[]): Promise<ReadonlyMap<string, KnownVoter>>;
 }
 
-export interface BallotSource {
-  readonly name: string;
-  readonly partition: number;
-}
-
 export interface KnownVoter {
   readonly voter_id: number;
   readonly location: number;
@@ -49,59 +44,4 @@ export interface ClaimedPartition extends ChainEnd {
   /** Appends the record that no vote follows in this partition to topic `definition`; once. */
   end(): Promise<void>;
   release(): Promise<void>;
-}
-
-/** Where a batch of votes is appended. */
-export interface ChainEnd {
-  readonly partition: number;
-  /** Where the chain of this partition goes on; of a claimed one moved by every commit. */
-  readonly head: ChainHead;
-}
-
-export interface ChainHead {
-  readonly next_seq: number;
-  /** The last box's hash; null before the first. */
-  readonly hash: string | null;
-}
-
-/** Why a cast vote was refused, as `rejections` names it. */
-export type RejectionReason =
-  | 'malformed'
-  | 'unknown-voter'
-  | 'wrong-location'
-  | 'already-voted'
-  | 'unknown-location'
-  | 'unknown-contest'
-  | 'contest-not-on-ballot'
-  | 'unknown-candidate'
-  | 'repeated-candidate';
-
-export interface Rejection {
-  readonly source_offset: number;
-  readonly reason: RejectionReason;
-}
-
-export interface CastBatch {
-  /** The source moves to here. */
-  readonly next_offset: number;
-  /** Who votes, ascending; `voter_offsets[i]` is where voter `i` stands in the source. */
-  readonly voters: Float64Array;
-  readonly voter_offsets: Float64Array;
-  readonly rejections: readonly Rejection[];
-  /**
-   * Shuffles and seals the votes of those voters, by position in `voters`, whom the database took; null means all of them.
-   * Called once, or again where somebody had voted before.
-   * @param end where they go
-   */
-  seal(accepted: ReadonlySet<number> | null, end: ChainEnd): SealedVotes;
-}
-
-export interface SealedVotes {
-  readonly votes: VoteColumns;
-  readonly records: { readonly text: string; readonly boxes: number; readonly hash: string };
-}
-
-export interface Committed {
-  readonly votes: number;
-  readonly rejected: number;
 }

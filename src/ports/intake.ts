@@ -1,4 +1,4 @@
-import type { BallotSource, CastBatch, Committed } from './ballot-box.ts';
+import type { BallotSource, CastBatch, Committed } from './ballot-batch.ts';
 
 /** A source of several partitions outside of us. */
 export interface IdentifiedSource {

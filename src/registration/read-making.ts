@@ -3,7 +3,7 @@ import { cellOf, layOutVotes, scaleCells } from '../domain/ballots/replay.ts';
 import type { Election, ElectionId } from '../domain/election/election.ts';
 import { indexElection } from '../domain/election/election-index.ts';
 import { GENERATED_CANDIDATES, generateElection } from '../domain/generated/generated-election.ts';
-import { apportion } from '../domain/generated/roll-layout.ts';
+import { apportion } from '../domain/numbers/apportion.ts';
 import { refusal } from '../files/problems.ts';
 import { readElectionFile } from '../formats/election-file.ts';
 import { readResults } from '../formats/results/results.ts';

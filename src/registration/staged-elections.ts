@@ -1,8 +1,8 @@
 import { OperationalError } from '../base/errors.ts';
+import { assert } from '../domain/assert.ts';
 import type { Election, ElectionId, Location, LocationId } from '../domain/election/election.ts';
 import { GENERATED_CANDIDATES, generateElection } from '../domain/generated/generated-election.ts';
 import { drawPortrait } from '../domain/generated/portrait.ts';
-import { assert } from '../domain/outcome.ts';
 import { formatProblem, type InputProblem, PROBLEMS_SHOWN_MAX } from '../files/problems.ts';
 import { type CandidatesFile, readCandidates } from '../formats/candidates.ts';
 import { readElectionFile } from '../formats/election-file.ts';

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { OperationalError } from '../base/errors.ts';
+import { PAGE_DIRECTORY } from '../base/resources.ts';
 import type { ResultsFeed } from '../live/follow-results.ts';
 import type { Gauge } from '../ports/counter.ts';
 import { Hub } from './hub.ts';
@@ -52,7 +52,7 @@ export async function startServer({
   gauges = () => [],
   page,
 }: ServerOptions): Promise<RunningServer> {
-  const files = readPage(page ?? fileURLToPath(new URL('../../dist/web', import.meta.url)));
+  const files = readPage(page ?? PAGE_DIRECTORY);
   const hub = new Hub(results);
   const context: Context = { feed: results, hub, gauges, snapshots: new Snapshots() };
   const server = createServer((request, response) => {

@@ -1,16 +1,15 @@
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { OperationalError } from '../base/errors.ts';
+import { JARS_POM } from '../base/resources.ts';
+import { sha256 } from '../base/sha256.ts';
 import { draftName, moveIntoPlace, removeLeftovers, withFileErrors } from '../bundled-postgres/places.ts';
 
 /** The two sets of jars, each a profile of stack/pom.xml: they hold other versions of the same libraries. */
 export type JarSet = 'kafka' | 'spark';
 
-const POM = fileURLToPath(new URL('../../stack/pom.xml', import.meta.url));
 /** Spark 4 runs on 17 and later; so does Kafka 4. */
 const JAVA_MAJOR_MIN = 17;
 /** What Maven may say before it is cut off: it is quiet but for errors. */
@@ -85,9 +84,7 @@ export async function ensureJars(
   say: (line: string) => void,
   signal?: AbortSignal,
 ): Promise<string> {
-  const hash = createHash('sha256')
-    .update(await readFile(POM))
-    .digest('hex');
+  const hash = sha256(await readFile(JARS_POM));
   const folder = join(jars, `${set}-${hash.slice(0, POM_HASH_CHARACTERS)}`);
   if (existsSync(folder)) return folder;
   const draft = await withFileErrors(jars, async () => {
@@ -103,7 +100,7 @@ export async function ensureJars(
 
 async function copyJars(set: JarSet, folder: string, signal: AbortSignal | undefined): Promise<void> {
   const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${folder}`, '-DincludeScope=runtime'];
-  const { failure, output } = await run(maven, ['-q', '-B', '-f', POM, '-P', set, ...goal], signal);
+  const { failure, output } = await run(maven, ['-q', '-B', '-f', JARS_POM, '-P', set, ...goal], signal);
   signal?.throwIfAborted();
   if (failure === null) return;
   if (failure.code === 'ENOENT') throw missing(maven, 'there is no mvn in the path', failure);

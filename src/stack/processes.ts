@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { OperationalError } from '../base/errors.ts';
+import { sha256 } from '../base/sha256.ts';
 import { withFileErrors } from '../bundled-postgres/places.ts';
 import { runProgram } from '../bundled-postgres/programs.ts';
 import { isZombie } from '../bundled-postgres/server.ts';
@@ -98,8 +98,7 @@ export function javaProcess(places: StackPlaces, server: JavaServer): ServerProc
   };
 }
 
-const hashOf = (texts: readonly string[]): string =>
-  createHash('sha256').update(texts.join('\0')).digest('hex').slice(0, HASH_CHARACTERS);
+const hashOf = (texts: readonly string[]): string => sha256(texts.join('\0')).slice(0, HASH_CHARACTERS);
 
 /**
  * In a session of its own, so that neither Ctrl-C nor the end of the terminal reaches it; with nothing of the user's environment that

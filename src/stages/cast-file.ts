@@ -1,10 +1,12 @@
 import { keepGoing } from '../base/keep-going.ts';
+import { assert } from '../domain/assert.ts';
+import type { RejectionReason } from '../domain/ballots/rejection.ts';
 import { indexElection } from '../domain/election/election-index.ts';
-import { assert } from '../domain/outcome.ts';
 import { formatProblem, PROBLEMS_SHOWN_MAX } from '../files/problems.ts';
 import { spoolInput } from '../files/text-files.ts';
 import { type CastVote, type CastVotes, openCastVotes, readCastVotes } from '../formats/cast-votes.ts';
-import type { CastBatch, Committed, KnownVoter, Rejection, RejectionReason } from '../ports/ballot-box.ts';
+import type { CastBatch, Committed, Rejection } from '../ports/ballot-batch.ts';
+import type { KnownVoter } from '../ports/ballot-box.ts';
 import type { StageContext } from './context.ts';
 import { type Booth, openBooth } from './voting/booth.ts';
 

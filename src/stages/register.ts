@@ -1,4 +1,5 @@
 import { keepGoing } from '../base/keep-going.ts';
+import { assert } from '../domain/assert.ts';
 import type { Chooser } from '../domain/ballots/chooser.ts';
 import type { ReplayedVotes } from '../domain/ballots/replay.ts';
 import { createReplay, layOutVotes, replayedVoters } from '../domain/ballots/replay.ts';
@@ -8,7 +9,6 @@ import type { VoterPerson } from '../domain/election/voter.ts';
 import type { RollLayout, RollPlace } from '../domain/generated/roll-layout.ts';
 import { createRollLayout } from '../domain/generated/roll-layout.ts';
 import { createVoterColumns } from '../domain/log/voter-records.ts';
-import { assert } from '../domain/outcome.ts';
 import type { Backend } from '../ports/backend.ts';
 import type { ElectionEntry } from '../ports/elections.ts';
 import type { Roll } from '../ports/roll.ts';

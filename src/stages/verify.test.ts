@@ -1,10 +1,10 @@
 /** What `verify` finds in a log whose results Spark wrote, and in a log that is still being filled. */
 import assert from 'node:assert/strict';
-import { hash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { toColumns } from '../../test/support/elections.ts';
 import { TestMicroBatchCount, testElection } from '../../test/support/test-count.ts';
 import { OperationalError } from '../base/errors.ts';
+import { sha256 } from '../base/sha256.ts';
 import { canonicalDefinition } from '../domain/election/election.ts';
 import { chainStart, createBoxWriter } from '../domain/log/box.ts';
 import { ballotsKey, candidateKey, cellKey, progressKey, TOTALS_KEY } from '../domain/log/records.ts';
@@ -14,7 +14,6 @@ import type { BatchEntry, Recount } from '../ports/recount.ts';
 import { type Reconciliation, verify } from './verify.ts';
 
 const never = new AbortController().signal;
-const sha256 = (text: string): string => hash('sha256', text);
 const election = testElection({ contests: [['Ada', 'Ben'], ['Yes']], locations: 2 });
 const definition = sha256(canonicalDefinition(election));
 

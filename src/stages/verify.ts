@@ -1,16 +1,16 @@
 import { OperationalError } from '../base/errors.ts';
+import { sha256 } from '../base/sha256.ts';
+import { assert } from '../domain/assert.ts';
 import { BoxCounter } from '../domain/counting/box-counter.ts';
 import { createTally, type Tally, unbalancedSlots } from '../domain/counting/tally.ts';
 import { canonicalDefinition } from '../domain/election/election.ts';
 import { type ElectionIndex, indexElection } from '../domain/election/election-index.ts';
 import { candidateKey, DEFINITION_KEY, type DefinitionRecord } from '../domain/log/records.ts';
-import { assert } from '../domain/outcome.ts';
 import { createPublishedResults } from '../domain/results/engines.ts';
 import { isCount, parseObject, sumOf } from '../domain/results/published-results.ts';
 import type { ElectionEntry } from '../ports/elections.ts';
 import { type Log, type LogRecord, recordsOf, type Topic } from '../ports/log.ts';
 import type { BatchEntry, Recount } from '../ports/recount.ts';
-import { sha256 } from './voting/booth.ts';
 
 /** One comparison of the reconciliation. `differences` names the first few places where the two sides disagree. */
 export interface Check {

@@ -17,7 +17,7 @@ import { reachSpark } from '../adapters/spark/query.ts';
 import type { SparkRemote } from '../adapters/spark/remote.ts';
 import { type EmbeddedServer, openEmbeddedServer } from '../bundled-postgres/server.ts';
 import { needsKafka } from '../cli/config.ts';
-import { assert } from '../domain/outcome.ts';
+import { assert } from '../domain/assert.ts';
 import type { Backend } from '../ports/backend.ts';
 import type { ElectionEntry } from '../ports/elections.ts';
 import { openKafkaFeed } from './kafka.ts';

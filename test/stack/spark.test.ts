@@ -1,7 +1,7 @@
 /** The Spark counter on a real Kafka and a real Spark server: `npm run test:stack` starts both and names them. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { hash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:http2';
 import { after, before, describe, test } from 'node:test';
@@ -17,6 +17,7 @@ import { createSparkCounter, queryName, type SparkCounter } from '../../src/adap
 import { openQueryHome, sessionId } from '../../src/adapters/spark/query.ts';
 import { parseSparkRemote } from '../../src/adapters/spark/remote.ts';
 import { OperationalError } from '../../src/base/errors.ts';
+import { sha256 } from '../../src/base/sha256.ts';
 import { BoxCounter } from '../../src/domain/counting/box-counter.ts';
 import type { Tally } from '../../src/domain/counting/tally.ts';
 import { canonicalDefinition, type Election } from '../../src/domain/election/election.ts';
@@ -29,7 +30,6 @@ import { arbitraryElectionWithBallots, type Ballot, toColumns } from '../support
 import { testElection } from '../support/test-count.ts';
 import { deleteTopics, makeTopics } from '../support/topics.ts';
 
-const sha256 = (text: string): string => hash('sha256', text);
 const remote = process.env.SPARK_REMOTE ?? '';
 const settings: KafkaSettings = {
   brokers: (process.env.KAFKA_BROKERS ?? '').split(','),

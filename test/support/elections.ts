@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { createVoteColumns, type VoteColumns } from '../../src/domain/ballots/vote-columns.ts';
 import type {
   Candidate,
   CandidateId,
@@ -9,12 +10,7 @@ import type {
   Location,
   LocationId,
 } from '../../src/domain/election/election.ts';
-import {
-  createVoteColumns,
-  type ElectionIndex,
-  indexElection,
-  type VoteColumns,
-} from '../../src/domain/election/election-index.ts';
+import { type ElectionIndex, indexElection } from '../../src/domain/election/election-index.ts';
 
 /** Ids that an object used as a map, or a sort by number, would get wrong. */
 const AWKWARD_IDS = ['10', '9', '__proto__', 'constructor', 'a b', 'É', '"', '\u2028'];

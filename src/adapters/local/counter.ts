@@ -1,10 +1,10 @@
-import { hash } from 'node:crypto';
 import { crashPoint } from '../../base/crash-points.ts';
 import { OperationalError } from '../../base/errors.ts';
+import { sha256 } from '../../base/sha256.ts';
+import { assert } from '../../domain/assert.ts';
 import { BoxCounter } from '../../domain/counting/box-counter.ts';
 import { indexElection } from '../../domain/election/election-index.ts';
 import { CHECKPOINT_KEY, type CheckpointRecord, type LocationResultRecord } from '../../domain/log/records.ts';
-import { assert } from '../../domain/outcome.ts';
 import type { Counter } from '../../ports/counter.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
 import { type Log, type LogWriter, recordsOf } from '../../ports/log.ts';
@@ -52,9 +52,7 @@ export function createLocalCounter({ log, openWriter, clock }: LocalCounterOptio
 /** Reads the compacted results: as long as the number of locations, however many votes were counted. */
 async function restore(log: Log, entry: ElectionEntry): Promise<BoxCounter> {
   assert(entry.definition !== null && entry.definition_hash !== null, 'the election is defined');
-  const count = new BoxCounter(indexElection(entry.definition), entry.definition_hash, entry.partitions, (text) =>
-    hash('sha256', text),
-  );
+  const count = new BoxCounter(indexElection(entry.definition), entry.definition_hash, entry.partitions, sha256);
   const locations = new Map<string, LocationResultRecord>();
   let checkpoint: CheckpointRecord | null = null;
   for (let from = 0; ; ) {

@@ -1,6 +1,6 @@
 import { constants as zlib, zstdCompressSync } from 'node:zlib';
 import type pg from 'pg';
-import { assert } from '../../domain/outcome.ts';
+import { assert } from '../../domain/assert.ts';
 import type { Topic } from '../../ports/log.ts';
 import type { Database } from './database.ts';
 

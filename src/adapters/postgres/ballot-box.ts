@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import { crashPoint } from '../../base/crash-points.ts';
 import { VOTES_END_KEY_PREFIX, type VotesEndRecord } from '../../domain/log/records.ts';
-import type { BallotBox, BallotSource, ClaimedPartition, KnownVoter } from '../../ports/ballot-box.ts';
+import type { BallotSource } from '../../ports/ballot-batch.ts';
+import type { BallotBox, ClaimedPartition, KnownVoter } from '../../ports/ballot-box.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
 import { appendLog, readLogEnd } from './append.ts';
 import { type ClaimedEnd, openBatchWriter } from './batch.ts';

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { crashPoint } from '../../base/crash-points.ts';
-import type { BallotSource, CastBatch, Committed, Rejection, SealedVotes } from '../../ports/ballot-box.ts';
+import type { BallotSource, CastBatch, Committed, Rejection, SealedVotes } from '../../ports/ballot-batch.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
 import { appendLog, type LogEnd } from './append.ts';
 import { copyIn, participationRows, RowBuffer, voteRows } from './copy.ts';

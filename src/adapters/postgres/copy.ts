@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import type { VoteColumns } from '../../domain/election/election-index.ts';
+import type { VoteColumns } from '../../domain/ballots/vote-columns.ts';
 import { explain } from './database.ts';
 
 /**

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { crashPoint } from '../../base/crash-points.ts';
 import { OperationalError } from '../../base/errors.ts';
+import { sha256 } from '../../base/sha256.ts';
 import type { ReplayedVotes } from '../../domain/ballots/replay.ts';
 import { canonicalDefinition, type Election, type ElectionId } from '../../domain/election/election.ts';
 import { DEFINITION_KEY, type DefinitionRecord } from '../../domain/log/records.ts';
@@ -123,7 +123,7 @@ async function define(
   replayed: readonly ReplayedVotes[],
 ): Promise<ElectionEntry> {
   const text = canonicalDefinition(election);
-  const hash = createHash('sha256').update(text).digest('hex');
+  const hash = sha256(text);
   const { rows } = await client.query<ElectionRow>(
     `UPDATE elections SET definition = $2, definition_hash = $3, name = $4
      WHERE election_no = $1 AND (definition_hash IS NULL OR definition_hash = $3) RETURNING ${COLUMNS}`,

@@ -1,9 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { crashPoint } from '../../base/crash-points.ts';
 import { OperationalError } from '../../base/errors.ts';
+import { MIGRATIONS_DIRECTORY } from '../../base/resources.ts';
 import { type Database, inTransaction } from './database.ts';
 
-const FOLDER = new URL('migrations/', import.meta.url);
 /** Any number of our own; two starters at once wait for each other on it. */
 const MIGRATION_LOCK = 0x7a11_0001;
 
@@ -13,7 +14,7 @@ const MIGRATION_LOCK = 0x7a11_0001;
  * @throws OperationalError DATABASE_UNSAFE when the database was migrated by a newer program.
  */
 export async function migrate(database: Database): Promise<void> {
-  const files = (await readdir(FOLDER)).filter((name) => /^\d{4}-.*\.sql$/.test(name)).sort();
+  const files = (await readdir(MIGRATIONS_DIRECTORY)).filter((name) => /^\d{4}-.*\.sql$/.test(name)).sort();
   const client = await database.connect();
   try {
     await inTransaction(client, async () => {
@@ -31,7 +32,7 @@ export async function migrate(database: Database): Promise<void> {
       for (const name of files) {
         const number = Number(name.slice(0, 4));
         if (rows.some((row) => row.number === number)) continue;
-        await client.query(await readFile(new URL(name, FOLDER), 'utf8'));
+        await client.query(await readFile(join(MIGRATIONS_DIRECTORY, name), 'utf8'));
         await client.query('INSERT INTO migrations (number, name) VALUES ($1, $2)', [number, name]);
       }
       crashPoint('migrate.before-commit');

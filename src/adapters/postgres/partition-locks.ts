@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { BallotSource } from '../../ports/ballot-box.ts';
+import type { BallotSource } from '../../ports/ballot-batch.ts';
 
 /**
  * Who works on a partition is decided by advisory locks of the connection that does the work: when it ends, for whatever reason,

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { readSql } from '../../base/resources.ts';
+import { assert } from '../../domain/assert.ts';
 import { createTally } from '../../domain/counting/tally.ts';
 import { indexElection } from '../../domain/election/election-index.ts';
-import { assert } from '../../domain/outcome.ts';
 import type { BatchEntry, Recount } from '../../ports/recount.ts';
 import type { Database } from './database.ts';
 
@@ -14,7 +14,7 @@ export function openRecount(database: Database): Recount {
       assert(entry.definition !== null, 'the election is defined');
       const index = indexElection(entry.definition);
       const tally = createTally(index);
-      const sql = await readFile(new URL('recount.sql', import.meta.url), 'utf8');
+      const sql = readSql('postgres/recount.sql');
       const rows = await database.query<{
         kind: string;
         location_no: number;

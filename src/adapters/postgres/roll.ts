@@ -1,9 +1,9 @@
 import type pg from 'pg';
 import { crashPoint } from '../../base/crash-points.ts';
+import { assert } from '../../domain/assert.ts';
 import { type ElectionIndex, indexElection } from '../../domain/election/election-index.ts';
 import { VOTER_PERSON_FIELDS, type VoterPerson } from '../../domain/election/voter.ts';
 import { createVoterColumns, writeVoters } from '../../domain/log/voter-records.ts';
-import { assert } from '../../domain/outcome.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
 import type { Roll, RollBatch, StagedPeople } from '../../ports/roll.ts';
 import { appendLog, readLogEnd } from './append.ts';

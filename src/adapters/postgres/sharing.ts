@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { OperationalError } from '../../base/errors.ts';
-import { assert } from '../../domain/outcome.ts';
-import type { BallotSource } from '../../ports/ballot-box.ts';
+import { assert } from '../../domain/assert.ts';
+import type { BallotSource } from '../../ports/ballot-batch.ts';
 import type { Sharing } from '../../ports/sharing.ts';
 import type { Database } from './database.ts';
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationalError } from '../../base/errors.ts';
+import { assert } from '../../domain/assert.ts';
 import type { Election, ElectionId } from '../../domain/election/election.ts';
 import { indexElection } from '../../domain/election/election-index.ts';
-import { assert } from '../../domain/outcome.ts';
 import { MicroBatchResults } from '../../domain/results/micro-batch-results.ts';
 import { UNKNOWN_PLACE } from '../../domain/results/published-results.ts';
 import type { Counter, CountProgress, Gauge } from '../../ports/counter.ts';

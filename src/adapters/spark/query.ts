@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { OperationalError } from '../../base/errors.ts';
+import { sha256 } from '../../base/sha256.ts';
 import { conditionOf, openSparkClient, type SparkClient, SparkError, type SparkSession } from './client.ts';
 import type { SparkRemote } from './remote.ts';
 import type {
@@ -221,7 +221,7 @@ interface ProgressJson {
 
 /** A UUID that follows from the query's name: the same for every process, another one after the session has ended. */
 export function sessionId(name: string, number: number): string {
-  const digest = createHash('sha256').update(`tallyroom session ${name} ${number}`).digest('hex');
+  const digest = sha256(`tallyroom session ${name} ${number}`);
   const variant = ((Number.parseInt(digest[16]!, 16) & 0x3) | 0x8).toString(16);
   return [
     digest.slice(0, 8),

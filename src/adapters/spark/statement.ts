@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
+import { readSql } from '../../base/resources.ts';
+import { assert } from '../../domain/assert.ts';
 import type { Election } from '../../domain/election/election.ts';
-import { assert } from '../../domain/outcome.ts';
 
-const TEMPLATE = readFileSync(new URL('count.sql', import.meta.url), 'utf8');
+const TEMPLATE = readSql('spark/count.sql');
 
 /** The groupings of count.sql whose records carry more than ids and numbers. */
 const LOCATION_GROUPING = 2;

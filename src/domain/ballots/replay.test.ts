@@ -3,9 +3,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { arbitraryElection } from '../../../test/support/elections.ts';
 import { countVote, createTally, type Tally, unbalancedSlots } from '../counting/tally.ts';
-import { createVoteColumns, type ElectionIndex, indexElection } from '../election/election-index.ts';
+import { type ElectionIndex, indexElection } from '../election/election-index.ts';
 import type { Chooser } from './chooser.ts';
 import { createReplay, replayedBallots, replayedVoters, scaleCells } from './replay.ts';
+import { createVoteColumns } from './vote-columns.ts';
 
 /** Votes by cell for a random election: mostly few, some none, some many more than the others. */
 const arbitraryResults = arbitraryElection.map(indexElection).chain((index) =>

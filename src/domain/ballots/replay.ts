@@ -1,7 +1,7 @@
+import { assert } from '../assert.ts';
 import type { ElectionIndex } from '../election/election-index.ts';
-import { apportion } from '../generated/roll-layout.ts';
+import { apportion } from '../numbers/apportion.ts';
 import { permutationWidth, permute } from '../numbers/permutation.ts';
-import { assert } from '../outcome.ts';
 import { type Chooser, selectionsMax, slotKeys } from './chooser.ts';
 
 /** The votes of a real election that is cast again: one row for each candidate in each location, by number. */

@@ -3,8 +3,8 @@ import { randomFillSync } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { arbitraryElectionWithBallots, toColumns } from '../../../test/support/elections.ts';
-import { createVoteColumns, type VoteColumns } from '../election/election-index.ts';
 import { DRAWS_PER_VOTE, shuffleVotes } from './shuffle.ts';
+import { createVoteColumns, type VoteColumns } from './vote-columns.ts';
 
 function shuffled(cast: VoteColumns, accepted: ReadonlySet<number> | null): VoteColumns {
   const into = createVoteColumns(cast.count, cast.starts[cast.count]!);

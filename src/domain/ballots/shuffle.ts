@@ -1,4 +1,4 @@
-import type { VoteColumns } from '../election/election-index.ts';
+import type { VoteColumns } from './vote-columns.ts';
 
 /** Two 32-bit draws make one number below 1 with 53 bits: the bias of a pick among 20,000 is below 2^-38. */
 export const DRAWS_PER_VOTE = 2;

@@ -4,10 +4,11 @@ import fc from 'fast-check';
 import { arbitraryElection, candidatesAt } from '../../../test/support/elections.ts';
 import { countVote, createTally, type Tally, unbalancedSlots } from '../counting/tally.ts';
 import type { ElectionId } from '../election/election.ts';
-import { createVoteColumns, type ElectionIndex, indexElection } from '../election/election-index.ts';
+import { type ElectionIndex, indexElection } from '../election/election-index.ts';
 import { generateElection } from '../generated/generated-election.ts';
 import type { Chooser } from './chooser.ts';
 import { createSimulation, simulatedBallots } from './simulate.ts';
+import { createVoteColumns } from './vote-columns.ts';
 
 function castAll(index: ElectionIndex, chooser: Chooser, voters: ArrayLike<number>): Tally {
   const tally = createTally(index);

@@ -1,5 +1,5 @@
 import type { ElectionIndex } from '../election/election-index.ts';
-import { apportion } from '../generated/roll-layout.ts';
+import { apportion } from '../numbers/apportion.ts';
 import { permutationWidth, permute } from '../numbers/permutation.ts';
 import { createSeed, hashToUnit, mix, toUnit } from '../numbers/random.ts';
 import { type Chooser, selectionsMax, slotKeys } from './chooser.ts';

@@ -1,5 +1,6 @@
 import { selectionsMax } from '../ballots/chooser.ts';
-import { createVoteColumns, type ElectionIndex, type VoteColumns } from '../election/election-index.ts';
+import { createVoteColumns, type VoteColumns } from '../ballots/vote-columns.ts';
+import type { ElectionIndex } from '../election/election-index.ts';
 import { type BoxReader, chainStart, createBoxReader, type Sha256, VOTES_PER_BOX_MAX } from '../log/box.ts';
 import {
   applyLocationResult,

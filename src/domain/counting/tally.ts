@@ -1,4 +1,5 @@
-import type { ElectionIndex, VoteColumns } from '../election/election-index.ts';
+import type { VoteColumns } from '../ballots/vote-columns.ts';
+import type { ElectionIndex } from '../election/election-index.ts';
 
 /** Counts of an election by location, laid out by a {@link ElectionIndex}. Counts are whole numbers held in doubles, exact to 2^53. */
 export interface Tally {

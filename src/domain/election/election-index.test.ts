@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { arbitraryElection, candidatesAt } from '../../../test/support/elections.ts';
-import { createVoteColumns, indexElection } from './election-index.ts';
+import { createVoteColumns } from '../ballots/vote-columns.ts';
+import { indexElection } from './election-index.ts';
 
 test('numbers lead back to the ids they came from', () => {
   fc.assert(

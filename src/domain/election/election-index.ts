@@ -1,4 +1,4 @@
-import { assert } from '../outcome.ts';
+import { assert } from '../assert.ts';
 import type { Contest, Election } from './election.ts';
 
 /**
@@ -89,26 +89,5 @@ function layOutSlots(
     first_slot,
     contest_of_slot: Int32Array.from(contest_of_slot),
     first_cell: Int32Array.from(first_cell),
-  };
-}
-
-/**
- * Votes in columns, `count` of them: vote `i` was cast in location number `locations[i]` with the candidate numbers
- * `selections[starts[i]]` to `selections[starts[i + 1] - 1]`, ascending (so grouped by contest) and without repeats.
- * The arrays may be longer than used: they are scratch space that a loop fills again for each batch.
- */
-export interface VoteColumns {
-  count: number;
-  locations: Int32Array;
-  starts: Int32Array;
-  selections: Int32Array;
-}
-
-export function createVoteColumns(votes: number, selections: number): VoteColumns {
-  return {
-    count: 0,
-    locations: new Int32Array(votes),
-    starts: new Int32Array(votes + 1),
-    selections: new Int32Array(selections),
   };
 }

@@ -1,3 +1,4 @@
+import { assert } from '../assert.ts';
 import type {
   Candidate,
   CandidateId,
@@ -7,11 +8,10 @@ import type {
   Location,
   LocationId,
 } from '../election/election.ts';
+import { apportion } from '../numbers/apportion.ts';
 import { createSeed, hashPair } from '../numbers/random.ts';
-import { assert } from '../outcome.ts';
 import { PLACES, REGIONS } from './british-places.ts';
 import { drawPortrait } from './portrait.ts';
-import { apportion } from './roll-layout.ts';
 
 /** The parties of the idea that this project began with; none exists. */
 const PARTIES = [

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { apportion, createRollLayout } from './roll-layout.ts';
+import { apportion } from '../numbers/apportion.ts';
+import { createRollLayout } from './roll-layout.ts';
 
 const sizes = fc.array(fc.nat(40), { minLength: 1, maxLength: 12 });
 

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import { hash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { arbitraryElectionWithBallots, type Ballot, toColumns } from '../../../test/support/elections.ts';
 import { testElection } from '../../../test/support/test-count.ts';
-import { createVoteColumns, type ElectionIndex, indexElection, type VoteColumns } from '../election/election-index.ts';
+import { sha256 } from '../../base/sha256.ts';
+import { createVoteColumns, type VoteColumns } from '../ballots/vote-columns.ts';
+import { type ElectionIndex, indexElection } from '../election/election-index.ts';
 import { chainStart, createBoxReader, createBoxWriter, VOTES_PER_BOX_MAX, voteLengthMax } from './box.ts';
 
-const sha256 = (text: string): string => hash('sha256', text);
 const DEFINITION = 'd'.repeat(64);
 const START = chainStart(sha256, 'test', DEFINITION, 0);
 

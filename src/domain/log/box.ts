@@ -1,4 +1,5 @@
-import type { ElectionIndex, VoteColumns } from '../election/election-index.ts';
+import type { VoteColumns } from '../ballots/vote-columns.ts';
+import type { ElectionIndex } from '../election/election-index.ts';
 
 /**
  * A record of topic `votes` is a box: up to {@link VOTES_PER_BOX_MAX} votes of one batch, already shuffled, with the `seq` of

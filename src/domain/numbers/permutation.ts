@@ -1,4 +1,4 @@
-import { assert } from '../outcome.ts';
+import { assert } from '../assert.ts';
 import { mix, type Seed } from './random.ts';
 
 /** Up to here rows and columns stay below 2^25, so they are 32-bit integers and positions are exact in doubles. */

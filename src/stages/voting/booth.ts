@@ -1,17 +1,12 @@
-import { hash, randomFillSync } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
+import { sha256 } from '../../base/sha256.ts';
+import { assert } from '../../domain/assert.ts';
 import { DRAWS_PER_VOTE, shuffleVotes } from '../../domain/ballots/shuffle.ts';
-import {
-  createVoteColumns,
-  type ElectionIndex,
-  indexElection,
-  type VoteColumns,
-} from '../../domain/election/election-index.ts';
+import { createVoteColumns, type VoteColumns } from '../../domain/ballots/vote-columns.ts';
+import { type ElectionIndex, indexElection } from '../../domain/election/election-index.ts';
 import { chainStart, createBoxWriter } from '../../domain/log/box.ts';
-import { assert } from '../../domain/outcome.ts';
-import type { ChainEnd, SealedVotes } from '../../ports/ballot-box.ts';
+import type { ChainEnd, SealedVotes } from '../../ports/ballot-batch.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
-
-export const sha256 = (text: string): string => hash('sha256', text);
 
 /**
  * Where the votes of a batch are gathered, shuffled and sealed into boxes. One booth serves one partition: its columns are

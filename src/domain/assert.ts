@@ -1,0 +1,4 @@
+/** Ends a path that only a bug can reach. @throws Error, always a defect of this program, never of its input. */
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new Error(`assertion failed: ${message}`);
+}

@@ -1,0 +1,50 @@
+import type { RejectionReason } from '../domain/ballots/rejection.ts';
+import type { VoteColumns } from '../domain/ballots/vote-columns.ts';
+
+export interface BallotSource {
+  readonly name: string;
+  readonly partition: number;
+}
+
+/** Where a batch of votes is appended. */
+export interface ChainEnd {
+  readonly partition: number;
+  /** Where the chain of this partition goes on; of a claimed one moved by every commit. */
+  readonly head: ChainHead;
+}
+
+export interface ChainHead {
+  readonly next_seq: number;
+  /** The last box's hash; null before the first. */
+  readonly hash: string | null;
+}
+
+export interface Rejection {
+  readonly source_offset: number;
+  readonly reason: RejectionReason;
+}
+
+export interface CastBatch {
+  /** The source moves to here. */
+  readonly next_offset: number;
+  /** Who votes, ascending; `voter_offsets[i]` is where voter `i` stands in the source. */
+  readonly voters: Float64Array;
+  readonly voter_offsets: Float64Array;
+  readonly rejections: readonly Rejection[];
+  /**
+   * Shuffles and seals the votes of those voters, by position in `voters`, whom the database took; null means all of them.
+   * Called once, or again where somebody had voted before.
+   * @param end where they go
+   */
+  seal(accepted: ReadonlySet<number> | null, end: ChainEnd): SealedVotes;
+}
+
+export interface SealedVotes {
+  readonly votes: VoteColumns;
+  readonly records: { readonly text: string; readonly boxes: number; readonly hash: string };
+}
+
+export interface Committed {
+  readonly votes: number;
+  readonly rejected: number;
+}
