@@ -4,26 +4,44 @@ import { constants, deflateRawSync } from 'node:zlib';
 import type { ContestResult, LocationResult } from '../domain/results/results.ts';
 import { resultsDelta } from '../domain/results/results-delta.ts';
 import type { DashboardState, ResultsFeed } from '../live/follow-results.ts';
+import { acceptsGzip } from './answer.ts';
 
-/** Between two ticks: with the counter's spacing it keeps 99 of 100 votes painted within 100 ms of their commit. */
+/**
+ * From one tick to the next. With the counter's spacing, 99 of 100 votes are painted within 100 ms
+ * of their commit.
+ */
 const TICK_SPACING_MS = 30;
-/** A tick takes at most this part of a core: ticks of large elections move apart instead of taking the counter's time. */
+/**
+ * Ticks take at most this part of a core. Those of large elections move apart and leave the counter
+ * its time.
+ */
 const TICK_CORE_SHARE_MAX = 0.1;
-/** More waiting bytes than this and a viewer is slow: skipped, then told to fetch the snapshot. 100 stalled viewers cost 6 MB. */
+/**
+ * A viewer with more waiting bytes is slow: it is skipped, then told to fetch the snapshot. 100
+ * stalled viewers cost 6 MB.
+ */
 const VIEWER_BUFFER_BYTES_MAX = 64 * 1024;
-/** 18,000 viewers were measured at 228 MB; more than this need a second dashboard process beside this one. */
+/** 18,000 viewers were measured at 228 MB. More viewers need a second dashboard process. */
 export const VIEWERS_MAX = 20_000;
-/** A viewer that hears nothing for some of these knows that the connection is dead. */
-export const HEARTBEAT_MS = 5_000;
-/** States a viewer can come back from: at 33 a second, those of about two minutes. */
+/** A viewer that hears nothing for several of these knows that the connection is dead. */
+const HEARTBEAT_MS = 5_000;
+/** States that a viewer can come back from: at 33 a second, those of about two minutes. */
 const RESUME_IDS_MAX = 4_096;
-/** More changed locations than this since a viewer left: the shared, cached snapshot is cheaper than a delta of its own. */
+/**
+ * Where more locations changed since a viewer left, the shared, cached snapshot is cheaper than a
+ * delta of its own.
+ */
 const RESUME_LOCATIONS_MAX = 500;
 
-/** The ten bytes every gzip stream begins with; the shared raw-deflate blocks follow it. */
+export const EVENT_STREAM_TYPE = 'text/event-stream; charset=utf-8';
+
+/** The ten bytes at the start of every gzip stream; the shared raw-deflate blocks follow them. */
 const GZIP_HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
 
-/** One event, serialised once and compressed once for all viewers, each only if somebody needs it. */
+/**
+ * One event, serialised once and compressed once for all viewers; compressed only if a viewer needs
+ * it.
+ */
 class Frame {
   readonly plain: Buffer;
   #packed: Buffer | null = null;
@@ -32,7 +50,10 @@ class Frame {
     this.plain = Buffer.from(text);
   }
 
-  /** A raw-deflate block that ends on a byte and refers to nothing before it, so it fits into any viewer's gzip stream. */
+  /**
+   * A raw-deflate block that ends on a byte and refers to nothing before it: it fits into any
+   * viewer's gzip stream.
+   */
   get packed(): Buffer {
     this.#packed ??= deflateRawSync(this.plain, { level: 3, finishFlush: constants.Z_FULL_FLUSH });
     return this.#packed;
@@ -48,27 +69,34 @@ interface Viewer {
   isBehind: boolean;
 }
 
-const idOf = (state: DashboardState): string => `${state.epoch}:${state.results.sequence}`;
+/** The id of the event that brings a state; the snapshot of the state names it in a header. */
+export const eventIdOf = (state: DashboardState): string => `${state.epoch}:${state.results.sequence}`;
 
 /**
- * Sends every state to every viewer as server-sent events: `update` (a ResultsDelta) and `resync` (fetch the snapshot), with
- * `id: epoch:sequence`. Memory: a number a location and contest, some ids, and a bounded buffer a viewer.
+ * Sends every state to every viewer as server-sent events: `update` (a ResultsDelta) and `resync`
+ * (fetch the snapshot), with `id: epoch:sequence`. Memory: a number a location and contest, some
+ * ids, and a bounded buffer a viewer.
  */
 export class Hub {
-  /** The state of the last tick: what the snapshot serves, so that every snapshot can be resumed from. */
+  /**
+   * The state of the last tick. The snapshot serves it too, so the stream can go on from every
+   * snapshot.
+   */
   shown: DashboardState | null = null;
   framesSkipped = 0;
   readonly #feed: ResultsFeed;
   readonly #unsubscribe: () => void;
   readonly #heartbeat: NodeJS.Timeout;
   readonly #viewers = new Set<Viewer>();
-  /** Counts the ticks; entries of `shown` remember the tick that brought them. */
+  /** Counts the ticks; each entry of `shown` has the number of the tick that brought it. */
   #version = 0;
   #contestVersions = new Float64Array(0);
   #locationVersions = new Float64Array(0);
   /** The tick that first showed an id. */
   readonly #versionOfId = new Map<string, number>();
-  /** Frames made for viewers who came back since the last tick, by the tick they came back from. */
+  /**
+   * Frames made for viewers that came back since the last tick, by the tick they came back from.
+   */
   readonly #resumeFrames = new Map<number, Frame>();
   #nextTickAt = 0;
   #timer: NodeJS.Timeout | null = null;
@@ -84,13 +112,16 @@ export class Hub {
     return this.#viewers.size;
   }
 
-  /** Takes a viewer in, who then hears every change until the response closes. @returns false when the house is full. */
+  /**
+   * Takes a viewer in; it receives every change until the response closes. @returns false where
+   * VIEWERS_MAX are here.
+   */
   connect(request: IncomingMessage, response: ServerResponse): boolean {
     if (this.#viewers.size >= VIEWERS_MAX) return false;
-    const isPacked = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
+    const isPacked = acceptsGzip(request);
     const viewer: Viewer = { response, isPacked, isBehind: false };
     response.writeHead(200, {
-      'content-type': 'text/event-stream; charset=utf-8',
+      'content-type': EVENT_STREAM_TYPE,
       'cache-control': 'no-store',
       'x-accel-buffering': 'no',
       vary: 'accept-encoding',
@@ -98,7 +129,7 @@ export class Hub {
     });
     if (isPacked) response.write(GZIP_HEADER);
     this.#viewers.add(viewer);
-    // The response's close, not the request's: that one comes when the request has been read.
+    // The response's close, not the request's: the request closes as soon as it has been read.
     response.on('close', () => this.#viewers.delete(viewer));
     response.on('error', () => this.#viewers.delete(viewer));
     this.#send(viewer, this.#welcome(String(request.headers['last-event-id'] ?? '')));
@@ -113,7 +144,10 @@ export class Hub {
     this.#viewers.clear();
   }
 
-  /** What a viewer with this last id needs: nothing is known yet, the difference, or the snapshot. */
+  /**
+   * The first frame of a viewer with this last id: the difference, the advice to fetch the
+   * snapshot, or no news yet.
+   */
   #welcome(lastId: string): Frame {
     if (this.shown === null) return HEARTBEAT;
     const since = this.#versionOfId.get(lastId);
@@ -137,7 +171,10 @@ export class Hub {
     return entries.filter((_, i) => versions[i]! > since);
   }
 
-  /** The leading edge at once; what follows soon after it waits for the next tick and is sent together. */
+  /**
+   * Sends the first change at once; changes soon after it wait for the next tick and are sent
+   * together.
+   */
   #onChange(): void {
     if (this.#timer !== null) return;
     const wait_ms = this.#nextTickAt - performance.now();
@@ -165,7 +202,7 @@ export class Hub {
       this.#versionOfId.clear();
       this.#broadcast(this.#resyncFrame(state));
     }
-    this.#remember(idOf(state));
+    this.#remember(eventIdOf(state));
     const took_ms = performance.now() - startedAt;
     this.#nextTickAt = startedAt + Math.max(TICK_SPACING_MS, took_ms / TICK_CORE_SHARE_MAX);
   }
@@ -198,11 +235,11 @@ export class Hub {
   #updateFrame(state: DashboardState, contests: ContestResult[], locations: LocationResult[]): Frame {
     const context = { definition: state.definition.hash, held: state.held };
     const delta = resultsDelta(state.results, { contests, locations }, context);
-    return new Frame(`id: ${idOf(state)}\nevent: update\ndata: ${JSON.stringify(delta)}\n\n`);
+    return new Frame(`id: ${eventIdOf(state)}\nevent: update\ndata: ${JSON.stringify(delta)}\n\n`);
   }
 
   #resyncFrame(state: DashboardState): Frame {
-    return new Frame(`id: ${idOf(state)}\nevent: resync\ndata: {"sequence":${state.results.sequence}}\n\n`);
+    return new Frame(`id: ${eventIdOf(state)}\nevent: resync\ndata: {"sequence":${state.results.sequence}}\n\n`);
   }
 
   #broadcast(frame: Frame): void {
@@ -213,7 +250,9 @@ export class Hub {
     for (const viewer of this.#viewers) this.#send(viewer, HEARTBEAT);
   }
 
-  /** A slow viewer is skipped; once its buffer is empty again it is told to fetch the snapshot instead. */
+  /**
+   * Skips a slow viewer. Once its buffer is empty again, it is told to fetch the snapshot instead.
+   */
   #send(viewer: Viewer, frame: Frame): void {
     const { response } = viewer;
     if (viewer.isBehind) {

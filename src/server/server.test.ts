@@ -85,7 +85,7 @@ describe('the snapshot', () => {
     assert.equal(body.totals.ballots_cast, 7);
   });
 
-  test('is compressed for who takes gzip, and the same', async (context) => {
+  test('is the same when compressed, for a client that accepts gzip', async (context) => {
     const { at, feed } = await serve(context, { locations: 50 });
     const request = get(at('/api/results'), { headers: { 'accept-encoding': 'gzip' } });
     const [response]: IncomingMessage[] = (await once(request, 'response')) as IncomingMessage[];
@@ -145,18 +145,18 @@ describe('the event stream', () => {
     assert.deepEqual((await current.next()).data.locations, []);
   });
 
-  for (const [what, id] of [
+  for (const [kind, id] of [
     ['unknown', '1:4'],
     ['of another epoch', '0:5'],
-    ['no id at all', 'x'],
+    ['not an id at all', 'x'],
   ] as const)
-    test(`sends who has an id ${what} to the snapshot`, async (context) => {
+    test(`sends a viewer to the snapshot: its last id is ${kind}`, async (context) => {
       const { at } = await serve(context);
       const events = await openEvents(context, at('/api/events'), { 'last-event-id': id });
       assert.equal((await events.next()).event, 'resync');
     });
 
-  test('sends who was away for too many locations to the snapshot', async (context) => {
+  test('sends a viewer to the snapshot: too many locations changed while it was away', async (context) => {
     const { at, count, feed } = await serve(context, { locations: 600 });
     const listener = await openEvents(context, at('/api/events'));
     await listener.next();
@@ -188,8 +188,8 @@ describe('the event stream', () => {
     assert.match(metrics, /\ntallyroom_held\{reason="The count follows another definition/);
   });
 
-  test('a viewer who does not read is skipped, never buffered without bound, and resynced afterwards', async (context) => {
-    // Frames of half a megabyte, so that what the kernel buffers is soon full.
+  test('a viewer that does not read is skipped, takes a bounded buffer, and is resynced afterwards', async (context) => {
+    // Frames of half a megabyte soon fill the kernel's buffers.
     const LOCATIONS = 500;
     const { at, count, feed, server } = await serve(context, { locations: LOCATIONS, location_id_length: 1_000 });
     const metric = async (name: string): Promise<number> => {
@@ -228,7 +228,7 @@ describe('the event stream', () => {
     assert.equal(await metric('tallyroom_viewers'), 2);
   });
 
-  test('a viewer who leaves is forgotten', async (context) => {
+  test('a viewer that leaves is forgotten', async (context) => {
     const { at } = await serve(context);
     const controller = new AbortController();
     await fetch(at('/api/events'), { signal: controller.signal });

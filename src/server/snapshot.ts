@@ -1,30 +1,8 @@
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
 import { type LocationResult, type Results, resultsCsv } from '../domain/results/results.ts';
 import type { DashboardState } from '../live/follow-results.ts';
+import { Body } from './answer.ts';
 
-const compress = promisify(gzip);
-
-/** A body ready to be sent, compressed once when first asked for. */
-export class Body {
-  readonly type: string;
-  readonly etag: string;
-  readonly plain: Buffer;
-  #packed: Promise<Buffer> | null = null;
-
-  constructor(type: string, etag: string, plain: Buffer) {
-    this.type = type;
-    this.etag = etag;
-    this.plain = plain;
-  }
-
-  packed(): Promise<Buffer> {
-    this.#packed ??= compress(this.plain);
-    return this.#packed;
-  }
-}
-
-/** Serialises each state once, as JSON and as CSV, however many ask for it. Holds one state. */
+/** Serialises each state once, as JSON and as CSV, for all requests together. Holds one state. */
 export class Snapshots {
   #state: DashboardState | null = null;
   #json: Body | null = null;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join, sep } from 'node:path';
-import { Body } from './snapshot.ts';
+import { Body } from './answer.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -11,8 +11,8 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /**
- * The built page by address (`/`, `/assets/...`), read into memory once: it is small, and no request ever becomes a path.
- * Empty where nothing is built.
+ * The built page by address (`/`, `/assets/...`), read into memory once: it is small, and no
+ * request becomes a path. Empty where nothing is built.
  */
 export function readPage(directory: string): Map<string, Body> {
   const files = new Map<string, Body>();

@@ -1,0 +1,17 @@
+import { errorAnswer, NEVER_STORE, textBody } from '../answer.ts';
+import { EVENT_STREAM_TYPE, VIEWERS_MAX } from '../hub.ts';
+import type { Route } from './route.ts';
+
+export const EVENTS: Route = {
+  path: '/api/events',
+  summary:
+    'Server-sent events with id epoch:sequence: `update` (what changed, absolute) and `resync` (fetch /api/results). A comment every 5 s shows that the stream lives.',
+  type: 'text/event-stream',
+  parameters: [{ name: 'Last-Event-ID', in: 'header', description: 'Go on after this event or snapshot.' }],
+  answer: ({ hub }, _url, request, response) => {
+    if (request.method === 'HEAD') return { status: 200, body: textBody(EVENT_STREAM_TYPE, ''), headers: NEVER_STORE };
+    if (hub.connect(request, response)) return null;
+    const message = `This server has its ${VIEWERS_MAX} viewers.`;
+    return errorAnswer(503, 'TOO_MANY_VIEWERS', message, 'Try again later, or read /api/results.');
+  },
+};
