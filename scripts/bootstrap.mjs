@@ -10,6 +10,7 @@ import { runOnStack } from './test-stack.mjs';
 const UNIT_AND_INTEGRATION = [
   'src/**/*.test.ts',
   'scripts/**/*.test.ts',
+  'web/**/*.test.ts',
   'test/contracts/**/*.test.ts',
   'test/e2e/**/*.test.ts',
   'test/docs/**/*.test.ts',

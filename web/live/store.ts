@@ -1,13 +1,9 @@
 import { batch, computed, signal } from '@preact/signals';
 import type { ContestResult, Results } from '../../src/domain/results/results.ts';
+import { type Connection, type ConnectionEvent, LOST_AFTER_MS, nextConnection } from './connection.ts';
 import { followStream } from './stream.ts';
 
-/** After so long without a word the connection is called lost; until then it is being mended. */
-const LOST_AFTER_MS = 10_000;
-
-export type Connection = 'connecting' | 'live' | 'reconnecting' | 'lost';
-
-/** What the page shows. It may be older than what has arrived: paused, or at a slower rate. */
+/** The state on show. It is older than the newest one while the page is paused or at a slower rate. */
 export const results = signal<Results | null>(null);
 export const held = signal<string | null>(null);
 export const definition = signal('');
@@ -15,7 +11,7 @@ export const isWaiting = signal(false);
 
 export const connection = signal<Connection>('connecting');
 export const lastContactAt = signal<number | null>(null);
-/** The clock of the texts that say how long ago something was; it stands still while all is well. */
+/** The clock of texts such as "3 s ago"; it stands still while the connection is live. */
 export const now = signal(Date.now());
 
 export const isPaused = signal(false);
@@ -78,19 +74,22 @@ export function setRate(ms: number): void {
   schedule();
 }
 
-function noteBreak(): void {
-  const silentFor_ms = Date.now() - (lastContactAt.value ?? startedAt);
-  now.value = Date.now();
-  if (connection.value !== 'connecting' || silentFor_ms > LOST_AFTER_MS)
-    connection.value = silentFor_ms > LOST_AFTER_MS ? 'lost' : 'reconnecting';
+const startedAt = Date.now();
+
+function take(event: ConnectionEvent): void {
+  connection.value = nextConnection(connection.value, event);
 }
 
-const startedAt = Date.now();
+/** Looks at the clock: for the age of the last contact, and for a silence. */
+function tick(): void {
+  now.value = Date.now();
+  if (now.value - (lastContactAt.value ?? startedAt) > LOST_AFTER_MS) take('silence');
+}
 
 export function startStore(): void {
   void followStream({
     onResults(state, reason, hash) {
-      // Seen by who measures: from an update's arrival to the frame that shows it.
+      // For measurements: the time from an update's arrival to the frame that shows it.
       performance.clearMarks('tallyroom-update');
       performance.mark('tallyroom-update');
       // A new connection begins with the state as it is, which may have been shown long ago.
@@ -104,14 +103,14 @@ export function startStore(): void {
     },
     onContact() {
       lastContactAt.value = Date.now();
-      connection.value = 'live';
+      take('contact');
     },
     onBroken() {
-      if (connection.value === 'live') connection.value = 'reconnecting';
-      noteBreak();
+      take('break');
+      tick();
     },
   });
   setInterval(() => {
-    if (connection.value !== 'live') noteBreak();
+    if (connection.value !== 'live') tick();
   }, 1_000);
 }

@@ -6,11 +6,11 @@ import {
   resultPlaces,
 } from '../../src/domain/results/results-delta.ts';
 
-/** The server sends something at least every 5 s; after this silence the connection is dead even if nobody said so. */
+/** The server sends something at least every 5 s. After this silence the connection counts as broken. */
 const SILENCE_MS_MAX = 12_000;
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 10_000;
-/** No event comes near this; a stream that never ends an event is not ours. */
+/** No event comes near this length. A stream that exceeds it is not from this server. */
 const EVENT_LENGTH_MAX = 32_000_000;
 
 export interface StreamListener {
@@ -18,16 +18,17 @@ export interface StreamListener {
   onResults(results: Results, held: string | null, definition: string): void;
   /** The server is there but has no election yet. */
   onWaiting(): void;
-  /** Something arrived: the connection lives. */
+  /** Something arrived. */
   onContact(): void;
-  /** The connection broke; another try follows by itself. */
+  /** This try ended or could not begin; another follows by itself. */
   onBroken(): void;
 }
 
 /**
- * Follows the results: the snapshot once, then the event stream; after a break again, with growing and random pauses, so that
- * many pages do not come back at the same moment. Never ends. Own reading instead of EventSource, which hides the comments
- * that show that the connection lives, and retries at fixed times.
+ * Follows the results: the snapshot once, then the event stream. After a break it retries. The pauses
+ * grow and are random, so that the pages of many viewers do not come back at the same moment. Never
+ * ends. It reads the stream itself: EventSource hides the comments that show that the connection
+ * lives, and retries at fixed times.
  */
 export async function followStream(listener: StreamListener): Promise<never> {
   const reader = new StreamReader(listener);
@@ -37,15 +38,25 @@ export async function followStream(listener: StreamListener): Promise<never> {
         failures = 0;
       });
     } catch {
-      // Any failure has one answer: say so and try again.
+      // Every failure has the same answer: note the break and retry.
     }
     listener.onBroken();
     const pause_ms = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** failures) * (0.5 + Math.random() / 2);
-    await new Promise<void>((resolve) => {
-      setTimeout(resolve, pause_ms);
-      window.addEventListener('online', () => resolve(), { once: true });
-    });
+    await pauseUntilOnline(pause_ms);
   }
+}
+
+/** Waits for the pause to end, or for the browser to be online again. */
+function pauseUntilOnline(pause_ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      window.removeEventListener('online', end);
+      resolve();
+    };
+    const timer = setTimeout(end, pause_ms);
+    window.addEventListener('online', end);
+  });
 }
 
 class StreamReader {
@@ -104,7 +115,7 @@ class StreamReader {
       return;
     }
     const id = fields.get('id') ?? '';
-    // While the snapshot was on its way, older events may have queued up behind it.
+    // Events older than the snapshot may have queued up while it was on its way.
     if (isOlder(id, this.#lastId)) return;
     this.#results = applyDelta(this.#results, this.#places, delta);
     this.#lastId = id;

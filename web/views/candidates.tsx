@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals';
 import type { CandidateResult, ContestResult } from '../../src/domain/results/results.ts';
+import { colourOf } from '../charts/colours.ts';
 import { contest } from '../live/store.ts';
 import { formatCount, formatShare } from '../text/format.ts';
 import { type Column, compareValues, Head, Section, type Sorting } from './table.tsx';
@@ -13,7 +14,7 @@ const COLUMNS: readonly Column<Key>[] = [
   { key: 'margin', name: 'Behind', isNumber: true },
 ];
 
-/** Each candidate beside the votes missing to the first; for the first 0. */
+/** Each candidate with its place in the definition, and how many votes it is behind the first. */
 function rowsOf(chosen: ContestResult): (CandidateResult & { place: number; margin: number })[] {
   const most = chosen.candidates.reduce((max, { votes }) => Math.max(max, votes), 0);
   return chosen.candidates.map((candidate, place) => ({ ...candidate, place, margin: most - candidate.votes }));
@@ -36,7 +37,7 @@ export function CandidateTable() {
             {rows.map(({ id, name, party, votes, share, margin, place, leading, elected }) => (
               <tr key={id}>
                 <th scope="row">
-                  <span class={`swatch colour-${place % 12}`} aria-hidden="true" />
+                  <span class={`swatch ${colourOf(place)}`} aria-hidden="true" />
                   {name}
                   {elected && <span class="mark">most votes</span>}
                   {leading && !elected && <span class="mark">{isTie ? 'tied' : 'leading'}</span>}

@@ -1,16 +1,6 @@
-import {
-  type Connection,
-  connection,
-  isPaused,
-  lastContactAt,
-  now,
-  RATES,
-  rate_ms,
-  setPaused,
-  setRate,
-  updatesWaiting,
-} from '../live/store.ts';
-import { formatAgo, formatCount } from '../text/format.ts';
+import type { Connection } from '../live/connection.ts';
+import { connection, isPaused, RATES, rate_ms, setPaused, setRate, updatesWaiting } from '../live/store.ts';
+import { formatCount } from '../text/format.ts';
 
 const CONNECTION_NAMES: Readonly<Record<Connection, string>> = {
   connecting: 'Connecting',
@@ -46,20 +36,5 @@ export function Controls() {
         )}
       </button>
     </div>
-  );
-}
-
-/** The last numbers stay; this says how old they are. */
-export function ConnectionNote() {
-  const state = connection.value;
-  if (state === 'live' || state === 'connecting') return null;
-  const ago = lastContactAt.value === null ? null : formatAgo(now.value - lastContactAt.value);
-  const since = ago === null ? 'No contact yet.' : `Last contact ${ago} ago.`;
-  return (
-    <p class={state === 'lost' ? 'note is-warning' : 'note'} data-note="connection">
-      <strong>{state === 'lost' ? 'Connection lost.' : 'Reconnecting.'}</strong> {since}{' '}
-      {state === 'lost' && 'The numbers below are the last received and may be out of date. '}
-      This page keeps trying by itself.
-    </p>
   );
 }

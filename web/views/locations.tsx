@@ -1,7 +1,10 @@
-import { useComputed, useSignal } from '@preact/signals';
+import { type Signal, useComputed, useSignal } from '@preact/signals';
 import type { ContestResult, LocationResult } from '../../src/domain/results/results.ts';
+import { colourOf } from '../charts/colours.ts';
+import { Meter } from '../charts/meter.tsx';
 import { contest, results } from '../live/store.ts';
 import { formatCount, formatShare, UNKNOWN } from '../text/format.ts';
+import { Pager } from './pager.tsx';
 import { type Column, compareValues, Head, Section, type Sorting } from './table.tsx';
 
 type Key = 'name' | 'registered_voters' | 'ballots_cast' | 'turnout' | 'first';
@@ -12,27 +15,29 @@ const COLUMNS: readonly Column<Key>[] = [
   { key: 'turnout', name: 'Turnout', isNumber: true },
   { key: 'first', name: 'Leading', isNumber: false },
 ];
-const PAGE_SIZES = [10, 25, 50, 100] as const;
 
-/** Who has the most votes in a location: a place in the contest, -1 without votes, -2 in a tie, -3 where it is not on the ballot. */
-function firstIn(location: LocationResult, chosen: ContestResult): number {
+/** The place in the contest of the candidate with the most votes in a location, or why there is none. */
+type First = number | 'tie' | 'no votes' | 'not on the ballot';
+
+function firstIn(location: LocationResult, chosen: ContestResult): First {
   const votes = Object.hasOwn(location.votes, chosen.id) ? location.votes[chosen.id] : undefined;
-  if (votes === undefined) return -3;
+  if (votes === undefined) return 'not on the ballot';
   let most = 0;
-  let first = -1;
+  let first: First = 'no votes';
   for (const [place, { id }] of chosen.candidates.entries()) {
     const count = votes[id] ?? 0;
     if (count > most) {
       most = count;
       first = place;
-    } else if (count === most && most > 0) first = -2;
+    } else if (count === most && most > 0) first = 'tie';
   }
   return first;
 }
 
-function firstName(location: LocationResult, chosen: ContestResult): string | null {
-  const first = firstIn(location, chosen);
-  return first === -2 ? 'Tie' : (chosen.candidates[first]?.name ?? null);
+/** Null where no name can stand. */
+function firstName(first: First, chosen: ContestResult): string | null {
+  if (typeof first === 'number') return chosen.candidates[first]!.name;
+  return first === 'tie' ? 'Tie' : null;
 }
 
 export function LocationTable() {
@@ -53,33 +58,17 @@ export function LocationTable() {
   const pages = Math.max(1, Math.ceil(sorted.value.length / size.value));
   const current = Math.min(page.value, pages - 1);
   const rows = sorted.value.slice(current * size.value, (current + 1) * size.value);
-  const tools = (
-    <label class="filter">
-      <span class="unseen">Find a location</span>
-      <input
-        type="search"
-        placeholder="Find a location"
-        value={filter.value}
-        onInput={(event) => {
-          filter.value = event.currentTarget.value;
-          page.value = 0;
-        }}
-      />
-    </label>
-  );
+  /** Another choice of rows is shown from its first page. */
+  const choose = <Value,>(choice: Signal<Value>, value: Value) => {
+    choice.value = value;
+    page.value = 0;
+  };
   return (
-    <Section title="Turnout by location" tools={tools}>
+    <Section title="Turnout by location" tools={<Filter text={filter.value} onText={(next) => choose(filter, next)} />}>
       <div class="scroll">
         <table class="locations">
           <caption class="unseen">Registered voters, ballots and turnout of each location</caption>
-          <Head
-            columns={COLUMNS}
-            sorting={sorting.value}
-            onSort={(next) => {
-              sorting.value = next;
-              page.value = 0;
-            }}
-          />
+          <Head columns={COLUMNS} sorting={sorting.value} onSort={(next) => choose(sorting, next)} />
           <tbody>
             {rows.map((location) => (
               <Row key={location.id} location={location} chosen={chosen} />
@@ -96,16 +85,27 @@ export function LocationTable() {
         pages={pages}
         size={size.value}
         onPage={(next) => (page.value = next)}
-        onSize={(next) => {
-          size.value = next;
-          page.value = 0;
-        }}
+        onSize={(next) => choose(size, next)}
       />
     </Section>
   );
 }
 
-/** Keys first, then one sort: names of who is first are looked up once a location, not at every comparison. */
+function Filter({ text, onText }: { text: string; onText: (text: string) => void }) {
+  return (
+    <label class="filter">
+      <span class="unseen">Find a location</span>
+      <input
+        type="search"
+        placeholder="Find a location"
+        value={text}
+        onInput={(event) => onText(event.currentTarget.value)}
+      />
+    </label>
+  );
+}
+
+/** Makes the keys before it sorts: the first name of a location is looked up once, not at every comparison. */
 function sortLocations(
   locations: readonly LocationResult[],
   { key, isDescending }: Sorting<Key>,
@@ -113,7 +113,7 @@ function sortLocations(
 ): LocationResult[] {
   const keyed = locations.map((location) => ({
     location,
-    value: key === 'first' ? (chosen === null ? null : firstName(location, chosen)) : location[key],
+    value: key === 'first' ? (chosen === null ? null : firstName(firstIn(location, chosen), chosen)) : location[key],
   }));
   keyed.sort((left, right) => compareValues(left.value, right.value, isDescending));
   return keyed.map(({ location }) => location);
@@ -136,60 +136,12 @@ function Row({ location, chosen }: { location: LocationResult; chosen: ContestRe
       <td class="number turnout" title={turnout === null ? reason : undefined}>
         <span class={turnout !== null && turnout > 1 ? 'over' : undefined}>{formatShare(turnout)}</span>
         {turnout !== null && turnout > 1 && <span class="unseen">, more ballots than registered voters</span>}
-        <svg class="meter" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
-          <rect class="track" width="100" height="4" />
-          <rect class="fill" width={Math.min(1, turnout ?? 0) * 100} height="4" />
-        </svg>
+        <Meter part={turnout} />
       </td>
       <td class="is-first">
-        {first >= 0 && <span class={`swatch colour-${first % 12}`} aria-hidden="true" />}
-        {first === -3 ? 'not on the ballot' : (firstName(location, chosen) ?? UNKNOWN)}
+        {typeof first === 'number' && <span class={`swatch ${colourOf(first)}`} aria-hidden="true" />}
+        {first === 'not on the ballot' ? first : (firstName(first, chosen) ?? UNKNOWN)}
       </td>
     </tr>
-  );
-}
-
-interface PagerProps {
-  from: number;
-  shown: number;
-  total: number;
-  page: number;
-  pages: number;
-  size: number;
-  onPage: (page: number) => void;
-  onSize: (size: number) => void;
-}
-
-function Pager({ from, shown, total, page, pages, size, onPage, onSize }: PagerProps) {
-  return (
-    <nav class="pager" aria-label="Pages of locations">
-      <label>
-        Rows{' '}
-        <select value={size} onChange={(event) => onSize(Number(event.currentTarget.value))}>
-          {PAGE_SIZES.map((each) => (
-            <option key={each} value={each}>
-              {each}
-            </option>
-          ))}
-        </select>
-      </label>
-      <p>
-        {shown === 0 ? '0' : `${formatCount(from + 1)}–${formatCount(from + shown)}`} of {formatCount(total)}
-      </p>
-      <p class="buttons">
-        <button type="button" disabled={page === 0} onClick={() => onPage(0)} aria-label="First page">
-          «
-        </button>
-        <button type="button" disabled={page === 0} onClick={() => onPage(page - 1)} aria-label="Previous page">
-          ‹
-        </button>
-        <button type="button" disabled={page >= pages - 1} onClick={() => onPage(page + 1)} aria-label="Next page">
-          ›
-        </button>
-        <button type="button" disabled={page >= pages - 1} onClick={() => onPage(pages - 1)} aria-label="Last page">
-          »
-        </button>
-      </p>
-    </nav>
   );
 }

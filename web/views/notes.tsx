@@ -1,0 +1,38 @@
+import type { Results } from '../../src/domain/results/results.ts';
+import { connection, held, lastContactAt, now } from '../live/store.ts';
+import { formatAgo } from '../text/format.ts';
+
+export function Notes({ state }: { state: Results }) {
+  return (
+    <div class="notes">
+      {state.election.is_test && (
+        <p class="note is-test">
+          <strong>Test election.</strong> These votes are simulated or a rehearsal. They are not results of a real
+          election.
+        </p>
+      )}
+      {held.value !== null && (
+        <p class="note is-warning" role="status">
+          <strong>Held.</strong> A newer count is not shown because it failed a check; the last sound one is.{' '}
+          {held.value}
+        </p>
+      )}
+      <ConnectionNote />
+    </div>
+  );
+}
+
+/** Says how old the numbers are: the last ones stay on the page. */
+function ConnectionNote() {
+  const state = connection.value;
+  if (state === 'live' || state === 'connecting') return null;
+  const ago = lastContactAt.value === null ? null : formatAgo(now.value - lastContactAt.value);
+  const since = ago === null ? 'No contact yet.' : `Last contact ${ago} ago.`;
+  return (
+    <p class={state === 'lost' ? 'note is-warning' : 'note'} data-note="connection">
+      <strong>{state === 'lost' ? 'Connection lost.' : 'Reconnecting.'}</strong> {since}{' '}
+      {state === 'lost' && 'The numbers below are the last received and may be out of date. '}
+      This page keeps trying by itself.
+    </p>
+  );
+}
