@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 
-/** Builds the page into dist/web. Addresses are relative, so the page may live under any path of a site. */
+/** Builds the page into dist/web. Its addresses are relative, so any path of a site can hold it. */
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
   base: './',

@@ -7,15 +7,13 @@ const compress = promisify(gzip);
 /** A body up to this is sent as it is: compressing it saves nothing. */
 const PLAIN_BYTES_MAX = 1_000;
 
-/**
- * Caches may keep it, but ask each time whether it is still the newest: a 304 costs a few bytes.
- */
+/** Caches keep it and ask each time whether it is still the newest: a 304 costs a few bytes. */
 export const REVALIDATE = { 'cache-control': 'public, no-cache' };
-/** It may be kept for ever: another content has another address. */
+/** Caches keep it for ever: other content has another address. */
 export const IMMUTABLE = { 'cache-control': 'public, max-age=31536000, immutable' };
 export const NEVER_STORE = { 'cache-control': 'no-store' };
 
-/** A body ready to be sent, compressed once, when it is first needed so. */
+/** A body ready to be sent; compressed once, at the first request that needs it compressed. */
 export class Body {
   readonly type: string;
   /** Empty where the content has none. */
@@ -57,10 +55,7 @@ export const waitingAnswer = (): Answer =>
 export const acceptsGzip = ({ headers }: IncomingMessage): boolean =>
   /\bgzip\b/.test(String(headers['accept-encoding'] ?? ''));
 
-/**
- * Sends an answer: as 304 where the client has the body already, and compressed where it accepts
- * that.
- */
+/** Sends an answer: 304 where the client has the body already, compressed where it accepts gzip. */
 export async function sendAnswer(
   { status, body, headers = {} }: Answer,
   request: IncomingMessage,
@@ -80,9 +75,6 @@ export async function sendAnswer(
   response.end(request.method === 'HEAD' ? undefined : content);
 }
 
-/**
- * A cache on the way may have weakened the tag, so If-None-Match compares weakly (RFC 9110, section
- * 13.1.2).
- */
+/** A cache on the way may weaken the tag, so the comparison is the weak one (RFC 9110, 13.1.2). */
 const isKnown = (ifNoneMatch: string, etag: string): boolean =>
   ifNoneMatch.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);

@@ -11,10 +11,7 @@ import { acceptsGzip } from './answer.ts';
  * of their commit.
  */
 const TICK_SPACING_MS = 30;
-/**
- * Ticks take at most this part of a core. Those of large elections move apart and leave the counter
- * its time.
- */
+/** Ticks take at most this part of a core: those of large elections move apart. */
 const TICK_CORE_SHARE_MAX = 0.1;
 /**
  * A viewer with more waiting bytes is slow: it is skipped, then told to fetch the snapshot. 100
@@ -38,10 +35,7 @@ export const EVENT_STREAM_TYPE = 'text/event-stream; charset=utf-8';
 /** The ten bytes at the start of every gzip stream; the shared raw-deflate blocks follow them. */
 const GZIP_HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
 
-/**
- * One event, serialised once and compressed once for all viewers; compressed only if a viewer needs
- * it.
- */
+/** One event, serialised once for all viewers, and compressed once if any of them needs that. */
 class Frame {
   readonly plain: Buffer;
   #packed: Buffer | null = null;
@@ -78,10 +72,7 @@ export const eventIdOf = (state: DashboardState): string => `${state.epoch}:${st
  * ids, and a bounded buffer a viewer.
  */
 export class Hub {
-  /**
-   * The state of the last tick. The snapshot serves it too, so the stream can go on from every
-   * snapshot.
-   */
+  /** The state of the last tick, and the snapshot: so the stream goes on from any snapshot. */
   shown: DashboardState | null = null;
   framesSkipped = 0;
   readonly #feed: ResultsFeed;
@@ -94,9 +85,7 @@ export class Hub {
   #locationVersions = new Float64Array(0);
   /** The tick that first showed an id. */
   readonly #versionOfId = new Map<string, number>();
-  /**
-   * Frames made for viewers that came back since the last tick, by the tick they came back from.
-   */
+  /** Frames for viewers that came back since the last tick, by the tick they came back from. */
   readonly #resumeFrames = new Map<number, Frame>();
   #nextTickAt = 0;
   #timer: NodeJS.Timeout | null = null;
@@ -171,10 +160,7 @@ export class Hub {
     return entries.filter((_, i) => versions[i]! > since);
   }
 
-  /**
-   * Sends the first change at once; changes soon after it wait for the next tick and are sent
-   * together.
-   */
+  /** Sends the first change at once; changes soon after it go out together with the next tick. */
   #onChange(): void {
     if (this.#timer !== null) return;
     const wait_ms = this.#nextTickAt - performance.now();
@@ -250,9 +236,7 @@ export class Hub {
     for (const viewer of this.#viewers) this.#send(viewer, HEARTBEAT);
   }
 
-  /**
-   * Skips a slow viewer. Once its buffer is empty again, it is told to fetch the snapshot instead.
-   */
+  /** Skips a slow viewer. Once its buffer is empty again, it is told to fetch the snapshot. */
   #send(viewer: Viewer, frame: Frame): void {
     const { response } = viewer;
     if (viewer.isBehind) {

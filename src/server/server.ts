@@ -11,10 +11,7 @@ import type { Context } from './routes/route.ts';
 import { ROUTES } from './routes/table.ts';
 import { Snapshots } from './snapshot.ts';
 
-/**
- * With it, ten thousand browsers connect at once in 1.1 s; with Node's default of 511 it took 6.3
- * s.
- */
+/** Ten thousand browsers connect at once in 1.1 s; with Node's default of 511 it took 6.3 s. */
 const BACKLOG = 4_096;
 
 const SECURITY_HEADERS: Readonly<Record<string, string>> = {

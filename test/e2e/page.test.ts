@@ -18,7 +18,7 @@ describe('the page', { skip: noBrowser() }, () => {
   });
   after(() => browser?.close());
 
-  /** The page of an election, open; whatever it does wrong in JavaScript fails the test. */
+  /** The page of an election, open. An error of its JavaScript fails the test. */
   async function open(context: TestContext, shape: TestElectionShape | null = {}) {
     const count = new TestCount(testElection(shape ?? {}));
     const controller = new AbortController();
@@ -85,7 +85,8 @@ describe('the page', { skip: noBrowser() }, () => {
     await shows(page, '[data-figure=voters]', '3,000');
     await shows(page, '[data-figure=candidates]', '3');
     const changed = await page.locator('.changed time').getAttribute('dateTime');
-    // The bar of the first is full and the second's a third of it; the donut has three quarters and one quarter, less the gap.
+    // The first bar is full, the second a third of it. The slices are three quarters and one
+    // quarter, less the gap.
     const widths = await page
       .locator('.bars .fill')
       .evaluateAll((bars) => bars.map((bar) => Number(bar.getAttribute('width'))));
@@ -117,7 +118,7 @@ describe('the page', { skip: noBrowser() }, () => {
     await shows(page, '[data-figure=turnout]', '—');
   });
 
-  test('a lost connection is said, the numbers stay, and it mends itself', async (context) => {
+  test('says that the connection is lost, keeps the numbers, and comes back by itself', async (context) => {
     const { page, count, stop, restart } = await open(context);
     count.cast(0, [1], 300);
     count.flush();
@@ -135,7 +136,7 @@ describe('the page', { skip: noBrowser() }, () => {
     assert.equal(await page.locator('[data-note=connection]').count(), 0);
   });
 
-  test('a held state is said', async (context) => {
+  test('says that a state is held', async (context) => {
     const { page, count } = await open(context);
     await shows(page, '[data-figure=ballots]', '0');
     count.cast(0, [1], 1);
@@ -160,7 +161,7 @@ describe('the page', { skip: noBrowser() }, () => {
     await shows(page, '[data-figure=ballots] .value', /^7$/);
   });
 
-  test('a slower rate shows what came in between together', async (context) => {
+  test('a slower rate shows several updates together', async (context) => {
     const { page, count } = await open(context);
     await page.clock.install();
     await page.reload();

@@ -29,8 +29,8 @@ export async function builtPage(): Promise<string> {
 }
 
 /**
- * Why browser tests cannot run here, for `skip`; false where they can. Under CI=true they are never skipped: starting the
- * browser then fails, and with it the test.
+ * Why browser tests cannot run here, for `skip`; false where they can. Under CI=true they are never
+ * skipped: without a browser they fail.
  */
 export function noBrowser(): string | false {
   if (process.env.CI === 'true' || BROWSERS.some((path) => existsSync(path))) return false;

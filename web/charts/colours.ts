@@ -2,8 +2,8 @@
 const COLOURS = 12;
 
 /**
- * The colour of a candidate, as a class. It goes with the candidate's place in the definition, so it
- * never changes while votes come in.
+ * The colour of a candidate, as a class. It goes with the candidate's place in the definition, so
+ * it never changes while votes come in.
  */
 export const colourOf = (place: number): string => `colour-${place % COLOURS}`;
 

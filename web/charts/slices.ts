@@ -13,7 +13,7 @@ export interface Slice {
   readonly colour: string;
 }
 
-/** The first `max` candidates by votes, and the others as one slice; one more candidate fits too. */
+/** The first `max` candidates by votes, and the others as one slice; a single other is itself. */
 export function slicesOf(candidates: readonly CandidateResult[], max: number, total: number): Slice[] {
   const slices = candidates
     .map((candidate, place) => ({ ...candidate, key: candidate.id, colour: colourOf(place) }))

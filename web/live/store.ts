@@ -3,7 +3,7 @@ import type { ContestResult, Results } from '../../src/domain/results/results.ts
 import { type Connection, type ConnectionEvent, LOST_AFTER_MS, nextConnection } from './connection.ts';
 import { followStream } from './stream.ts';
 
-/** The state on show. It is older than the newest one while the page is paused or at a slower rate. */
+/** The state on show: older than the newest one while the page is paused or at a slower rate. */
 export const results = signal<Results | null>(null);
 export const held = signal<string | null>(null);
 export const definition = signal('');
@@ -15,7 +15,7 @@ export const lastContactAt = signal<number | null>(null);
 export const now = signal(Date.now());
 
 export const isPaused = signal(false);
-/** Updates that arrived and are not shown yet: the page is paused, or waits for its next turn. */
+/** Updates that arrived and are not shown yet, because of a pause or a slower rate. */
 export const updatesWaiting = signal(0);
 export const RATES = [
   { ms: 0, name: 'Every update' },
@@ -36,21 +36,23 @@ export const chooseContest = (id: string): void => {
 
 let newest: { results: Results; held: string | null; definition: string } | null = null;
 let shownAt = 0;
-let scheduled = false;
+let isScheduled = false;
 
-/** Shows the newest state at the next frame, or when the chosen rate allows it; never while paused. */
+/** A pause holds the page at what it shows; the first state is shown in any case. */
+const isStill = (): boolean => isPaused.value && results.value !== null;
+
+/** Shows the newest state at the next frame that the pause and the chosen rate allow. */
 function schedule(): void {
-  if (scheduled || newest === null) return;
-  if (isPaused.value && results.value !== null) return;
-  scheduled = true;
+  if (isScheduled || newest === null || isStill()) return;
+  isScheduled = true;
   const wait_ms = results.value === null ? 0 : rate_ms.value - (performance.now() - shownAt);
   if (wait_ms > 0) setTimeout(() => requestAnimationFrame(show), wait_ms);
   else requestAnimationFrame(show);
 }
 
 function show(): void {
-  scheduled = false;
-  if (newest === null || (isPaused.value && results.value !== null)) return;
+  isScheduled = false;
+  if (newest === null || isStill()) return;
   shownAt = performance.now();
   performance.clearMarks('tallyroom-show');
   performance.mark('tallyroom-show');
@@ -92,7 +94,7 @@ export function startStore(): void {
       // For measurements: the time from an update's arrival to the frame that shows it.
       performance.clearMarks('tallyroom-update');
       performance.mark('tallyroom-update');
-      // A new connection begins with the state as it is, which may have been shown long ago.
+      // A new connection begins with the current state, which may be on show already.
       const isNew = newest === null || newest.results.sequence !== state.sequence || newest.held !== reason;
       newest = { results: state, held: reason, definition: hash };
       if (isNew && (isPaused.value || rate_ms.value > 0)) updatesWaiting.value++;

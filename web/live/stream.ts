@@ -6,7 +6,7 @@ import {
   resultPlaces,
 } from '../../src/domain/results/results-delta.ts';
 
-/** The server sends something at least every 5 s. After this silence the connection counts as broken. */
+/** The server sends something at least every 5 s; after this silence the connection is broken. */
 const SILENCE_MS_MAX = 12_000;
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 10_000;
@@ -25,10 +25,10 @@ export interface StreamListener {
 }
 
 /**
- * Follows the results: the snapshot once, then the event stream. After a break it retries. The pauses
- * grow and are random, so that the pages of many viewers do not come back at the same moment. Never
- * ends. It reads the stream itself: EventSource hides the comments that show that the connection
- * lives, and retries at fixed times.
+ * Follows the results: the snapshot once, then the event stream. After a break it retries. The
+ * pauses grow and are random, so that the pages of many viewers do not come back at the same
+ * moment. Never ends. It reads the stream itself: EventSource hides the comments that show that the
+ * connection lives, and retries at fixed times.
  */
 export async function followStream(listener: StreamListener): Promise<never> {
   const reader = new StreamReader(listener);

@@ -1,4 +1,4 @@
-/** Numbers and times as the reader's browser writes them. What is unknown is a dash, never NaN. */
+/** Numbers and times as the reader's browser writes them. An unknown value is a dash, never NaN. */
 const whole = new Intl.NumberFormat();
 const percent = new Intl.NumberFormat(undefined, {
   style: 'percent',
@@ -17,7 +17,7 @@ export const formatCount = (value: number | null): string =>
 export const formatShare = (value: number | null): string =>
   value === null || !Number.isFinite(value) ? UNKNOWN : percent.format(value);
 
-/** Today's times without their date. */
+/** A time of today stands without its date. */
 export function formatMoment(iso: string): string {
   const moment = new Date(iso);
   if (Number.isNaN(moment.getTime())) return UNKNOWN;

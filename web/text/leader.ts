@@ -3,7 +3,7 @@ import { formatCount, formatPoints, formatShare } from './format.ts';
 
 export const byVotes = (left: CandidateResult, right: CandidateResult): number => right.votes - left.votes;
 
-/** The candidates to show: the elected ones, or else the leading ones; none before the first vote. */
+/** The candidates to show: the elected, or else the leading ones; none before the first vote. */
 export function standOut(chosen: ContestResult): { people: readonly CandidateResult[]; title: string } {
   const elected = chosen.candidates.filter((candidate) => candidate.elected).sort(byVotes);
   const leading = chosen.candidates.filter((candidate) => candidate.leading);

@@ -16,7 +16,7 @@ const COLUMNS: readonly Column<Key>[] = [
   { key: 'first', name: 'Leading', isNumber: false },
 ];
 
-/** The place in the contest of the candidate with the most votes in a location, or why there is none. */
+/** The place in the contest of the candidate with the most votes, or why there is none. */
 type First = number | 'tie' | 'no votes' | 'not on the ballot';
 
 function firstIn(location: LocationResult, chosen: ContestResult): First {
@@ -34,7 +34,7 @@ function firstIn(location: LocationResult, chosen: ContestResult): First {
   return first;
 }
 
-/** Null where no name can stand. */
+/** @returns null where no candidate is first. */
 function firstName(first: First, chosen: ContestResult): string | null {
   if (typeof first === 'number') return chosen.candidates[first]!.name;
   return first === 'tie' ? 'Tie' : null;
@@ -58,7 +58,7 @@ export function LocationTable() {
   const pages = Math.max(1, Math.ceil(sorted.value.length / size.value));
   const current = Math.min(page.value, pages - 1);
   const rows = sorted.value.slice(current * size.value, (current + 1) * size.value);
-  /** Another choice of rows is shown from its first page. */
+  // Another choice of rows is shown from its first page.
   const choose = <Value,>(choice: Signal<Value>, value: Value) => {
     choice.value = value;
     page.value = 0;
@@ -78,12 +78,10 @@ export function LocationTable() {
       </div>
       {sorted.value.length === 0 && <p class="aside">No location has “{filter.value}” in its name.</p>}
       <Pager
-        from={current * size.value}
-        shown={rows.length}
         total={sorted.value.length}
+        size={size.value}
         page={current}
         pages={pages}
-        size={size.value}
         onPage={(next) => (page.value = next)}
         onSize={(next) => choose(size, next)}
       />
@@ -105,7 +103,7 @@ function Filter({ text, onText }: { text: string; onText: (text: string) => void
   );
 }
 
-/** Makes the keys before it sorts: the first name of a location is looked up once, not at every comparison. */
+/** Makes all keys before it sorts: a location is looked up once, not at every comparison. */
 function sortLocations(
   locations: readonly LocationResult[],
   { key, isDescending }: Sorting<Key>,

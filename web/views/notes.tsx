@@ -13,7 +13,7 @@ export function Notes({ state }: { state: Results }) {
       )}
       {held.value !== null && (
         <p class="note is-warning" role="status">
-          <strong>Held.</strong> A newer count is not shown because it failed a check; the last sound one is.{' '}
+          <strong>Held.</strong> A newer count is not shown because it failed a check. The last sound count is shown.{' '}
           {held.value}
         </p>
       )}

@@ -3,18 +3,19 @@ import { formatCount } from '../text/format.ts';
 const PAGE_SIZES = [10, 25, 50, 100] as const;
 
 interface PagerProps {
-  from: number;
-  shown: number;
+  /** Rows of all pages together. */
   total: number;
+  size: number;
+  /** Counted from 0. */
   page: number;
   pages: number;
-  size: number;
   onPage: (page: number) => void;
   onSize: (size: number) => void;
 }
 
-/** Moves through the pages of a table; pages count from 0. */
-export function Pager({ from, shown, total, page, pages, size, onPage, onSize }: PagerProps) {
+export function Pager({ total, size, page, pages, onPage, onSize }: PagerProps) {
+  const from = page * size;
+  const to = Math.min(total, from + size);
   return (
     <nav class="pager" aria-label="Pages of locations">
       <label>
@@ -28,7 +29,7 @@ export function Pager({ from, shown, total, page, pages, size, onPage, onSize }:
         </select>
       </label>
       <p>
-        {shown === 0 ? '0' : `${formatCount(from + 1)}–${formatCount(from + shown)}`} of {formatCount(total)}
+        {total === 0 ? '0' : `${formatCount(from + 1)}–${formatCount(to)}`} of {formatCount(total)}
       </p>
       <p class="buttons">
         <button type="button" disabled={page === 0} onClick={() => onPage(0)} aria-label="First page">

@@ -11,7 +11,7 @@ export interface Column<Key extends string> {
   readonly isNumber: boolean;
 }
 
-/** A second press turns the order round; numbers begin with the largest, names with the first. */
+/** A second press reverses the order. Numbers begin with the largest, names with the first. */
 export function nextSorting<Key extends string>(sorting: Sorting<Key>, column: Column<Key>): Sorting<Key> {
   const isDescending = sorting.key === column.key ? !sorting.isDescending : column.isNumber;
   return { key: column.key, isDescending };
@@ -71,8 +71,9 @@ export function Section({
   );
 }
 
-/** Numbers by size, texts by the reader's alphabet; what is unknown comes last in both directions. */
 const collator = new Intl.Collator(undefined, { numeric: true });
+
+/** Numbers by size, texts by the reader's alphabet. Unknown values come last in both directions. */
 export function compareValues(
   left: number | string | null,
   right: number | string | null,
