@@ -48,10 +48,11 @@ const FLAT_MEMORY = '--max-semi-space-size=8';
 
 /**
  * The commands of each task, in order, as arguments of the pinned Node. `needsPage`: the task needs
- * the page. `atUser`: it runs in the user's directory, since its arguments name files, instead of in
- * the project. `onStack`: it needs Kafka, PostgreSQL and Spark beside it.
+ * the page. `atUser`: it runs in the user's directory instead of the project's, since its arguments
+ * name files. `onStack`: it needs Kafka, PostgreSQL and Spark beside it.
  * @type {Record<string, {
- *   needsPage: boolean, atUser?: boolean, onStack?: boolean, commands: (args: string[]) => string[][]
+ *   needsPage: boolean, atUser?: boolean, onStack?: boolean,
+ *   commands: (args: string[]) => string[][]
  * }>}
  */
 const TASKS = {

@@ -195,8 +195,8 @@ function readOutput(program, args) {
 
 /**
  * Runs a task with our own streams and hands signals on to it. The task decides when to end. One
- * Ctrl-C may reach it twice, from the terminal and from here; the program takes the two as one. In a
- * process group of its own the task would outlive a kill of ours.
+ * Ctrl-C may reach it twice, from the terminal and from here; the program takes the two as one. In
+ * a process group of its own the task would outlive a kill of ours.
  * @param {string} program
  * @param {string[]} args
  * @param {string} cwd

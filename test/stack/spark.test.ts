@@ -627,8 +627,8 @@ describe('the Spark counter', { skip: SKIPPED, concurrency: 1 }, () => {
 
   test('counts from the first vote after all topics were removed and made again', { timeout: 120_000 }, async () => {
     const first = await play(testElection());
-    // The second micro-batch completes the first one in the checkpoint. The new topic has the length
-    // of the first one.
+    // The second micro-batch completes the first one in the checkpoint. The new topic has the
+    // length of the first one.
     for (let batch = 0; batch < 2; batch++) {
       await first.cast(manyBallots(first.index, 100));
       await first.countAll();
