@@ -1,22 +1,25 @@
 # syntax=docker/dockerfile:1
-# Two images, used by compose.yaml: target `tallyroom` is the program, target `spark` is Spark with its Connect server and Kafka.
+# Two images, used by compose.yaml. Target `tallyroom` is the program. Target `spark` is Spark with
+# its Connect server and the connector to Kafka.
 
 # The Node that package.json pins, and the Spark of stack/pom.xml.
 ARG NODE_VERSION=24.21.0
 ARG SPARK_VERSION=4.2.0
 
-# The page, built with everything that is installed for development.
+# The page, built with all packages for development.
 FROM node:${NODE_VERSION}-bookworm-slim AS page
 WORKDIR /app
 COPY package.json package-lock.json ./
-# No install scripts: they fetch a second Node and PostgreSQL's libraries, and the image needs neither.
+# Install scripts are left out. They fetch a second Node and PostgreSQL's libraries, and the image
+# needs neither.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
 COPY src/domain src/domain
 COPY web web
 RUN node node_modules/vite/bin/vite.js build --config web/vite.config.ts
 
-# What runs, without PostgreSQL's binaries: this image works with a server (DATABASE_URL).
+# The packages of the program, without PostgreSQL's binaries: this image works with a server
+# (DATABASE_URL).
 FROM node:${NODE_VERSION}-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json ./
@@ -31,11 +34,11 @@ COPY package.json LICENSE ./
 COPY src src
 USER node
 EXPOSE 8080
-# As `npm start` does it: memory stays the same however many votes there are.
+# The option of `npm start`: memory stays the same for any number of votes.
 ENTRYPOINT ["node", "--max-semi-space-size=8", "/app/src/main.ts"]
 CMD ["--help"]
 
-# Spark's own image lacks the connector to Kafka: these jars are it, of the same version as the rest.
+# Spark's own image lacks the connector to Kafka. These jars are the connector, in the same version.
 FROM maven:3.9.11-eclipse-temurin-17 AS connector
 WORKDIR /connector
 COPY stack/pom.xml ./
@@ -51,7 +54,8 @@ VOLUME /checkpoints
 EXPOSE 15002
 # In the foreground, so that it is the container's process.
 ENV SPARK_NO_DAEMONIZE=1
-# The file system's own rename: see docs/operations.md. How many tasks a batch has the counter sets itself.
+# The checkpoint file manager uses the file system's own rename: see docs/operations.md. The counter
+# sets the number of tasks of a batch itself.
 CMD ["/opt/spark/sbin/start-connect-server.sh", \
   "--master", "local[*]", \
   "--driver-memory", "1g", \

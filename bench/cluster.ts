@@ -15,14 +15,15 @@ import { type ClusterServers, clusterServers } from './servers.ts';
 import { conditions, makeReplay, median, print, withFreshBackend } from './support.ts';
 import { voteAndCount } from './throughput.ts';
 
-/** What is asked of it on two cores with all servers on the machine. */
+/** The aim on two cores, with all servers on the machine. */
 const VOTES_PER_SECOND_TARGETS: Record<Engine, number> = { local: 150_000, spark: 100_000 };
 
 /**
- * How many votes a second go from a voter's record in Kafka to a published result, each through PostgreSQL (unique index, COPY,
- * fsync on), table `log`, the relay and Kafka; beside what the same servers do in the same run with COPY alone, with producing and
- * consuming alone, and with one row and one commit a vote. Registration is not part of it; `verify` runs afterwards, untimed.
- * Options: --votes N, --repeat N, --engine local|spark (both where it is left out).
+ * Votes a second from a voter's record in Kafka to a published result. Each vote goes through
+ * PostgreSQL (unique index, COPY, fsync on), table `log`, the relay and Kafka. The same run also
+ * measures the same servers with COPY alone, with producing and consuming alone, and with one row
+ * and one commit a vote. Registration is not part of it. `verify` runs afterwards, untimed.
+ * Options: --votes N, --repeat N, --engine local|spark (both if it is left out).
  */
 export async function bench(argv: readonly string[]): Promise<void> {
   const { values } = parseArgs({
@@ -93,7 +94,7 @@ interface Limits {
   readonly kafka_consume_votes_per_s: number;
 }
 
-/** What the servers take without any of our own work: the least that the pipeline cannot do without. */
+/** The rate of the servers without any of our own work: the least work that the pipeline needs. */
 async function measureLimits({ databaseUrl, kafka }: ClusterServers, votes: number): Promise<Limits> {
   const copy = await measureCopy(databaseUrl, votes);
   const { produced, consumed } = await measureKafka(kafka, votes);
@@ -102,7 +103,10 @@ async function measureLimits({ databaseUrl, kafka }: ClusterServers, votes: numb
   return limits;
 }
 
-/** COPY of participation and votes over two connections, a commit every 20,000 votes, into tables like ours. */
+/**
+ * COPY of participation and votes over two connections, into tables like ours. Commits every 20,000
+ * votes.
+ */
 async function measureCopy(url: string, votes: number): Promise<number> {
   const clients = await Promise.all([0, 1].map(() => connect(url)));
   try {
@@ -139,7 +143,7 @@ async function measureCopy(url: string, votes: number): Promise<number> {
   }
 }
 
-/** Records of 500 votes, compressed as ours are, produced to and consumed from two partitions. */
+/** Records of 500 votes, compressed like ours, produced to and consumed from two partitions. */
 async function measureKafka(settings: KafkaSettings, votes: number): Promise<{ produced: number; consumed: number }> {
   const topic = `bench-${process.pid}`;
   await withAdmin(settings, (admin) =>
@@ -190,7 +194,10 @@ function boxLike(): string {
 const DEMO_VOTES = 4_000;
 const DEMO_CONNECTIONS = 2;
 
-/** What the usual demonstration does on these servers: for each voter one INSERT, one commit, one record produced and awaited. */
+/**
+ * The usual demonstration on these servers: for each voter one INSERT, one commit, and one record
+ * that is produced and awaited.
+ */
 async function measureRowByRow({ databaseUrl, kafka }: ClusterServers): Promise<number> {
   const topic = `bench-demo-${process.pid}`;
   const clients = await Promise.all(Array.from({ length: DEMO_CONNECTIONS }, () => connect(databaseUrl)));

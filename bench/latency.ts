@@ -13,15 +13,19 @@ import { clusterServers } from './servers.ts';
 import { conditions, makeReplay, print, withFreshBackend } from './support.ts';
 
 /**
- * Measured from so long after the first paint of counted votes: before it Spark starts its query, which takes some ten seconds on a server
- * that has just started, and then its compiler still warms up.
+ * The time from the first paint of counted votes to the start of the measurement. Before that paint
+ * Spark starts its query, which takes some ten seconds on a server that has just started. After it
+ * Spark's compiler still warms up.
  */
 const WARM_UP_SECONDS: Record<Engine, number> = { local: 3, spark: 20 };
 const SECONDS: Record<Engine, number> = { local: 20, spark: 60 };
-/** What is asked of it. */
+/** The aims. */
 const P99_MS_TARGETS: Record<Engine, number> = { local: 100, spark: 400 };
 
-/** When the page had painted how many ballots; both ends of a latency are read from the one clock of this machine. */
+/**
+ * The ballots that the page had painted at a moment. Both ends of a latency are read from the one
+ * clock of this machine.
+ */
 interface Paint {
   readonly ballots: number;
   readonly at: number;
@@ -34,8 +38,10 @@ declare global {
 }
 
 /**
- * From the return of COMMIT to the paint, in Chromium, of the first state that holds the batch. One partition, so that a state
- * with as many ballots holds just those votes; everything runs on this machine. Options: --engine spark, --rate N, --seconds N, --warm-up N.
+ * The time from the return of COMMIT to the paint, in Chromium, of the first state that includes
+ * the batch. There is one partition, so a state with this number of ballots has exactly these
+ * votes. Everything runs on this machine.
+ * Options: --engine spark, --rate N, --seconds N, --warm-up N.
  */
 export async function bench(argv: readonly string[]): Promise<void> {
   const { values } = parseArgs({
@@ -91,14 +97,16 @@ export async function bench(argv: readonly string[]): Promise<void> {
   await measured.finally(() => servers?.close());
 }
 
-/** Runs in the page: notes, after the frame that painted it, each number of ballots that is shown. */
+/**
+ * Runs in the page. It notes each number of ballots that is shown, after the frame that painted it.
+ */
 function watchPaints(): void {
   window.paints = [];
   const figure = document.querySelector('[data-figure="ballots"]')!;
   new MutationObserver(() => {
     const ballots = Number(/[\d,]+/.exec(figure.textContent ?? '')?.[0].replaceAll(',', ''));
     requestAnimationFrame(() => {
-      // A task posted from a frame's callback runs when that frame has been handed over.
+      // A task posted from a frame's callback runs when that frame was handed over.
       const channel = new MessageChannel();
       channel.port1.onmessage = () => window.paints.push({ ballots, at: performance.timeOrigin + performance.now() });
       channel.port2.postMessage(null);

@@ -7,20 +7,21 @@ import { fileURLToPath } from 'node:url';
 import { conditions, median, print } from './support.ts';
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
-/** Counted before the kill, so that a restart that reads the log again would show. */
+/** Votes counted before the kill, so that a restart that reads the log again would show. */
 const VOTES_BEFORE = 1_000_000;
 const LOCATIONS = 87;
 const CANDIDATES = 9;
-/** 15 million in all: more than are counted before the last kill. */
+/** 15 million votes in all: more than are counted before the last kill. */
 const VOTES_PER_CELL = 20_000;
 const ROUNDS = 5;
-/** What is asked of it. */
+/** The aim. */
 const MS_TARGET = 3_000;
 const LOOK_MS = 10;
 
 /**
- * From the start of the process to the first newly counted vote, after `kill -9` in the middle of counting at full speed: of the
- * process alone, and of the process and PostgreSQL together.
+ * The time from the start of the process to the first newly counted vote, after `kill -9` in the
+ * middle of counting at full speed. It is measured for the process alone, and for the process and
+ * PostgreSQL together.
  */
 export async function bench(): Promise<void> {
   for (const withPostgres of [false, true]) {
@@ -96,7 +97,7 @@ async function startRun(
   return { child, url, ended };
 }
 
-/** @returns the votes counted, once they are more than `counted`. */
+/** @returns the number of votes counted, once it is greater than `counted` */
 async function waitBeyond(url: string, counted: number): Promise<number> {
   for (;;) {
     const response = await fetch(new URL('/metrics', url)).catch(() => null);

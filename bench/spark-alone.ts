@@ -19,21 +19,22 @@ import { kafkaProperties } from '../src/wire/kafka-properties.ts';
 import { clusterServers } from './servers.ts';
 import { benchmarkElection, conditions, median, print } from './support.ts';
 
-/** What is asked of Spark alone on two cores. */
+/** The aim for Spark alone on two cores. */
 const VOTES_PER_SECOND_TARGET = 300_000;
 const PARTITIONS = 2;
 const LOCATIONS = 87;
 const CANDIDATES = 9;
 const BATCH = 20_000;
-/** Boxes of a few votes, one after the other, by which the latency of a micro-batch is measured. */
+/** Boxes of a few votes, one after the other. They measure the latency of a micro-batch. */
 const TRICKLE_BOXES = 300;
 const TRICKLE_VOTES = 10;
 const TRICKLE_PAUSE_MS_MAX = 100;
 
 /**
- * How many votes a second Spark counts by itself: boxes that lie in Kafka already, from the call that starts the query to the last
- * result record, and as it goes on once it runs (from the first state published to the last). Beside what the bare reading of the same
- * topic takes. Then how long a single box takes from its sending to its result record.
+ * Votes a second that Spark counts by itself, from boxes that are in Kafka already. One figure is
+ * from the call that starts the query to the last result record. Another is from the first state
+ * published to the last. Beside them stands the bare reading of the same topic. The last figure is
+ * the time of a single box from its sending to its result record.
  * Options: --votes N, --repeat N.
  */
 export async function bench(argv: readonly string[]): Promise<void> {
@@ -131,7 +132,7 @@ async function measure(kafka: KafkaSettings, remote: SparkRemote, votes: number,
   }
 }
 
-/** When how many votes were published. */
+/** Remembers the moment of each state and its votes. */
 interface Watch {
   published(covers: readonly number[]): void;
   until(votes: number): Promise<void>;
@@ -160,7 +161,9 @@ function createWatch(): Watch {
   };
 }
 
-/** @returns the milliseconds from sending a box to reading the results that include it, ascending. */
+/**
+ * @returns the milliseconds from sending a box to reading the results that include it, ascending.
+ */
 async function measureLatency(caster: Caster, watch: Watch, votes: number): Promise<number[]> {
   const latencies: number[] = [];
   for (let box = 0; box < TRICKLE_BOXES; box++) {
@@ -174,7 +177,7 @@ async function measureLatency(caster: Caster, watch: Watch, votes: number): Prom
   return latencies.toSorted((a, b) => a - b);
 }
 
-/** The same topic, read and turned to text by this process alone. */
+/** The same topic, read and converted to text by this process alone. */
 async function measureConsume(kafka: KafkaSettings, { id }: ElectionEntry, votes: number): Promise<number> {
   const begun = performance.now();
   let characters = 0;

@@ -16,12 +16,14 @@ import { conditions, makeReplay, median, print, withFreshBackend } from './suppo
 import { measureUsualDemo } from './usual-demo.ts';
 
 /**
- * How many votes a second go from a voter's record in the log to a published, durable, recountable result, on the embedded
- * profile: each voter read from topic `voters`, known and not yet voted (unique index), the vote stored with fsync on, chained,
- * appended to topic `votes`, counted and published. Registration is a figure of its own; `verify` runs afterwards, untimed.
+ * Votes a second from a voter's record in the log to a published, durable, recountable result, on
+ * the embedded profile. Each voter is read from topic `voters`, known and not yet voted (unique
+ * index). The vote is stored with fsync on, chained, appended to topic `votes`, counted and
+ * published. Registration is a figure of its own. `verify` runs afterwards, untimed.
  *
- * Without options: 1 and 10 million votes, each in a process of its own so that their peak memory can be compared, the shares of
- * the steps, and the pipeline of the usual demo on the same server.
+ * Without options: 1 and 10 million votes, each in a process of its own so that their peak memory
+ * can be compared, the shares of the steps, and the pipeline of the usual demonstration on the same
+ * server.
  */
 export async function bench(argv: readonly string[]): Promise<void> {
   const { values } = parseArgs({
@@ -59,7 +61,10 @@ export async function bench(argv: readonly string[]): Promise<void> {
   });
 }
 
-/** Runs one measurement in a process of its own; its lines go to standard output as they are. @returns its last line. */
+/**
+ * Runs one measurement in a process of its own. Its lines are passed to standard output.
+ * @returns its last line
+ */
 async function inChild(args: readonly string[]): Promise<{ votes_per_s: number; rss_mb: number }> {
   const child = spawn(
     process.execPath,
@@ -101,14 +106,17 @@ async function measure(votes: number, profile: boolean): Promise<void> {
 
 const perSecond = (n: number, begun: number): number => Math.round((n * 1000) / (performance.now() - begun));
 
-/** What is asked of it on two cores. */
+/** The aim on two cores. */
 const VOTES_PER_SECOND_TARGET = 250_000;
 
-/** Seconds that all cores of the machine have worked: what is not this process's is PostgreSQL's, on a machine that is quiet. */
+/**
+ * The seconds that all cores of the machine have worked. On a quiet machine the part that is not
+ * this process's is PostgreSQL's.
+ */
 const machineSeconds = (): number =>
   cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0) / 1000;
 
-/** Votes and counts at once until all is counted. */
+/** Votes and counts at the same time until all votes are counted. */
 export async function voteAndCount(
   backend: Backend,
   entry: ElectionEntry,
@@ -142,11 +150,11 @@ export async function voteAndCount(
   };
 }
 
-/** Which functions belong to which step of the loop, by the file they are in; the first match counts. */
+/** The step of the loop that a function belongs to, by its file. The first match decides. */
 const STEPS: readonly (readonly [string, RegExp])[] = [
   ['idle', /^\(idle\)/],
   ['collect garbage', /^\(garbage/],
-  ['count', /counting\.ts|tally\.ts|adapters\/embedded\/counter\.ts|^read(Fast|Slowly)? .*box\.ts/],
+  ['count', /box-counter\.ts|tally\.ts|adapters\/local\/counter\.ts|^read(Fast|Slowly)? .*box\.ts/],
   ['hash', /crypto\/hash|^hash |oneShotDigest/],
   ['compress', /zlib|processChunkSync|^writeSync/],
   ['make boxes', /box\.ts/],

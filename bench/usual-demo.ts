@@ -11,9 +11,10 @@ const CONNECTIONS = 2;
 const POLL_MS = 20;
 
 /**
- * What the usual demonstration of this pipeline does, on the same server with the same settings: for each voter one INSERT of the
- * vote, one of a record for the log, one commit; then a consumer that adds the record to a total. Prepared statements, and as many
- * connections as our own pipeline uses, so nothing is held back but the design.
+ * The usual demonstration of this pipeline, on the same server with the same settings. For each
+ * voter there is one INSERT of the vote, one of a record for the log, and one commit. A consumer
+ * adds the records to totals. It uses prepared statements and the number of connections of our own
+ * pipeline, so only the design holds it back.
  */
 export async function measureUsualDemo(): Promise<void> {
   const dataDir = mkdtempSync(join(tmpdir(), 'tallyroom-demo-'));

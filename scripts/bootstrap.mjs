@@ -1,7 +1,8 @@
 /**
- * What every script of package.json runs: `node scripts/bootstrap.mjs TASK [ARGUMENTS]`. Plain JavaScript for Node 20, so that a clean
- * clone needs nothing but Node and npm: it installs the packages, hands over to the Node that they pin, builds the page, runs the task.
- * Standard output belongs to the task alone; everything said here goes to standard error.
+ * Runs every script of package.json: `node scripts/bootstrap.mjs TASK [ARGUMENTS]`. It is plain
+ * JavaScript for Node 20, so that a clean clone needs nothing but Node and npm. It installs the
+ * packages, hands over to the Node that they pin, builds the page, and runs the task. Standard
+ * output belongs to the task alone. Messages from here go to standard error.
  */
 import { join } from 'node:path';
 import { preparePackages, preparePage, root, runToEnd, SetupError } from './setup.mjs';
@@ -23,7 +24,10 @@ const ON_REAL_SERVERS = ['test/contracts/**/*.test.ts', 'test/stack/**/*.test.ts
 const TEST_FILES_AT_ONCE = 2;
 /** Some of them kill the servers that they share. */
 const STACK_TEST_FILES_AT_ONCE = 1;
-/** A net for a test that hangs, so that it fails by name instead of stopping the run; far above what any test takes. */
+/**
+ * A limit for a test that hangs, so that it fails by name instead of stopping the run. It is far
+ * above the time of any test.
+ */
 const TEST_MS_MAX = 300_000;
 
 /** @param {string[]} defaults @param {string[]} args */
@@ -37,13 +41,20 @@ function tests(defaults, args, filesAtOnce = TEST_FILES_AT_ONCE) {
   ];
 }
 
-/** Node may leave 60 MB more of dead strings lying about, and more with every million votes; so it is 235 MB at 1 and at 10 million. */
+/**
+ * Without it Node may keep 60 MB more of dead strings, and more with every million votes. With it
+ * memory is 235 MB at 1 and at 10 million.
+ */
 const FLAT_MEMORY = '--max-semi-space-size=8';
 
 /**
- * What each task runs, one after the other, as arguments of the pinned Node; whether it needs the page; whether it runs where the
- * user is, whose arguments name files, instead of in the project; and whether it needs Kafka, PostgreSQL and Spark beside it.
- * @type {Record<string, { needsPage: boolean, atUser?: boolean, onStack?: boolean, commands: (args: string[]) => string[][] }>}
+ * The commands of each task, in order, as arguments of the pinned Node. `needsPage`: the task needs
+ * the page. `atUser`: it runs in the user's directory instead of the project's, since its arguments
+ * name files. `onStack`: it needs Kafka, PostgreSQL and Spark beside it.
+ * @type {Record<string, {
+ *   needsPage: boolean, atUser?: boolean, onStack?: boolean,
+ *   commands: (args: string[]) => string[][]
+ * }>}
  */
 const TASKS = {
   start: {
@@ -77,7 +88,7 @@ const TASKS = {
   },
 };
 
-/** npm runs scripts in the project's directory and notes in INIT_CWD where it was called. */
+/** npm runs scripts in the project's directory, and notes the user's directory in INIT_CWD. */
 function userDirectory() {
   return process.cwd() === root ? (process.env.INIT_CWD ?? root) : process.cwd();
 }

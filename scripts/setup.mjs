@@ -1,4 +1,7 @@
-/** The steps before a task: packages, the pinned Node, the page. Each does nothing where its result is already there. Runs on Node 20. */
+/**
+ * The steps before a task: packages, the pinned Node, the page. Each does nothing if its result is
+ * already there. Runs on Node 20.
+ */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,12 +11,12 @@ import { fileURLToPath } from 'node:url';
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 
 const NODE_MAJOR_MIN = 20;
-/** What the page is made of: another hash of these, another page. */
+/** The sources of the page. If their hash changes, the page is built again. */
 const PAGE_SOURCES = ['web', 'src/domain', 'package-lock.json'];
 const PAGE = join(root, 'dist', 'web');
 const PAGE_STAMP = '.sources';
 
-/** A step that cannot be done, and what to do about it. */
+/** A step that cannot be done, and the next step for the user. */
 export class SetupError extends Error {
   /** @param {string} message @param {string} nextStep */
   constructor(message, nextStep) {
@@ -23,8 +26,9 @@ export class SetupError extends Error {
 }
 
 /**
- * Installs the packages where they differ from package-lock.json.
- * @returns {Promise<string>} the path of the pinned Node, checked to be the version that package-lock.json names
+ * Installs the packages if they differ from package-lock.json.
+ * @returns {Promise<string>} the path of the pinned Node, checked to be the version that
+ * package-lock.json names
  */
 export async function preparePackages() {
   if (Number.parseInt(process.versions.node, 10) < NODE_MAJOR_MIN)
@@ -46,7 +50,11 @@ export async function preparePackages() {
   return node;
 }
 
-/** @returns {Record<string, { version: string, integrity?: string, optional?: boolean, link?: boolean }> | undefined} */
+/**
+ * @returns {Record<string, {
+ *   version: string, integrity?: string, optional?: boolean, link?: boolean
+ * }> | undefined}
+ */
 function readLock(path) {
   try {
     return JSON.parse(readFileSync(join(root, path), 'utf8')).packages;
@@ -55,7 +63,9 @@ function readLock(path) {
   }
 }
 
-/** Compares with npm's own note of what it installed, which it removes first and writes last. */
+/**
+ * Compares with npm's own note of its installation. npm removes this note first and writes it last.
+ */
 function isInstalled(wanted) {
   const installed = readLock('node_modules/.package-lock.json');
   if (installed === undefined) return false;
@@ -71,7 +81,8 @@ function isInstalled(wanted) {
 
 async function install() {
   console.error('Installing the packages (once, about 300 MB)...');
-  // What the user's npm is set to leave out is needed here: the page is built on this machine.
+  // Packages that the user's npm is set to leave out are needed here: the page is built on this
+  // machine.
   const options = ['--include=dev', '--include=optional', '--engine-strict=false', '--no-audit', '--no-fund'];
   const { code } = await runNpm(['ci', ...options, '--loglevel=error']);
   if (code !== 0)
@@ -98,7 +109,10 @@ async function explainMissingNode(version, found) {
   );
 }
 
-/** Builds the page where its sources have changed; the old one stays until the new one is whole. @param {string} node */
+/**
+ * Builds the page if its sources have changed. The old one stays until the new one is whole.
+ * @param {string} node
+ */
 export async function preparePage(node) {
   const hash = hashOf(PAGE_SOURCES);
   const stamp = join(PAGE, PAGE_STAMP);
@@ -152,7 +166,7 @@ function runNpm(args) {
   return runQuietly(npm.program, [...npm.args, ...args]);
 }
 
-/** Runs a step with all it says on standard error. */
+/** Runs a step with all its output on standard error. */
 function runQuietly(program, args) {
   return waitFor(spawn(program, args, { cwd: root, stdio: ['ignore', 2, 2] }), program);
 }
@@ -166,7 +180,7 @@ function waitFor(child, program) {
   });
 }
 
-/** @returns {Promise<string>} what a program prints, or the empty string where it does not run */
+/** @returns {Promise<string>} the output of a program, or the empty string if it does not run */
 function readOutput(program, args) {
   return new Promise((resolve) => {
     const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] });
@@ -180,9 +194,12 @@ function readOutput(program, args) {
 }
 
 /**
- * Runs a task with our own streams and hands signals on to it; it decides when to end. One Ctrl-C may reach it twice, from the terminal and
- * from here, which the program takes as one; in a process group of its own it would outlive a kill of ours.
- * @param {string} program @param {string[]} args @param {string} cwd
+ * Runs a task with our own streams and hands signals on to it. The task decides when to end. One
+ * Ctrl-C may reach it twice, from the terminal and from here; the program takes the two as one. In
+ * a process group of its own the task would outlive a kill of ours.
+ * @param {string} program
+ * @param {string[]} args
+ * @param {string} cwd
  * @returns {Promise<{ code: number, signal: NodeJS.Signals | null }>}
  */
 export async function runToEnd(program, args, cwd) {

@@ -1,4 +1,7 @@
-/** The first steps on a machine, on a project of a few files: what is checked before anything of ours runs. */
+/**
+ * The first steps on a machine, on a project of a few files: the checks before any of our code
+ * runs.
+ */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,13 +17,13 @@ const CALL = `import('./scripts/setup.mjs').then((setup) => setup.preparePackage
 );`;
 
 interface Project {
-  /** What the pinned Node says its version is; null where it is missing. */
+  /** The version that the pinned Node prints; null if it is missing. */
   readonly says: string | null;
   readonly lock?: string;
   readonly ignore_scripts?: boolean;
 }
 
-/** What preparing the packages of such a project comes to. */
+/** The result of preparing the packages of such a project. */
 async function prepare({ says, lock, ignore_scripts = false }: Project): Promise<{ code: number; output: string }> {
   const root = mkdtempSync(join(tmpdir(), 'tallyroom-setup-'));
   try {

@@ -1,11 +1,14 @@
-/** Tests on real servers: starts them once, runs the tests against them, stops them whatever happened. Runs on Node 20. */
+/**
+ * Tests on real servers: starts the servers once, runs the tests, and stops the servers in any
+ * case. Runs on Node 20.
+ */
 import { spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root, runToEnd, SetupError } from './setup.mjs';
 
-/** Fetched once; test/support/stack.ts looks for them in the same place. */
+/** The jars, fetched once. test/support/stack.ts looks for them in the same place. */
 const JARS = join(root, 'node_modules', '.cache', 'tallyroom-stack');
 
 /**
@@ -14,7 +17,7 @@ const JARS = join(root, 'node_modules', '.cache', 'tallyroom-stack');
  */
 export async function runOnStack(node, tests) {
   const directory = mkdtempSync(join(tmpdir(), 'tallyroom-test-stack-'));
-  // As root PostgreSQL runs as somebody else, who must be able to enter.
+  // Started by root, PostgreSQL runs as another user, and that user must be able to enter.
   chmodSync(directory, 0o755);
   const shared = join(directory, 'shared');
   const stack = (action, dataDir) => [
@@ -37,17 +40,17 @@ export async function runOnStack(node, tests) {
     return await runToEnd(node, tests, root);
   } finally {
     let areStopped = true;
-    // Its own, and those of tests that were interrupted.
+    // The servers of this run, and those of tests that were interrupted.
     for (const name of readdirSync(directory)) {
       const { code } = await runToEnd(node, stack('down', join(directory, name)), root);
       areStopped &&= code === 0;
     }
-    // What runs on would lose its files.
+    // Servers that still run would lose their files.
     if (areStopped) rmSync(directory, { recursive: true, force: true });
   }
 }
 
-/** @returns {Promise<Record<string, string>>} what the `export` lines of `stack env` say */
+/** @returns {Promise<Record<string, string>>} the `export` lines of `stack env` */
 function readEnvironment(node, args) {
   return new Promise((resolve, reject) => {
     const child = spawn(node, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });

@@ -2,7 +2,10 @@ import { CRASH_POINTS, type CrashPoint } from '../../src/base/crash-points.ts';
 import { type Crash, describeCrashes } from '../support/crashes.ts';
 import { openWorkspace } from '../support/workspace.ts';
 
-/** Slow enough that there are many flushes: a topic is compacted after some thirty. The process dies long before the last vote. */
+/**
+ * Slow enough for plenty of flushes: a topic is compacted after some thirty. The process dies long
+ * before the last vote.
+ */
 const SLOW_RATE = 150;
 
 function crashesAt(point: CrashPoint): Crash[] {

@@ -17,11 +17,11 @@ import { openBackend } from '../../src/wire/backend.ts';
 import { temporaryDirectory } from '../support/tallyroom.ts';
 import { type Tampering, tamperingInKafka, tamperingInTable } from './tampering.ts';
 
-/** A backend under test, and the database beside it for tests that look or tamper. */
+/** A backend under test, and its database for tests that look or tamper. */
 export interface TestBackend {
   readonly backend: Backend;
   readonly database: pg.Pool;
-  /** Another process, as far as the backend can tell. */
+  /** A second process, from the point of view of the backend. */
   openAnother(): Promise<Backend>;
   readonly tampering: Tampering;
   close(): Promise<void>;
@@ -32,7 +32,7 @@ export interface BackendUnderTest {
   open(): Promise<TestBackend>;
 }
 
-/** The contract suites run over each of these. */
+/** The backends that every contract suite runs on. */
 export const BACKENDS: readonly BackendUnderTest[] =
   process.env.TALLYROOM_TEST_STACK === '1'
     ? [{ name: 'PostgreSQL and Kafka', open: openCluster }]
@@ -124,7 +124,7 @@ export async function registerVoters(
   return voters;
 }
 
-/** A net for a relay that does not relay. */
+/** A limit for the wait, so that a relay that does not work fails the test. */
 export const SETTLE_MS_MAX = 20_000;
 
 /** All voters of a partition of topic `voters`. */
@@ -142,7 +142,7 @@ export async function readRoll(log: Log, entry: ElectionEntry, partition: number
   }
 }
 
-/** A batch of these votes by these voters, sealed as the stage does it. */
+/** A batch of these votes by these voters, sealed as the stage seals it. */
 export function castBatch(
   entry: ElectionEntry,
   { next_offset }: Pick<ClaimedPartition, 'next_offset'>,

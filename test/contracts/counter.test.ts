@@ -66,7 +66,7 @@ for (const { name, open } of BACKENDS)
       assert.ok(epoch >= 1);
     });
 
-    test('a signal that comes before everything is counted leaves the rest to the next', async () => {
+    test('a signal before everything is counted leaves the rest to the next counter', async () => {
       const entry = await defineElection(under.backend, testElection());
       await cast(entry, 10);
       const stopped = AbortSignal.abort();
@@ -107,7 +107,8 @@ for (const { name, open } of BACKENDS)
       const entry = await defineElection(under.backend, testElection());
       await cast(entry, 600);
       await countAll(entry);
-      // The topic as a reader of uncommitted records would find it: one location counted further than the checkpoint says.
+      // The topic as a reader of uncommitted records would find it: one location is counted further
+      // than the checkpoint says.
       await cast(entry, 3);
       await tamper(entry, 'results-by-location', (records) => {
         const last = records.findLastIndex(({ key }) => key === 'location:L0001');
@@ -163,7 +164,7 @@ for (const { name, open } of BACKENDS)
       await assert.rejects(countAll(entry), damaged(/another definition/));
     });
 
-    test('a count begun with one engine is not gone on with by another', async () => {
+    test('another engine cannot go on with a count', async () => {
       const entry = await defineElection(under.backend, testElection());
       await countAll(entry);
       assert.equal(await under.backend.elections.fixEngine(entry, 'spark'), 'local');

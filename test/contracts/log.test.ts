@@ -119,7 +119,7 @@ for (const { name, open } of BACKENDS)
       await under.backend.settle(entry, AbortSignal.timeout(SETTLE_MS_MAX));
       for (const topic of ['results-by-location', 'turnout-by-location'] as const) {
         const records = await readAll(log, topic);
-        // Kafka compacts in a time of its own choosing.
+        // Kafka compacts at a time of its own choice.
         if (name === 'embedded')
           assert.ok(records.size < FLUSHES * LOCATIONS, `${topic} was not compacted: ${records.size} records`);
         assert.ok((await log.end(topic, 0)) >= FLUSHES * LOCATIONS, 'offsets go on');
@@ -134,7 +134,7 @@ for (const { name, open } of BACKENDS)
       await log.close();
     });
 
-    test('of two writers the earlier is fenced, and what it wanted to write is not there', async () => {
+    test('of two writers the earlier is fenced, and its records are not there', async () => {
       const entry = await defineElection(under.backend, testElection());
       const log = await under.backend.openLog(entry);
       const stop = new AbortController();

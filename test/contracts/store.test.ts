@@ -90,7 +90,7 @@ for (const { name, open } of BACKENDS)
       await Promise.all([first.release(), second.release()]);
     });
 
-    test('two that cast the same voters at the same moment: each voter once, whoever is first', async () => {
+    test('two processes cast the same voters at the same moment: each voter once, in any order', async () => {
       const { backend } = under;
       const entry = await defineElection(backend, testElection());
       const voters = await registerVoters(
@@ -116,7 +116,7 @@ for (const { name, open } of BACKENDS)
       await other.close();
     });
 
-    test('a partition has one holder; the next gets it when the first lets go, and goes on from there', async () => {
+    test('one process claims a partition; the next gets it when the first releases it, and goes on from there', async () => {
       const { backend } = under;
       const entry = await defineElection(backend, testElection());
       const { ids } = await registerVoters(backend, entry, [0, 1]);
@@ -148,12 +148,13 @@ for (const { name, open } of BACKENDS)
       await first.release();
     });
 
-    test('a holder whose partition was taken over is fenced: nothing of its batch stays', async () => {
+    test('a process whose partition was taken over is fenced: nothing of its batch stays', async () => {
       const { backend } = under;
       const entry = await defineElection(backend, testElection());
       const { ids } = await registerVoters(backend, entry, [0, 1]);
       const old = await backend.ballotBox.claim(entry, 0, source(0), never);
-      // The lock is gone, as after a pause that the server did not survive, and somebody else has moved the source.
+      // The lock is gone, as after a pause that the session did not survive, and another process
+      // has moved the source.
       await under.database.query('UPDATE source_offsets SET next_offset = 1 WHERE election_no = $1', [
         entry.election_no,
       ]);
@@ -163,7 +164,7 @@ for (const { name, open } of BACKENDS)
       await old.release();
     });
 
-    test('processes that share a source see one another in one order, and are told of who comes, lets go or leaves', async () => {
+    test('processes that share a source see each other in one order, and learn when one joins, releases or leaves', async () => {
       const { backend } = under;
       const entry = await defineElection(backend, testElection());
       const other = await under.openAnother();
@@ -191,7 +192,7 @@ for (const { name, open } of BACKENDS)
       await other.close();
     });
 
-    test('an intake: each partition of the source by one process, its position moved with its votes', async () => {
+    test('an intake: one process claims each partition of the source, and its position moves with its votes', async () => {
       const { backend } = under;
       const entry = await defineElection(backend, testElection());
       const { ids } = await registerVoters(backend, entry, [0, 1, 2, 0]);
@@ -223,7 +224,7 @@ for (const { name, open } of BACKENDS)
         rejected: 0,
       });
       assert.equal(first.next_offset, 2);
-      // One of them has voted in the other partition of the source.
+      // One of these voters has voted in the other partition of the source.
       assert.deepEqual(await second.commit(castBatch(entry, second, votes(1, 2), [ids[1]!, ids[2]!]), never), {
         votes: 1,
         rejected: 1,
@@ -233,7 +234,7 @@ for (const { name, open } of BACKENDS)
         [entry.election_no],
       );
       assert.deepEqual(rows, [{ source: 'topic:polls', partition: 1, source_offset: 0, reason: 'already-voted' }]);
-      // What holds no vote moves the source alone.
+      // A batch without a vote only moves the source.
       const empty = { ...castBatch(entry, second, votes(), []), next_offset: 9 };
       assert.deepEqual(await second.commit(empty, never), { votes: 0, rejected: 0 });
       assert.deepEqual(
@@ -251,7 +252,7 @@ for (const { name, open } of BACKENDS)
       await theirs.close();
       const last = (await mine.tryClaim([2, 1, 0]))!;
       assert.deepEqual([last.partition, last.next_offset], [2, 0]);
-      // As after a pause that the session did not survive: somebody else has moved the source.
+      // As after a pause that the session did not survive: another process has moved the source.
       await under.database.query(
         "UPDATE source_offsets SET next_offset = 1 WHERE election_no = $1 AND source = 'topic:polls' AND partition = 2",
         [entry.election_no],
@@ -268,7 +269,7 @@ for (const { name, open } of BACKENDS)
       await other.close();
     });
 
-    test('an intake holds no partition of the log between batches, and takes one that is free for each', async () => {
+    test('an intake claims no partition of the log between batches, and a free one for each batch', async () => {
       const { backend } = under;
       const entry = await defineElection(backend, testElection());
       const { ids } = await registerVoters(backend, entry, [0, 1, 2]);
@@ -299,7 +300,7 @@ for (const { name, open } of BACKENDS)
       await claims[1]!.release();
       assert.deepEqual(await waiting, { votes: 1, rejected: 0 });
       assert.deepEqual(await backend.elections.votesInLog(entry), [1, 1]);
-      // Its holder has no need to know: the end of its partition has not moved.
+      // The process that had it need not know: the end of its partition has not moved.
       const held = claims[0]!;
       const batch = castBatch(entry, held, toColumns([{ location: 2, selections: [2] }]), [ids[2]!]);
       assert.deepEqual(await held.commit(batch), { votes: 1, rejected: 0 });
@@ -309,7 +310,7 @@ for (const { name, open } of BACKENDS)
       await other.close();
     });
 
-    test('a source that was made anew under its name is refused, once votes were taken from the one before', async () => {
+    test('a source that was made again under its name is refused, once votes were taken from the old one', async () => {
       const { backend } = under;
       const entry = await defineElection(backend, testElection());
       const { ids } = await registerVoters(backend, entry, [0]);
@@ -349,7 +350,7 @@ for (const { name, open } of BACKENDS)
       await under.database.query('ALTER DATABASE tallyroom RESET synchronous_commit');
     });
 
-    test('processes that start at once on a new database make its tables once', async () => {
+    test('processes that start at the same time on a new database make its tables once', async () => {
       await under.database.query('CREATE SCHEMA racing');
       await under.database.query('ALTER DATABASE tallyroom SET search_path = racing');
       const opened = await Promise.all([under.openAnother(), under.openAnother(), under.openAnother()]);
@@ -368,7 +369,7 @@ for (const { name, open } of BACKENDS)
       await assert.rejects(backend.elections.define(entry, other), code('ELECTION_DIFFERS'));
     });
 
-    test('people staged twice are told apart by position, and those before them stay', async () => {
+    test('people who are staged twice are recognised by position, and those before them stay', async () => {
       const { backend } = under;
       const entry = await backend.elections.create({
         id: `staged-${process.pid}` as never,

@@ -14,10 +14,12 @@ export interface StoredRecord {
   readonly value: string;
 }
 
-/** What a fault of a disk, or a hand, can do to partition 0 of a topic behind everybody's back. */
+/**
+ * Faults of a disk, or changes by hand, in partition 0 of a topic, which the program does not see.
+ */
 export interface Tampering {
   records(entry: ElectionEntry, topic: Topic): Promise<StoredRecord[]>;
-  /** Puts other records in place of all that are there. */
+  /** Replaces all records by others. */
   tamper(entry: ElectionEntry, topic: Topic, change: (records: StoredRecord[]) => StoredRecord[]): Promise<void>;
   /** Removes all records; the ends stay. */
   forget(entry: ElectionEntry, topic: Topic): Promise<void>;
@@ -70,7 +72,7 @@ export function tamperingInKafka(settings: KafkaSettings): Tampering {
     async forget(entry, topic) {
       const name = topicName(entry.id, topic);
       await settled(settings, name);
-      // -1 is the end of what is readable.
+      // -1 is the end of the readable records.
       await withAdmin(settings, (admin) =>
         admin.deleteRecords({ topics: [{ name, partitions: [{ partition: 0, offset: -1n }] }] }),
       );
@@ -101,7 +103,10 @@ export function tamperingInKafka(settings: KafkaSettings): Tampering {
   };
 }
 
-/** A broker hears of topics a moment after the controller has made them; what is sent before goes where the former one was. */
+/**
+ * A broker hears of a topic a moment after the controller has made it. Records that are sent before
+ * that go to the old one.
+ */
 async function untilMade(settings: KafkaSettings, name: string, former: string): Promise<void> {
   while ((await topicId(settings, name).catch(() => former)) === former) await delay(POLL_MS);
 }

@@ -1,4 +1,7 @@
-/** The examples of README.md are run as they stand, with less to do; what it lists is what the program has. */
+/**
+ * The examples of README.md run as they stand, with fewer voters. Its lists are compared with the
+ * program.
+ */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -13,19 +16,19 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
 const PROGRAM = `"${process.execPath}" "${join(ROOT, 'src/main.ts')}"`;
 
-/** More voters than this show nothing more. */
+/** More voters than this would show nothing more. */
 const VOTERS_MAX = 2_000;
-/** An election that is described by any of these has its voters from there. */
+/** An election that is described by any of these takes its voters from there. */
 const DESCRIBED = /--(voters|results|roll|api|election)\b/;
 const COMMAND = /^npm (?:start|run(?: --silent)? tallyroom)\b/;
-/** Fewer would mean that the examples are no longer found. */
+/** Fewer commands would mean that the examples are no longer found. */
 const COMMANDS_MIN = 15;
 
 interface Block {
-  /** The HTML comment right above the fence: why it cannot be run here. */
+  /** The HTML comment right above the fence: why it cannot run here. */
   readonly reason: string | undefined;
   readonly language: string;
-  /** The second word of the fence: the file that the text is. */
+  /** The second word of the fence: the file that the text belongs to. */
   readonly file: string | undefined;
   readonly text: string;
 }
@@ -34,14 +37,17 @@ const blocks: readonly Block[] = [
   ...README.matchAll(/(?:^<!-- not run in a test: (.+) -->\n)?^```(\w+)(?: (\S+))?\n([\s\S]*?)^```$/gm),
 ].map(([, reason, language = '', file, text = '']) => ({ reason, language, file, text }));
 
-/** The lines of a block that the program is called by, those continued with a backslash joined. */
+/** The lines of a block that call the program. Lines that end with a backslash are joined. */
 const commandsOf = ({ text }: Block): string[] =>
   text
     .replaceAll('\\\n', ' ')
     .split('\n')
     .filter((line) => COMMAND.test(line));
 
-/** As a reader types it, but for the program itself, which npm would install first, and for the size. */
+/**
+ * The line as a reader types it, except for the program itself, which npm would install first, and
+ * the number of voters.
+ */
 function scriptOf(line: string): string {
   return line
     .replace(
@@ -59,7 +65,10 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Runs a line in a shell, where files and pipes mean what they mean to a reader. A dashboard is ended once it is up. */
+/**
+ * Runs a line in a shell, so that files and pipes mean the same as for a reader. A dashboard is
+ * ended once it is up.
+ */
 function runLine(line: string, cwd: string, dataDir: string): Promise<Ended> {
   const environment = {
     ...process.env,
@@ -80,7 +89,7 @@ function runLine(line: string, cwd: string, dataDir: string): Promise<Ended> {
   child.stderr.on('data', (chunk) => {
     stderr += chunk;
     if (!isDashboard || isTold || !/Results: http/.test(stderr)) return;
-    // Once: a second Ctrl-C ends it at once, which is another thing.
+    // Only once: a second Ctrl-C ends it at once, which is another case.
     isTold = true;
     child.kill('SIGINT');
   });
@@ -100,14 +109,14 @@ describe('README.md', { concurrency: 1 }, () => {
 
   for (const block of runnable) {
     const lines = commandsOf(block);
-    test(`its example: ${lines[0]}`, async (context) => {
+    test(`runs ${lines[0]}`, async (context) => {
       const directory = temporaryDirectory();
       context.after(directory.remove);
       for (const { file, text } of blocks) if (file !== undefined) writeFileSync(join(directory.path, file), text);
       for (const line of lines) {
         const { code, stderr } = await runLine(line, directory.path, join(directory.path, 'data'));
         assert.equal(code, 0, `${line}\n${stderr}`);
-        // Behind a pipe the shell tells only of the last program.
+        // After a pipe the shell only reports the exit code of the last program.
         assert.doesNotMatch(stderr, /^Error:/m, line);
       }
     });

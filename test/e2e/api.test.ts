@@ -1,4 +1,6 @@
-/** Voters from a service that answers like randomuser.me, as it is on a bad day. */
+/**
+ * Voters from a service that answers like randomuser.me, with the faults that such a service has.
+ */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import {
@@ -16,7 +18,7 @@ type Answer = (request: PersonApiRequest) => PersonApiAnswer | undefined;
 const SEED = '5';
 const VOTERS = 40;
 const REGISTER = ['--voters', String(VOTERS), '--seed', SEED];
-/** Asked again at once. */
+/** Retried without a pause. */
 const AT_ONCE = { 'retry-after': '0' };
 
 async function open(
@@ -30,7 +32,9 @@ async function open(
   return { workspace, api };
 }
 
-/** The first people of the service are on the roll, each once, in the location that is their state. */
+/**
+ * The first people of the service are on the roll, each once, in the location that is their state.
+ */
 async function assertRegistered(workspace: Workspace): Promise<void> {
   const { rows } = await (await workspace.connect()).query(
     `SELECT uuid, registration_number, first_name, last_name, email, phone, cell, picture, registered_age, nationality, location_id
@@ -56,7 +60,7 @@ async function assertRegistered(workspace: Workspace): Promise<void> {
 }
 
 describe('people from a service', { concurrency: 2 }, () => {
-  test('a whole election of them', async (context) => {
+  test('a whole election of people from the service', async (context) => {
     const { workspace, api } = await open(context);
     const run = ['run', '--api', api.url.href, ...REGISTER, '--turnout', '1', '--rate', 'max', '--port', '0'];
     const document = JSON.parse(succeeded(await workspace.run([...run, '--once', '--json'])));
@@ -67,7 +71,7 @@ describe('people from a service', { concurrency: 2 }, () => {
     succeeded(await workspace.run(['verify']));
   });
 
-  test('asks again after 429, 500, what is no JSON, an error and a closed connection', async (context) => {
+  test('retries after 429, 500, a body that is not JSON, an error and a closed connection', async (context) => {
     const faults: readonly PersonApiAnswer[] = [
       { status: 429, headers: AT_ONCE },
       { status: 500 },
@@ -77,7 +81,7 @@ describe('people from a service', { concurrency: 2 }, () => {
       { fault: 'close' },
     ];
     const asked = new Set<number>();
-    // The first time that a page is asked for there is a fault, and then a seventh of the voters.
+    // The first request for a page meets a fault. The next one gets a seventh of the voters.
     const { workspace, api } = await open(context, ({ seed, page }) => {
       if (seed !== SEED) return undefined;
       const fault = asked.has(page) ? undefined : faults[page - 1];
@@ -102,7 +106,7 @@ describe('people from a service', { concurrency: 2 }, () => {
     await assertRegistered(workspace);
   });
 
-  test('short pages, of which some people are no voters: the next pages make up for them', async (context) => {
+  test('short pages, with people who are not voters: the next pages fill the gap', async (context) => {
     const { workspace, api } = await open(context, (request) => {
       if (request.seed !== SEED) return undefined;
       const { results } = personPage({ ...request, results: 15 });
@@ -133,7 +137,7 @@ describe('people from a service', { concurrency: 2 }, () => {
       /nobody new on 3 pages up to page 3; 0 of 40 voters are there\nNext: /,
     ],
   ] as const satisfies readonly (readonly [string, () => PersonApiAnswer, RegExp])[])
-    test(`ends with 3 where it is ${name}; another start goes on`, async (context) => {
+    test(`ends with 3 if the service is ${name}; another start goes on`, async (context) => {
       let isUp = false;
       const { workspace, api } = await open(context, () => (isUp ? undefined : answer()));
       const args = ['register', '--api', api.url.href, ...REGISTER];
@@ -147,7 +151,7 @@ describe('people from a service', { concurrency: 2 }, () => {
     });
 
   for (const point of ['register.before-commit#2', 'register.after-commit#2', 'register.after-commit#4'])
-    test(`killed at ${point}: goes on with the page it was at`, async (context) => {
+    test(`killed at ${point}: goes on at the same page`, async (context) => {
       const { workspace, api } = await open(context, (request) => {
         const from = (request.page - 1) * 15;
         return { body: { results: Array.from({ length: 15 }, (_, i) => apiPerson(request.seed, from + i)) } };

@@ -1,4 +1,7 @@
-/** Real cast votes from files: each voter once, whatever is cast twice, refused or killed. */
+/**
+ * Real cast votes from files: each voter votes once, also if votes are cast twice or refused, or
+ * the process is killed.
+ */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { COUNCIL, councilRoll, numberOf } from '../support/council.ts';
@@ -22,7 +25,7 @@ async function openCouncil(context: TestContext): Promise<Workspace> {
 
 const HEADER = 'registration_number,location_id,mayor,board\n';
 
-/** Votes of northern voters, from one ordinal to another, all for the same. */
+/** Votes of northern voters, from one ordinal to another, all for the same candidate. */
 const votesFor = (mayor: string, from: number, to: number): string =>
   Array.from({ length: to - from + 1 }, (_, i) => `${numberOf('north', from + i)},north,${mayor},Cy|Di\n`).join('');
 
@@ -35,7 +38,7 @@ interface Outcome {
   readonly rejections: { readonly [reason: string]: number };
 }
 
-/** Counts what was cast, and counts it again. */
+/** Counts the votes that were cast, and counts them again. */
 async function outcomeOf(workspace: Workspace): Promise<Outcome> {
   succeeded(await workspace.run(['count', '--once']));
   const verified = JSON.parse(succeeded(await workspace.run(['verify', '--json'])));
@@ -57,7 +60,7 @@ async function outcomeOf(workspace: Workspace): Promise<Outcome> {
 }
 
 describe('cast votes', { concurrency: 2 }, () => {
-  test('every way to be refused, beside votes that count', async (context) => {
+  test('every reason for a refusal, beside votes that count', async (context) => {
     const workspace = await openCouncil(context);
     const csv = workspace.file(
       'votes.csv',
@@ -129,7 +132,7 @@ describe('cast votes', { concurrency: 2 }, () => {
     }
   });
 
-  test('one voter in two files by two processes at once; standard input; the same under another name', async (context) => {
+  test('one voter in two files of two processes at once; standard input; the same file under another name', async (context) => {
     const workspace = await openCouncil(context);
     const first = workspace.file('first.csv', HEADER + votesFor('Ada', 1, 1_000));
     const second = workspace.file('second.csv', HEADER + votesFor('Bob', 501, 1_500));
@@ -171,7 +174,7 @@ describe('cast votes', { concurrency: 2 }, () => {
             workspace.file('roll.csv', councilRoll(2_000)),
           ]),
         );
-        // Spaces make it several blocks long; at its end voters of its beginning once more.
+        // Spaces make the file several blocks long. Voters of its beginning occur again at its end.
         const rows = votesFor('Ada', 1, 2_000) + votesFor('Bob', 1, 200);
         const votes = `${HEADER}${rows.replaceAll('\n', `${' '.repeat(400)}\n`)}X0001,north,Ada,\n`;
         const path = workspace.file('votes.csv', votes);
@@ -186,7 +189,7 @@ describe('cast votes', { concurrency: 2 }, () => {
         });
       });
 
-  test('a roll that names a voter twice: refused by line, the others registered; killed and again the same', async (context) => {
+  test('a roll that names a voter twice: the line is refused, the others are registered; the same after a kill', async (context) => {
     const workspace = openWorkspace(context);
     await workspace.server();
     const election = workspace.file('council.json', JSON.stringify(COUNCIL));

@@ -1,4 +1,7 @@
-/** Bad input at the command line: file, line, reason and next step; the good rows kept, or the file refused whole. */
+/**
+ * Bad input at the command line: file, line, reason and next step. Good rows are kept, or the file
+ * is refused whole.
+ */
 import assert from 'node:assert/strict';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +22,7 @@ const semicolons = (text: string): string => text.replaceAll(',', ';');
 const election = (change: object): string => JSON.stringify({ ...COUNCIL, ...change }, null, 1);
 
 type Kind = 'results' | 'electorate' | 'roll' | 'election' | 'votes';
-/** `:line: what is wrong` after the name of the file; the next step follows. */
+/** `:line: reason` after the name of the file; the next step follows. */
 type Case = readonly [
   name: string,
   kind: Kind,
@@ -28,7 +31,10 @@ type Case = readonly [
   verdict: 'refused whole' | number,
 ];
 
-/** The verdict is the number of ballots cast, voters registered or votes taken where the file is not refused whole. */
+/**
+ * The verdict: the file is refused whole, or the number of ballots cast, voters registered or votes
+ * taken.
+ */
 const CASES: readonly Case[] = [
   ['BOM', 'results', `\ufeff${GOOD_RESULTS}`, null, 12],
   ['CRLF', 'results', crlf(GOOD_RESULTS), null, 12],
@@ -189,7 +195,7 @@ describe('inputs', () => {
     for (const work of cleanUp) await work();
   });
 
-  /** The command that reads a file of a kind, in an election of its own. */
+  /** The command that reads a file of this kind, in an election of its own. */
   function commandOf(kind: Kind, path: string): string[] {
     const once = ['--rate', 'max', '--port', '0', '--once', '--fresh'];
     if (kind === 'results') return ['run', '--results', path, ...once];
@@ -215,7 +221,7 @@ describe('inputs', () => {
       });
   });
 
-  test('names no such file, and a directory', async () => {
+  test('a file that does not exist, and a directory', async () => {
     for (const [path, says] of [
       [join(workspace.dataDir, 'none.csv'), /there is no such file\. Next: check the name/],
       [workspace.dataDir, /this is a directory\. Next: /],
@@ -230,7 +236,10 @@ describe('inputs', () => {
 
 const LARGE_BYTES = 100e6;
 const LARGE_ROWS = 25_000;
-/** Far below what holding the file would take: its text and rows are several times 100 MB. */
+/**
+ * Far below the memory that holding the file would take: its text and rows are several times 100
+ * MB.
+ */
 const PEAK_MB_MAX = 600;
 
 /** A file that is written and read in parts. */
@@ -246,7 +255,7 @@ function largeFile(workspace: Workspace, name: string, header: string, row: (ord
   return path;
 }
 
-/** Makes the process say at its end how much memory it had at most. */
+/** Makes the process print its peak memory at its end. */
 const PEAK = "process.on('exit',()=>process.stderr.write('peak_mb='+Math.round(process.resourceUsage().maxRSS/1024)))";
 const TELL_PEAK = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(PEAK)}` };
 

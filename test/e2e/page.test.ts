@@ -18,7 +18,7 @@ describe('the page', { skip: noBrowser() }, () => {
   });
   after(() => browser?.close());
 
-  /** The page of an election, open. An error of its JavaScript fails the test. */
+  /** An election's page, open. A JavaScript error on it fails the test. */
   async function open(context: TestContext, shape: TestElectionShape | null = {}) {
     const count = new TestCount(testElection(shape ?? {}));
     const controller = new AbortController();
@@ -85,7 +85,7 @@ describe('the page', { skip: noBrowser() }, () => {
     await shows(page, '[data-figure=voters]', '3,000');
     await shows(page, '[data-figure=candidates]', '3');
     const changed = await page.locator('.changed time').getAttribute('dateTime');
-    // The first bar is full, the second a third of it. The slices are three quarters and one
+    // The first bar is full, and the second is a third of it. The donut has three quarters and one
     // quarter, less the gap.
     const widths = await page
       .locator('.bars .fill')
@@ -118,7 +118,7 @@ describe('the page', { skip: noBrowser() }, () => {
     await shows(page, '[data-figure=turnout]', '—');
   });
 
-  test('says that the connection is lost, keeps the numbers, and comes back by itself', async (context) => {
+  test('a lost connection is shown, the numbers stay, and the page reconnects by itself', async (context) => {
     const { page, count, stop, restart } = await open(context);
     count.cast(0, [1], 300);
     count.flush();
@@ -136,7 +136,7 @@ describe('the page', { skip: noBrowser() }, () => {
     assert.equal(await page.locator('[data-note=connection]').count(), 0);
   });
 
-  test('says that a state is held', async (context) => {
+  test('a state that is held back is shown as such', async (context) => {
     const { page, count } = await open(context);
     await shows(page, '[data-figure=ballots]', '0');
     count.cast(0, [1], 1);
@@ -147,7 +147,7 @@ describe('the page', { skip: noBrowser() }, () => {
     await page.locator('.note.is-warning').waitFor({ state: 'detached' });
   });
 
-  test('pause keeps the numbers still, resume shows the newest', async (context) => {
+  test('pause stops the numbers, resume shows the newest', async (context) => {
     const { page, count } = await open(context);
     count.cast(0, [1], 3);
     count.flush();
@@ -167,9 +167,9 @@ describe('the page', { skip: noBrowser() }, () => {
     await page.reload();
     await page.clock.runFor(1_000);
     await shows(page, '[data-figure=ballots] .value', /^0$/);
-    // From here on time passes by hand alone.
+    // From here on only the test moves the clock.
     await page.clock.pauseAt((await page.evaluate(() => Date.now())) + 1_000);
-    // The clock is that of all pages of this browser.
+    // All pages of this browser share the clock.
     context.after(() => page.clock.resume());
     await page.locator('.rate select').selectOption('Every 15 seconds');
     for (const ballots of [3, 4]) {
@@ -241,7 +241,7 @@ describe('the page', { skip: noBrowser() }, () => {
     await shows(page, '[data-leader=one] .name', 'Dan');
   });
 
-  test('many candidates: the first, the rest together, all on demand; each keeps its colour', async (context) => {
+  test('a long list of candidates: the first ones, the rest together, all on demand; each keeps its colour', async (context) => {
     const names = Array.from({ length: 14 }, (_, i) => `Candidate ${i + 1}`);
     const { page, count } = await open(context, { contests: [names] });
     count.cast(0, [13], 50);

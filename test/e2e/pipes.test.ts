@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { isServing, openWorkspace, succeeded } from '../support/workspace.ts';
 
 for (const command of [['topics', 'voters'], ['verify'], ['doctor'], ['topics']])
-  test(`${command.join(' ')} for a reader that has gone: no stack, and no server is left behind`, async (t) => {
+  test(`${command.join(' ')} with a reader that has gone: no stack trace, and no server is left behind`, async (t) => {
     const workspace = openWorkspace(t);
     succeeded(await workspace.run(['run', '--voters', '3000', '--rate', 'max', '--once', '--port', '0']));
     const { child, ended } = workspace.start(command);

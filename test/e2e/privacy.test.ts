@@ -1,4 +1,4 @@
-/** Who a voter is stays in table `voters`, and what a voter chose cannot be found from it. */
+/** A voter's identity stays in table `voters`, and a voter's choice cannot be found from it. */
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { addressOf, completeResults, resultsWhere } from '../support/results.ts'
 import type { Ended } from '../support/tallyroom.ts';
 import { openWorkspace, succeeded, type Workspace } from '../support/workspace.ts';
 
-/** Everything that somebody other than the registrar may see, by where it is. */
+/** All data that people other than the registrar may see, by place. */
 type Seen = Map<string, string>;
 
 const TABLES_WITH_VOTERS = /^voters$/;
@@ -19,7 +19,7 @@ const COLUMNS = [
   ...['postcode', 'email', 'phone', 'cell', 'picture'],
 ] as const;
 
-/** A row of the roll in which every field is found nowhere else. */
+/** A row of the roll in which the value of every field is unique. */
 const plantedRow = (ordinal: number, location: string): string =>
   [
     `PLANT-NO-${ordinal}`,
@@ -42,7 +42,7 @@ async function seeApi(address: string, seen: Seen): Promise<void> {
   }
 }
 
-/** All that the event stream says until it is told to stop. */
+/** Everything that the event stream sends until it is stopped. */
 function listen(address: string, seen: Seen): () => Promise<void> {
   const stop = new AbortController();
   const heard = (async () => {
@@ -80,7 +80,7 @@ async function seeTopics(workspace: Workspace, seen: Seen): Promise<void> {
   assert.ok(seen.get('topic voters')!.includes('voter_id') && seen.get('topic votes')!.includes('selections'));
 }
 
-/** PostgreSQL's own log, and whatever else lies in the data directory outside of PostgreSQL's files. */
+/** PostgreSQL's own log, and all other files of the data directory that are not PostgreSQL's. */
 function seeFiles(workspace: Workspace, seen: Seen): void {
   const files = globSync('**', { cwd: workspace.dataDir, exclude: ['postgres/cluster'], withFileTypes: true });
   for (const file of files)
@@ -103,7 +103,7 @@ function assertUnseen(needles: readonly string[], seen: Seen): void {
 }
 
 describe('personal data', { concurrency: 2 }, () => {
-  test('of a roll, and of what was wrong with it and with the votes, is nowhere but in voters', async (context) => {
+  test('of a roll, and of faulty rows in it and in the votes, is only in table voters', async (context) => {
     const workspace = openWorkspace(context);
     const database = await workspace.connect();
     const seen: Seen = new Map();
@@ -174,7 +174,7 @@ describe('personal data', { concurrency: 2 }, () => {
     assertUnseen(['plant-', '1931-07-05'], seen);
   });
 
-  test('of generated voters is nowhere but in voters', async (context) => {
+  test('of generated voters is only in table voters', async (context) => {
     const workspace = openWorkspace(context);
     const database = await workspace.connect();
     const seen: Seen = new Map();
@@ -198,7 +198,7 @@ describe('personal data', { concurrency: 2 }, () => {
     );
     const { candidates } = JSON.parse(seen.get('run again: standard output')!).contests[0];
     const names = candidates.map(({ name }: { name: string }) => name);
-    // A postcode of three letters may be part of anything.
+    // A postcode of three letters may be part of any text.
     const needles = rows.flatMap(({ needle }) => (needle !== null && needle.length >= 6 ? [needle] : []));
     assert.ok(needles.length > 1_000, `${needles.length} values`);
     assertUnseen(
@@ -209,13 +209,14 @@ describe('personal data', { concurrency: 2 }, () => {
 });
 
 describe('the secret of a vote', () => {
-  test('who voted and what was voted share no column, no order and no time', async (context) => {
+  test('participation and votes share no column, no order and no time', async (context) => {
     const workspace = openWorkspace(context);
     const database = await workspace.connect();
     const election = workspace.file('council.json', JSON.stringify(COUNCIL));
     const roll = workspace.file('roll.csv', councilRoll(2_000));
     succeeded(await workspace.run(['register', '--election', election, '--roll', roll]));
-    // The first half votes for one, the second for the other, the last on the roll first.
+    // The first half of the roll votes for one candidate, the second for the other. The last voter
+    // comes first.
     const ordinals = Array.from({ length: 2_000 }, (_, i) => 2_000 - i);
     const rows = ordinals.map((ordinal) => `${numberOf('north', ordinal)},north,${ordinal <= 1_000 ? 'Ada' : 'Bob'},`);
     const votes = workspace.file('votes.csv', `registration_number,location_id,mayor,board\n${rows.join('\n')}\n`);
@@ -255,8 +256,9 @@ describe('the secret of a vote', () => {
 });
 
 /**
- * Of 2,000 votes, half for one, a random order has 500 of them in the first half, give or take 11 (the standard deviation of the
- * hypergeometric distribution), and changes between the two 1,000 times, give or take 22. Ten times that does not happen by chance.
+ * 2,000 votes, half for one candidate. In a random order 500 of these are in the first half, give
+ * or take 11 (the standard deviation of the hypergeometric distribution). The candidate changes
+ * 1,000 times, give or take 22. A deviation of ten times as much does not happen by chance.
  */
 function assertShuffled(isFirst: readonly boolean[]): void {
   assert.equal(isFirst.length, 2_000);

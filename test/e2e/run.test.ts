@@ -1,4 +1,4 @@
-/** The main job from the command line: what it prints, how it goes on, and how it says no. */
+/** The main job from the command line: its output, a second start, and its refusals. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,7 +16,7 @@ import { isServing, openWorkspace, succeeded } from '../support/workspace.ts';
 const ONCE = ['--rate', 'max', '--port', '0', '--once', '--json'];
 const MAKING = ['--voters', '3000', '--seed', '21'];
 
-/** Every field of the document, by path; ids of contests and candidates stand for all. */
+/** Every field of the document, by path. One contest and one candidate stand for all. */
 const FIELDS = {
   '': ['election', 'as_of', 'sequence', 'totals', 'contests', 'locations'],
   election: ['id', 'name', 'date', 'status', 'is_test'],
@@ -65,7 +65,7 @@ describe('run', { concurrency: 2 }, () => {
     assert.notDeepEqual(numbersOf(succeeded(other)), numbersOf(succeeded(ended)));
   });
 
-  test('shows a finished election again, refuses another in its place, makes one beside it', async (context) => {
+  test('shows a finished election again, refuses another one in its place, makes another one beside it', async (context) => {
     const workspace = openWorkspace(context);
     await workspace.server();
     const first = JSON.parse(succeeded(await workspace.run(['run', ...MAKING, ...ONCE])));
@@ -108,7 +108,7 @@ describe('run', { concurrency: 2 }, () => {
     succeeded(await workspace.run(['verify']));
   });
 
-  test('Ctrl-C before the end of --once is no success', async (context) => {
+  test('Ctrl-C before the end of --once is not a success', async (context) => {
     const command = openWorkspace(context).start([
       'run',
       ...MAKING,
@@ -181,7 +181,7 @@ describe('usage', { concurrency: 2 }, () => {
       assert.deepEqual(readdirSync(workspace.dataDir), []);
     });
 
-  test('--help of every command tells its options', async () => {
+  test('--help of every command lists its options', async () => {
     for (const name of Object.keys(COMMANDS) as CommandName[]) {
       const help = succeeded(await tallyroom([name, '--help']));
       for (const option of COMMANDS[name].options) assert.ok(help.includes(`\n  --${option}`), `${name} --${option}`);
@@ -191,7 +191,7 @@ describe('usage', { concurrency: 2 }, () => {
     for (const [name, { summary }] of Object.entries(COMMANDS)) assert.ok(all.includes(`${name.padEnd(11)}${summary}`));
   });
 
-  test('doctor tells of a broker that does not answer, before there is an election', async (context) => {
+  test('doctor reports a broker that does not answer, before there is an election', async (context) => {
     const workspace = openWorkspace(context);
     const { code, stdout, stderr } = await workspace.run(['doctor'], { KAFKA_BROKERS: '127.0.0.1:1' });
     assert.equal(code, 3, stdout);
@@ -242,7 +242,10 @@ describe('tallyroom.json < environment < command line', () => {
     for (const work of cleanUp) await work();
   });
 
-  /** In the directory of the configuration file, and with its data directory: none is named. */
+  /**
+   * Runs in the directory of the configuration file. No data directory is named, so that of the
+   * file is used.
+   */
   const runThere = (args: readonly string[], environment: NodeJS.ProcessEnv): Promise<Ended> =>
     new Promise((resolve) => {
       const env = { ...process.env, ...environment };

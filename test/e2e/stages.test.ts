@@ -1,4 +1,7 @@
-/** Each stage as a process of its own: the same election as with `run`, whatever ends and starts again. */
+/**
+ * Each stage as a process of its own: the same results as with `run`, whichever process ends and
+ * starts again.
+ */
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import type pg from 'pg';
@@ -10,7 +13,7 @@ import { openWorkspace, succeeded, urlOf, type Workspace } from '../support/work
 const MAKING = ['--voters', '6000', '--seed', '7'];
 const BALLOTS = 4_200;
 
-/** Somewhere to run stages: a data directory, or a database that is named to them. */
+/** A place to run stages: a data directory, or a database that is named to them. */
 interface Place {
   start(args: readonly string[], environment?: NodeJS.ProcessEnv): Started;
 }
@@ -20,14 +23,14 @@ async function atDataDirectory(workspace: Workspace): Promise<Place> {
   return workspace;
 }
 
-/** The server has another directory than the one the stages are given: only the database is shared. */
+/** The server has another directory than the stages. They share only the database. */
 async function atDatabase(workspace: Workspace, context: TestContext): Promise<Place> {
   const server = await openWorkspace(context).server();
   const DATABASE_URL = urlOf(server);
   return { start: (args, environment) => workspace.start(args, { DATABASE_URL, ...environment }) };
 }
 
-/** What wakes readers of the log wakes a test too: resolves at the next append to a topic. */
+/** The test uses the same wake-up as readers of the log. Resolves at the next append to a topic. */
 async function openAppends(workspace: Workspace) {
   const client = await workspace.connect();
   await client.query('LISTEN tallyroom_log');
@@ -42,7 +45,7 @@ async function openAppends(workspace: Workspace) {
     });
 }
 
-/** Leaves a defined election with some of its voters on the roll. */
+/** Leaves a defined election with a part of its voters on the roll. */
 async function registerInPart(place: Place): Promise<void> {
   const died = await place.start(['register', ...MAKING], { TALLYROOM_CRASH_AT: 'register.after-commit#2' }).ended;
   assert.equal(died.signal, 'SIGKILL', died.stderr);
@@ -122,17 +125,17 @@ describe('the stages', { concurrency: 2 }, () => {
     succeeded(await place.start(['verify']).ended);
   });
 
-  test('Ctrl-C before the end of a registration is no success', async (context) => {
+  test('Ctrl-C before the end of a registration is not a success', async (context) => {
     const place = openWorkspace(context);
     const appended = await openAppends(place);
-    // Half a minute of work, so that it is in the middle whenever the signal comes.
+    // Half a minute of work, so that the signal comes in the middle of it.
     const register = place.start(['register', '--voters', '2000000']);
     await appended('voters');
     await interrupt(register);
     assert.equal((await register.ended).code, 130);
   });
 
-  test('two that vote and two that count at once: one takes over from the other, no vote twice', async (context) => {
+  test('two processes vote and two count at once: one takes over from the other, no vote counts twice', async (context) => {
     const place = openWorkspace(context);
     const appended = await openAppends(place);
     succeeded(await place.start(['register', ...MAKING]).ended);
@@ -151,7 +154,8 @@ describe('the stages', { concurrency: 2 }, () => {
     assert.equal(cast[0]! + cast[1]! + cast[2]!, BALLOTS);
 
     const counted = await Promise.all([place.start(['count', '--once']).ended, place.start(['count', '--once']).ended]);
-    // The later of two that count fences the earlier, which then ends and says so; both may also have come one after the other.
+    // The later of two counters fences the earlier, which then ends and says so. The two may also
+    // have run one after the other.
     assert.ok(counted.some(({ code }) => code === 0));
     for (const { code, stderr } of counted) if (code !== 0) assert.match(stderr, /Error: .*\nNext: /);
     const dashboard = place.start(['dashboard', '--port', '0']);
@@ -160,7 +164,7 @@ describe('the stages', { concurrency: 2 }, () => {
     succeeded(await place.start(['verify']).ended);
   });
 
-  test('count --once ends with what was there, also where nothing was', async (context) => {
+  test('count --once ends with the votes that were there, also with none', async (context) => {
     const place = await atDataDirectory(openWorkspace(context));
     await registerInPart(place);
     assert.match((await place.start(['count', '--once']).ended).stderr, /Counted 0 votes/);

@@ -1,14 +1,17 @@
-/** What `verify` finds: every kind of tampering, with exit code 1 and where it is. */
+/** Every kind of tampering that `verify` finds, with exit code 1 and its place. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type pg from 'pg';
 import { openWorkspace, succeeded } from '../support/workspace.ts';
 
-/** The tables that are tampered with, each kept as it was to be put back. */
+/** The tables that the cases tamper with. Each is saved and put back. */
 const TABLES = ['votes_1', 'participation_1', 'batches', 'log', 'source_offsets'];
 
-/** Rewrites the records of one batch of the log: the last of a topic whose text has changed by it. */
+/**
+ * Rewrites the records of one batch of the log: the last batch of a topic whose text the change
+ * affects.
+ */
 async function editLog(database: pg.Client, topic: string, edit: (text: string) => string): Promise<void> {
   const { rows } = await database.query<{ ctid: string; payload: Buffer }>(
     'SELECT ctid, payload FROM log WHERE topic = $1 ORDER BY base_offset DESC, partition',
@@ -224,7 +227,7 @@ describe('verify', () => {
       }
     });
 
-  test('and nothing where all is as it was', async () => {
+  test('finds nothing after everything was put back', async () => {
     const verified = JSON.parse(succeeded(await workspace.run(['verify', '--json'])));
     assert.deepEqual([verified.passed, verified.votes, verified.rejections], [true, 700, {}]);
     assert.ok(verified.checks.length >= 9);

@@ -10,13 +10,19 @@ import { JARS, killServer } from '../support/stack.ts';
 import { temporaryDirectory } from '../support/tallyroom.ts';
 import { type Night, openNight, STAGES, type StageName } from './night.ts';
 
-/** Where and when the kills fall is drawn from this; a failure prints it, and TALLYROOM_SEED repeats it. */
+/**
+ * The seed that decides where and when the kills fall. A failure prints it, and TALLYROOM_SEED
+ * repeats it.
+ */
 const SEED = process.env.TALLYROOM_SEED ?? String(randomInt(1e9));
-/** All faults and ten kills of each by hand; under CI a sample, drawn anew each time. */
+/** By hand all faults run, with ten kills each. Under CI a sample runs, drawn anew each time. */
 const IS_SAMPLE = process.env.CI === 'true' && process.env.TALLYROOM_FAULTS !== 'all';
 const KILLS = IS_SAMPLE ? 3 : 10;
 const FAULTS_SAMPLED = 2;
-/** So long after a moment was reached the kill falls at most: the votes come in batches, and kills should not fall between them. */
+/**
+ * The longest time between reaching a moment and the kill. Votes come in batches, and kills should
+ * not all fall between two batches.
+ */
 const JITTER_MS_MAX = 500;
 
 interface Fault {
@@ -61,7 +67,7 @@ describe(`Minnesota on Kafka, PostgreSQL and Spark, with kill -9 (TALLYROOM_SEED
   });
 
   for (const fault of chosenFaults())
-    test(`${fault.victim} killed ${KILLS} times, counted by ${fault.engine}: exact, and no stage needs a hand`, async (context) => {
+    test(`${fault.victim} killed ${KILLS} times, counted by ${fault.engine}: exact, and no stage needs help`, async (context) => {
       await stack.up({ workers: fault.workers ?? 0 });
       const night = await openNight(context, stack, fault.engine);
       const key = createSeed(SEED, `${fault.engine} ${fault.victim}`);
@@ -75,7 +81,10 @@ describe(`Minnesota on Kafka, PostgreSQL and Spark, with kill -9 (TALLYROOM_SEED
     });
 });
 
-/** How many votes (or voters) are in the log when each kill falls, in order: one at least, so that `register` and `vote` are at work. */
+/**
+ * The number of votes (or voters) in the log when each kill falls, in order. At least one, so that
+ * `register` and `vote` are at work.
+ */
 function momentsOf(key: Seed): number[] {
   const most = 0.9 * MINNESOTA_VOTES;
   return Array.from({ length: KILLS }, (_, kill) => 1 + Math.floor(most * hashToUnit(key, kill, 0))).toSorted(

@@ -12,28 +12,34 @@ export const STAGES = ['register', 'vote', 'count', 'dashboard'] as const;
 export type StageName = (typeof STAGES)[number];
 
 const POLL_MS = 50;
-/** The definition is committed, and the relay of `register` has taken it to Kafka, where the dashboard looks the election up. */
+/**
+ * The definition is committed, and the relay of `register` has published it to Kafka, where the
+ * dashboard finds the election.
+ */
 const DEFINED = `SELECT count(*) AS n FROM elections e WHERE election_id = $1 AND definition IS NOT NULL
   AND NOT EXISTS (SELECT FROM log l WHERE l.election_no = e.election_no AND topic = 'definition')`;
 
-/** An election night: every stage a process of its own, as on machines of their own. */
+/** An election night: every stage is a process of its own, as on several machines. */
 export interface Night {
-  /** Resolves when so many voters or votes are in the log. */
+  /** Resolves when n voters or votes are in the log. */
   reached(what: 'voters' | 'votes', n: number): Promise<void>;
   killAndStart(stage: StageName): Promise<void>;
-  /** What the dashboard serves once it has counted so many votes. @throws when a stage ended that should not have. */
+  /**
+   * The dashboard's document once it has counted this number of votes.
+   * @throws when a stage ended that should not have
+   */
   complete(votes: number): Promise<Document>;
-  /** Everything ends as it should, and `verify` agrees. */
+  /** Ends all processes. Each must end as it should, and `verify` must agree. */
   end(): Promise<void>;
 }
 
-/** @param context the test whose night it is: where that has failed, what all processes said is told. */
+/** @param context the test of this night. If it fails, the output of all processes is shown. */
 export async function openNight(context: TestContext, stack: Stack, engine: 'local' | 'spark'): Promise<Night> {
   const directory = temporaryDirectory();
   const id = `night-${randomBytes(4).toString('hex')}`;
   const environment = { ...(await stack.environment()), TALLYROOM_CRASH_AT: undefined };
   const database = new pg.Pool({ connectionString: environment.DATABASE_URL!, max: 1 });
-  // A server that is killed takes the connection with it.
+  // A killed server takes the connection with it.
   database.on('error', () => {});
   const common = ['--id', id, '--data-dir', directory.path];
   const lines: Record<StageName, string[]> = {
@@ -82,7 +88,8 @@ export async function openNight(context: TestContext, stack: Stack, engine: 'loc
     await sleep(POLL_MS);
   }
   for (const stage of ['vote', 'count', 'dashboard'] as const) begin(stage);
-  // A stage that has begun waits for a server that is away; one that is only starting ends with 3.
+  // A stage that has begun waits for a server that is away. A stage that is only starting ends with
+  // 3.
   await running.get('count')!.says(/Counting election/);
   await addressOf(running.get('dashboard')!);
 
@@ -112,7 +119,8 @@ export async function openNight(context: TestContext, stack: Stack, engine: 'loc
         const { code, stderr } = await running.get(stage)!.ended;
         assert.equal(code, 0, stderr);
       }
-      // The query of Spark goes on without a counter, so all may be counted while the last one only starts.
+      // Spark's query goes on without a counter. So all votes may be counted while the last counter
+      // is only starting.
       await running.get('count')!.says(/Counting election/);
       for (const stage of ['count', 'dashboard'] as const) {
         running.get(stage)!.child.kill('SIGTERM');

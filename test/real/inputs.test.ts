@@ -1,4 +1,4 @@
-/** The real elections, read: their totals are facts. The files are not part of the repository. */
+/** The real elections, read. Their totals are facts. The files are not part of the repository. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ const DATA = [process.env.TALLYROOM_DATA, fileURLToPath(new URL('../../../shared
 const skip = DATA === undefined && 'the real elections are not here: set TALLYROOM_DATA to their directory';
 const file = (name: string): string => join(DATA ?? '', name);
 
-test('the real elections are here where they must be', {
+test('the real elections are here if CI requires them', {
   skip: process.env.CI !== 'true' && 'only under CI=true',
 }, () => {
   assert.ok(DATA !== undefined, 'set TALLYROOM_DATA to the directory of the real elections');
@@ -106,7 +106,7 @@ test('France 2022', { skip }, async () => {
   assert.equal(ofCandidate(results, 'MACRON'), 9_783_058);
 });
 
-test('a feed and a table of another kind are refused by name', { skip }, async () => {
+test('a feed, and a table of another kind, are refused by name', { skip }, async () => {
   await assert.rejects(
     readResults(file('us-mn-2024-president-county-feed.csv')),
     /:1: timestamp: this is a feed of returns/,

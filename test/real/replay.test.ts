@@ -16,12 +16,14 @@ import {
 import { addressOf, resultsWhere } from '../support/results.ts';
 import { type Started, start, tallyroom, tellOfFailure, temporaryDirectory } from '../support/tallyroom.ts';
 
-/** Where the kills fall is drawn from this; a failure prints it, and TALLYROOM_SEED repeats it. */
+/**
+ * The seed that decides where the kills fall. A failure prints it, and TALLYROOM_SEED repeats it.
+ */
 const SEED = process.env.TALLYROOM_SEED ?? String(process.pid);
 const KILLS = 10;
-/** So that a kill falls anywhere between two states, and not just after one. */
+/** A kill should fall anywhere between two states, not just after one. */
 const JITTER_MS_MAX = 300;
-/** About as long as a process takes until it votes. */
+/** About the time that a process takes until it votes. */
 const START_MS_MAX = 1_000;
 const POLL_MS = 20;
 
@@ -32,7 +34,10 @@ async function verified(directory: string): Promise<void> {
   assert.equal(code, 0, stdout + stderr);
 }
 
-/** Waits until so many votes are counted, and then a moment drawn from the seed. @throws what the process said, where it ends before. */
+/**
+ * Waits until this number of votes is counted, and then for a moment drawn from the seed.
+ * @throws the output of the process if it ends before
+ */
 async function untilCounted(started: Started, votes: number, jitter: number): Promise<void> {
   try {
     await resultsWhere(await addressOf(started), ({ sequence }) => sequence >= votes);
@@ -67,7 +72,7 @@ describe(`real elections, cast again (TALLYROOM_SEED=${SEED})`, NEEDS_DATA, () =
     for (const [kill, votes] of momentsOf(key).entries()) {
       const started = run();
       context.after(() => tellOfFailure(context, [started]));
-      // Every other one falls while the process starts, or soon after.
+      // Every other kill falls while the process starts, or soon after.
       if (kill % 2 === 0) await untilCounted(started, votes, hashToUnit(key, kill, 1));
       else await sleep(START_MS_MAX * hashToUnit(key, kill, 1));
       started.child.kill('SIGKILL');
@@ -80,7 +85,7 @@ describe(`real elections, cast again (TALLYROOM_SEED=${SEED})`, NEEDS_DATA, () =
     await verified(directory.path);
   });
 
-  test(`Minnesota, PostgreSQL killed ${KILLS} times at random moments under a process that goes on by itself`, async (context) => {
+  test(`Minnesota, PostgreSQL killed ${KILLS} times at random moments: the process goes on by itself`, async (context) => {
     const directory = temporaryDirectory();
     after(directory.remove);
     const started = start(['run', ...minnesota(), ...FULL_SPEED, '--data-dir', directory.path]);
@@ -125,13 +130,19 @@ describe(`real elections, cast again (TALLYROOM_SEED=${SEED})`, NEEDS_DATA, () =
     });
 });
 
-/** How many votes are counted when each kill falls, in order: however fast the machine is, they all fall while votes are left. */
+/**
+ * The number of votes counted when each kill falls, in order. On a machine of any speed, votes are
+ * left when they fall.
+ */
 function momentsOf(key: Seed): number[] {
   const most = 0.5 * MINNESOTA_VOTES;
   return Array.from({ length: KILLS }, (_, kill) => most * hashToUnit(key, kill, 0)).toSorted((a, b) => a - b);
 }
 
-/** Kills the server that has the data directory now; where it is just starting again, as soon as it is there. */
+/**
+ * Kills the current server of the data directory. If it is just starting again, waits until it is
+ * there.
+ */
 async function killPostmaster(directory: string, { child }: Started): Promise<void> {
   for (;;) {
     assert.equal(child.exitCode ?? child.signalCode, null, 'the election has ended before the kill');
@@ -145,7 +156,7 @@ async function killPostmaster(directory: string, { child }: Started): Promise<vo
   }
 }
 
-/** Where the server of a data directory keeps its pid, wherever its home is. */
+/** The pid of the server of a data directory, wherever its home is; null where none is running. */
 function postmasterOf(directory: string): number | null {
   const pointer = join(directory, 'postgres.location');
   const home = existsSync(pointer) ? readFileSync(pointer, 'utf8').trim() : join(directory, 'postgres');

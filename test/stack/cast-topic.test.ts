@@ -1,4 +1,7 @@
-/** Real cast votes from a Kafka topic of another system: each vote once, whatever is killed, repeated, removed or started twice. */
+/**
+ * Real cast votes from a Kafka topic of another system: each vote counts once, also if a process is
+ * killed, records are repeated or removed, or a command starts twice.
+ */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, type TestContext, test } from 'node:test';
@@ -32,17 +35,17 @@ async function openCouncil(context: TestContext, environment: NodeJS.ProcessEnv 
   return election;
 }
 
-/** A topic as another system writes it. */
+/** A topic that another system writes. */
 interface SourceTopic {
   readonly name: string;
-  /** What `--from` takes. */
+  /** The value of `--from`. */
   readonly from: string;
-  /** Sends records to a partition in one request, committed at once. */
+  /** Sends records to a partition in one request, which is committed at once. */
   send(partition: number, values: readonly (string | Buffer | null)[]): Promise<void>;
   /** Sends them in a transaction that is aborted. */
   abort(partition: number, values: readonly string[]): Promise<void>;
   make(partitions: number): Promise<void>;
-  /** Adds partitions up to so many, and sends to them from now on. */
+  /** Adds partitions until the topic has this number, and sends to them from now on. */
   grow(partitions: number): Promise<void>;
   remove(): Promise<void>;
   withAdmin<Value>(work: (admin: Admin) => Promise<Value>): Promise<Value>;
@@ -58,7 +61,7 @@ async function openSource(context: TestContext, kafka: KafkaSettings, partitions
     producerId: -1n,
     producerEpoch: -1,
   });
-  /** Keys are the other system's own affair: some are missing, none means anything to us. */
+  /** Keys belong to the other system: some are missing, and none means anything to Tallyroom. */
   const messagesOf = (partition: number, values: readonly (string | Buffer | null)[]) =>
     values.map((value, i) => ({
       topic: name,
@@ -86,7 +89,7 @@ async function openSource(context: TestContext, kafka: KafkaSettings, partitions
       }),
     async grow(count) {
       await withOurs((admin) => admin.createPartitions({ topics: [{ name, count, assignments: null }] }));
-      // As long as it knows of fewer the client sends to one of those.
+      // While the client knows of fewer partitions, it sends to one of those.
       const known = async () => (await producer.metadata({ topics: [name], forceUpdate: true })).topics.get(name);
       while ((await known())?.partitionsCount !== count);
     },
@@ -111,7 +114,7 @@ async function openSource(context: TestContext, kafka: KafkaSettings, partitions
 const vote = (registration_number: unknown, location_id: string, selections: unknown = {}, more: object = {}): string =>
   JSON.stringify({ registration_number, location_id, selections, ...more });
 
-/** Votes of northern voters, from one ordinal to another, all for the same. */
+/** Votes of northern voters, from one ordinal to another, all for the same candidate. */
 const votesFor = (mayor: string, from: number, to: number): string[] =>
   Array.from({ length: to - from + 1 }, (_, i) => vote(numberOf('north', from + i), 'north', { mayor: [mayor] }));
 
@@ -121,7 +124,7 @@ const votedBy = ({ stderr }: Ended): string | undefined => /[\d,]+ votes? cast, 
 
 const castBy = (ended: Ended): number => Number(/[\d,]+/.exec(votedBy(ended)!)![0].replace(',', ''));
 
-/** Ends with exit code 2 and says so. */
+/** Checks that the command ends with exit code 2 and the message. */
 function refused({ code, stderr }: Ended, reason: RegExp): void {
   assert.equal(code, 2, stderr);
   assert.match(stderr, reason);
@@ -136,12 +139,12 @@ async function interrupt(command: Started): Promise<Ended> {
 }
 
 interface Outcome {
-  /** How many chose what, as cast: candidates joined by `|`. */
+  /** The number of voters for each choice, as cast: candidates joined by `|`. */
   readonly ballots: { readonly [choice: string]: number };
   readonly rejections: { readonly [reason: string]: number };
 }
 
-/** What was cast, once the published results and both recounts agree with it. */
+/** The ballots and rejections, once the published results and both recounts agree with them. */
 async function outcomeOf(election: StackElection): Promise<Outcome> {
   succeeded(await election.run(['count', '--once']));
   const verified = JSON.parse(succeeded(await election.run(['verify', '--json'])));
@@ -164,7 +167,10 @@ async function numberIn(client: pg.Client, id: string): Promise<number> {
   return rows[0].election_no;
 }
 
-/** What wakes readers of the log wakes a test, too: resolves when so many have voted. */
+/**
+ * The test uses the same wake-up as readers of the log. Resolves when this number of voters has
+ * voted.
+ */
 async function openTurnout(election: StackElection): Promise<(voters: number) => Promise<void>> {
   const client = await election.connect();
   const number = await numberIn(client, election.id);
@@ -184,7 +190,7 @@ async function openTurnout(election: StackElection): Promise<(voters: number) =>
 }
 
 describe('cast votes from a topic of another system', { skip: NEEDS_STACK, concurrency: 2 }, () => {
-  test('every way to be refused, beside votes that count; a later start takes what came since and repeats nothing', async (context) => {
+  test('every reason for a refusal, beside votes that count; a later start takes the new votes and repeats nothing', async (context) => {
     const election = await openCouncil(context);
     const source = await openSource(context, election.kafka, 3);
     await source.send(0, [
@@ -287,14 +293,14 @@ describe('cast votes from a topic of another system', { skip: NEEDS_STACK, concu
     assert.deepEqual(await outcomeOf(election), { ballots: { Ada: 200, Bob: 200 }, rejections: {} });
   });
 
-  test('killed around a commit, at the first and at later ones: the next start goes on, exactly', async (context) => {
+  test('killed before and after a commit, the first and a later one: the next start goes on exactly there', async (context) => {
     const election = await openCouncil(context);
     let voters = 0;
     for (const point of ['vote.before-commit', 'vote.after-commit'])
       for (const nth of [1, 3]) {
         const source = await openSource(context, election.kafka, 4);
         for (let partition = 0; partition < 4; partition++) {
-          // Each partition repeats voters of its own and names one whom nobody knows.
+          // Each partition repeats voters of its own and names an unknown one.
           const votes = votesFor('Ada', voters + 1, voters + 50);
           const again = votesFor('Bob', voters + 1, voters + 5);
           await source.send(partition, [...votes, ...again, vote('X0001', 'north')]);
@@ -304,7 +310,7 @@ describe('cast votes from a topic of another system', { skip: NEEDS_STACK, concu
         assert.equal(died.signal, 'SIGKILL', `the point was not passed: ${died.stderr}`);
         const next = await election.run(castFrom(source));
         succeeded(next);
-        // What is committed: nothing of the first partition before its commit, all of it after.
+        // Nothing of the first partition is committed before its commit, all of it after.
         const partitions = 4 - (nth - 1) - (point === 'vote.after-commit' ? 1 : 0);
         assert.equal(votedBy(next), `${partitions * 50} votes cast, ${partitions * 6} refused`, `${point}#${nth}`);
       }
@@ -338,7 +344,7 @@ describe('cast votes from a topic of another system', { skip: NEEDS_STACK, concu
     await sending;
     await sendTo(501, VOTERS_EACH);
     await turnout(VOTERS_EACH);
-    // With an end in sight two others find nothing left to do, or what is refused.
+    // Two more processes with an end in sight find no votes, or only votes that are refused.
     const late = await Promise.all([election.run(castFrom(source)), election.run(castFrom(source))]);
     for (const each of late) assert.equal(castBy(each), 0, each.stderr);
     await interrupt(other!);
@@ -348,7 +354,7 @@ describe('cast votes from a topic of another system', { skip: NEEDS_STACK, concu
     });
   });
 
-  test('the topic and a file with the same voters at once: each voter once, whoever is first', async (context) => {
+  test('the topic and a file with the same voters at once: each voter once, in any order', async (context) => {
     const election = await openCouncil(context);
     const source = await openSource(context, election.kafka, 2);
     await source.send(0, votesFor('Ada', 1, 600));
@@ -364,7 +370,7 @@ describe('cast votes from a topic of another system', { skip: NEEDS_STACK, concu
     assert.deepEqual(rejections, { 'already-voted': 900 });
   });
 
-  test('a topic that is not there, of the election itself, or that lost records is refused by name', async (context) => {
+  test('a topic that does not exist, belongs to the election itself, or lost records is refused by name', async (context) => {
     const election = await openCouncil(context);
     refused(
       await election.run(['vote', '--from', 'topic:polls.nowhere', '--once']),
@@ -392,7 +398,7 @@ describe('cast votes from a topic of another system', { skip: NEEDS_STACK, concu
     );
     refused(await election.run(castFrom(source)), lacking);
     refused(await election.run(['vote', '--from', source.from]), lacking);
-    // What was read may be removed.
+    // Records that were taken may be removed.
     const other = await openSource(context, election.kafka, 1);
     await other.send(0, votesFor('Ada', 11, 20));
     assert.equal(votedBy(await election.run(castFrom(other))), '10 votes cast, 0 refused');
@@ -404,10 +410,10 @@ describe('cast votes from a topic of another system', { skip: NEEDS_STACK, concu
     assert.deepEqual(await outcomeOf(election), { ballots: { Ada: 30 }, rejections: {} });
   });
 
-  test('a topic that was removed, and one that was made again under its name, is refused by name', async (context) => {
+  test('a topic that was removed or made again under its name is refused by name', async (context) => {
     const election = await openCouncil(context);
     const source = await openSource(context, election.kafka, 1);
-    // Nothing was taken yet: another topic may take its place.
+    // No vote was taken yet, so another topic may take its place.
     assert.equal(votedBy(await election.run(castFrom(source))), '0 votes cast, 0 refused');
     await source.remove();
     await source.make(2);
@@ -426,7 +432,7 @@ describe('cast votes from a topic of another system', { skip: NEEDS_STACK, concu
     assert.deepEqual(await outcomeOf(election), { ballots: { Ada: 10 }, rejections: {} });
   });
 
-  test('a topic that is cut or made again while it is open: nothing else is read in its place', async (context) => {
+  test('a topic that is truncated or made again while it is open: nothing else is read in its place', async (context) => {
     const { kafka } = openStackElection(context);
     const source = await openSource(context, kafka, 2);
     const topic = await openForeignTopic(kafka, source.name);
@@ -449,7 +455,8 @@ describe('cast votes from a topic of another system', { skip: NEEDS_STACK, concu
       error instanceof OperationalError &&
       error.code === 'INPUT_REFUSED' &&
       error.message === `topic ${source.name} was removed and made again while votes were taken from it`;
-    // The second was never read: its reader asks what the topic is only now, and is told of the new one.
+    // Partition 1 was never read. Its reader asks for the topic's id only now, and learns of the
+    // new topic.
     for (const partition of [0, 1]) await assert.rejects(topic.read(partition, 2, never), madeAgain);
     await assert.rejects(topic.ends(), madeAgain);
     const anew = await openForeignTopic(kafka, source.name);
@@ -460,7 +467,7 @@ describe('cast votes from a topic of another system', { skip: NEEDS_STACK, concu
 
   test('a broker is killed', async (owner) => {
     const broker = await startBroker(owner);
-    // A test of its own: what it opened at the broker is gone before the broker is.
+    // A test of its own, so that its connections to the broker are gone before the broker is.
     await owner.test('while votes are followed: it waits, says so once, and goes on', async (context) => {
       const election = await openCouncil(context, { KAFKA_BROKERS: `127.0.0.1:${broker.port}` });
       const source = await openSource(context, election.kafka, 2);

@@ -1,15 +1,16 @@
-/** Death at every point that a process passes which has a PostgreSQL and a Kafka of others. */
+/** Death at every point that a process passes with a named PostgreSQL and a named Kafka. */
 import { CRASH_POINTS, type CrashPoint } from '../../src/base/crash-points.ts';
 import { type Crash, describeCrashes } from '../support/crashes.ts';
 import { NEEDS_STACK } from '../support/stack.ts';
 import { openStackElection } from '../support/stack-election.ts';
 
-/** A PostgreSQL that comes along is none of this profile's, and topics of Kafka are compacted by its brokers. */
+/** This profile does not use the bundled PostgreSQL, and its brokers compact Kafka's topics. */
 const EMBEDDED_ONLY = /^(postgres|compact)\./;
 
 /**
- * A relay publishes at least the voters and, later, the votes of each partition: four passings. The counter publishes zeros first.
- * What is the same in both profiles dies in the middle once; test/chaos has its first and its later passings.
+ * A relay publishes at least the voters and, later, the votes of each partition: four passings. The
+ * counter publishes zeros first. Points that are the same in both profiles are passed once here, in
+ * the middle; test/chaos has the first and later passings.
  */
 function crashesAt(point: CrashPoint): Crash[] {
   if (EMBEDDED_ONLY.test(point)) return [];

@@ -1,4 +1,7 @@
-/** A whole election on Kafka, PostgreSQL 15 and Spark, as a user holds it, and as others see it who know nothing of Tallyroom. */
+/**
+ * A whole election on Kafka, PostgreSQL 15 and Spark, as a user holds it, and as seen by programs
+ * that know nothing of Tallyroom.
+ */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
@@ -30,7 +33,7 @@ async function interrupt(command: Started): Promise<string> {
   return stderr;
 }
 
-/** What a viewer gets, to the byte, and the tag that tells it from any other state. */
+/** The bytes that a viewer gets, and the tag that identifies the state. */
 async function snapshotOf(address: string): Promise<{ etag: string | null; text: string }> {
   const response = await fetch(`${address}api/results`);
   assert.equal(response.status, 200);
@@ -52,7 +55,7 @@ async function listTopics(election: StackElection): Promise<Map<string, number>>
 
 const partitionsOf = (topic: Topic): readonly number[] => (COMPACTED_TOPICS.has(topic) ? [0] : [0, 1]);
 
-/** How many committed records the topics of an election hold. */
+/** The number of committed records in an election's topics. */
 async function recordsIn({ id, kafka }: StackElection): Promise<number> {
   const log = openKafkaLog({ settings: kafka, election: id as ElectionId, committedEnd: null, assertFed: () => {} });
   try {
@@ -79,10 +82,13 @@ interface Line {
   readonly value: string;
 }
 
-/** So long Kafka's own consumer waits for a record that does not come. */
+/** The longest time that Kafka's own consumer waits for a record that does not come. */
 const CONSUMER_MS_MAX = 60_000;
 
-/** What Kafka's own console consumer prints of all topics of an election, started as its documentation says. */
+/**
+ * The output of Kafka's own console consumer for all topics of an election, started as its
+ * documentation says.
+ */
 async function consume({ id, kafka }: StackElection, records: number): Promise<Line[]> {
   const [java, jars] = [await findJava(), await ensureJars(JARS, 'kafka', () => {})];
   const consumer = ['-Xmx256m', '-cp', join(jars, '*'), 'org.apache.kafka.tools.consumer.ConsoleConsumer'];
@@ -105,7 +111,7 @@ async function consume({ id, kafka }: StackElection, records: number): Promise<L
     });
 }
 
-/** An election that was held by a process a stage. */
+/** An election that was held with a process for each stage. */
 interface Held {
   readonly election: StackElection;
   readonly address: string;
@@ -147,7 +153,7 @@ describe('an election on Kafka, PostgreSQL 15 and Spark', { skip: NEEDS_STACK, c
     assert.equal(records.get(`${election.id}.voters`), MINNESOTA_VOTERS);
   });
 
-  test('by a process a stage', async (context) => {
+  test('with a process for each stage', async (context) => {
     const { election, address, results, dashboards } = await hold(context);
     const first = await snapshotOf(address);
     assert.equal(results.sequence, BALLOTS);
@@ -162,7 +168,7 @@ describe('an election on Kafka, PostgreSQL 15 and Spark', { skip: NEEDS_STACK, c
       assert.equal(known.status, 304);
     });
 
-    await context.test('plain SQL sees the roll, who voted, and the totals', async () => {
+    await context.test('plain SQL sees the roll, the participation and the totals', async () => {
       const database = await election.connect();
       const voters = await selectBy(
         database,
@@ -244,7 +250,7 @@ describe('an election on Kafka, PostgreSQL 15 and Spark', { skip: NEEDS_STACK, c
         assert.equal(votes.length, BALLOTS);
         const totals = sorted(contest.candidates.map(({ id, votes: n }) => [id, n] as const));
         assert.deepEqual(sorted(cast), totals);
-        // The last of each key holds.
+        // The last record of each key is valid.
         const published = new Map(
           records
             .filter(({ key }) => contest.candidates.some(({ id }) => key === JSON.stringify([contest.id, id])))
@@ -258,21 +264,24 @@ describe('an election on Kafka, PostgreSQL 15 and Spark', { skip: NEEDS_STACK, c
     succeeded(await election.run(['verify']));
     for (const dashboard of dashboards) await interrupt(dashboard);
 
-    await context.test('a dashboard that starts when all has ended needs the compacted topics alone', async () => {
-      const others = TOPICS.filter((topic) => !COMPACTED_TOPICS.has(topic)).map((topic) => `${election.id}.${topic}`);
-      await withAdmin(election.kafka, (admin) => admin.deleteTopics({ topics: others }));
-      const dashboard = election.start(['dashboard', '--port', '0'], {
-        DATABASE_URL: undefined,
-        SPARK_REMOTE: undefined,
-      });
-      const third = await addressOf(dashboard);
-      await completeResults(third);
-      assert.deepEqual(await snapshotOf(third), first);
-      assert.doesNotMatch(await interrupt(dashboard), /database|PostgreSQL/i);
-    });
+    await context.test(
+      'a dashboard that starts when all stages have ended needs the compacted topics alone',
+      async () => {
+        const others = TOPICS.filter((topic) => !COMPACTED_TOPICS.has(topic)).map((topic) => `${election.id}.${topic}`);
+        await withAdmin(election.kafka, (admin) => admin.deleteTopics({ topics: others }));
+        const dashboard = election.start(['dashboard', '--port', '0'], {
+          DATABASE_URL: undefined,
+          SPARK_REMOTE: undefined,
+        });
+        const third = await addressOf(dashboard);
+        await completeResults(third);
+        assert.deepEqual(await snapshotOf(third), first);
+        assert.doesNotMatch(await interrupt(dashboard), /database|PostgreSQL/i);
+      },
+    );
   });
 
-  test('the same numbers whoever counts; whoever began goes on counting', async (context) => {
+  test('both engines give the same numbers; the engine that began a count goes on with it', async (context) => {
     const [spark, local] = [openStackElection(context), openStackElection(context)];
     const run = (election: StackElection, ...more: string[]) => election.run(['run', ...MAKING, ...more, ...ONCE]);
     const counted = succeeded(await run(spark, '--engine', 'spark'));
@@ -294,7 +303,7 @@ describe('an election on Kafka, PostgreSQL 15 and Spark', { skip: NEEDS_STACK, c
   });
 });
 
-/** Nothing that table `voters` says of a person is in any record. */
+/** Checks that no record contains anything that table `voters` says of a person. */
 async function assertImpersonal(database: pg.Client, id: string, lines: readonly Line[]): Promise<void> {
   const { rows } = await database.query<{ needle: string | null }>(
     `SELECT DISTINCT unnest(array[registration_number, uuid, email, phone, cell, street, postcode, picture,
@@ -307,7 +316,7 @@ async function assertImpersonal(database: pg.Client, id: string, lines: readonly
     'SELECT candidates.name FROM candidates JOIN elections USING (election_no) WHERE election_id = $1',
     [id],
   );
-  // A candidate may share a voter's name; a postcode of three letters may be part of anything.
+  // A candidate may share a name with a voter. A postcode of three letters may be part of any text.
   const needles = rows.flatMap(({ needle }) =>
     needle !== null && needle.length >= 6 && !names.rows.some(({ name }) => name.includes(needle)) ? [needle] : [],
   );

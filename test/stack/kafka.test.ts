@@ -1,4 +1,4 @@
-/** What the client library and the broker are known to do wrong or unexpectedly, each met on a real broker. */
+/** Known faults and surprises of the client library and the broker, each on a real broker. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
@@ -25,7 +25,7 @@ const run = randomBytes(4).toString('hex');
 let made = 0;
 const elections: ElectionId[] = [];
 
-/** An election with its topics, and no more: nothing here needs a database. */
+/** An election with its topics, and no more: these tests need no database. */
 async function makeElection(partitions = 1): Promise<ElectionId> {
   const id = `kafka-test-${run}-${++made}` as ElectionId;
   elections.push(id);
@@ -53,7 +53,7 @@ function rawProducer(transactionalId: string): Producer {
     producerId: -1n,
     producerEpoch: -1,
     autocreateTopics: false,
-    // Of a transaction, too, which a test may hold open over several slow steps.
+    // It also limits a transaction, and a test may keep one open over several slow steps.
     timeout: 60_000,
   });
 }
@@ -74,7 +74,7 @@ async function epochsIn(topic: string): Promise<number[]> {
       topics: [{ topicId: id, partitions: [{ ...asked, partitionMaxBytes: 1_000_000 }] }],
     });
     const batches = responses.flatMap(({ partitions: each }) => each.flatMap(({ records }) => records ?? []));
-    // Bit 5: the markers that end transactions.
+    // Bit 5 marks the markers that end transactions.
     return batches.filter(({ attributes }) => (attributes & 32) === 0).map(({ producerEpoch }) => producerEpoch);
   } finally {
     await consumer.close();
@@ -114,7 +114,7 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     assert.ok(epochs[0]! < epochs[1]! && epochs[1] === epochs[2], `epochs ${epochs}`);
   });
 
-  test('whatever transactions are aborted, and however few bytes a request brings: what was committed is read, nothing else', async () => {
+  test('with any transactions aborted and any number of bytes in a request, exactly the committed records are read', async () => {
     const step = fc.record({
       producer: fc.nat(2),
       what: fc.constantFrom('send' as const, 'send' as const, 'commit' as const, 'abort' as const),
@@ -162,7 +162,7 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     const topics = (['votes', 'voters', 'returns'] as const).map((topic) => topicName(election, topic));
     const group = `${election}.c`;
     const producer = await openTransactionalProducer(settings, `${election}.c`, group);
-    // What cannot be compressed: 3 MB a record, so that each request takes two.
+    // Records that cannot be compressed: 3 MB each, so that each request takes two.
     const values = Array.from({ length: 5 }, () => randomBytes(3 * 1024 * 1024));
     const positions = topics.flatMap((topic, t) =>
       [0, 1].map((p) => ({ topic, partition: p, position: 10 * t + p + 1 })),
@@ -193,7 +193,7 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     );
   });
 
-  test('a transaction that was left open holds readers up until the next producer of its name, and no longer', async () => {
+  test('an open transaction stops readers until the next producer of its name, and no longer', async () => {
     const topic = topicName(await makeElection(), 'votes');
     const reader = openPartitionReader(settings, topic, 0);
     const left = await openTransactionalProducer(settings, `${topic}.d`, null);
@@ -227,7 +227,7 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     await next.close();
   });
 
-  test('of two writers of results the later stays, in whatever order they come to Kafka', async () => {
+  test('of two writers of results the later stays, in any order of their arrival at Kafka', async () => {
     const id = await makeElection();
     let epoch = 0;
     const open = (raised: () => Promise<void> = async () => {}) =>
@@ -242,14 +242,16 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
         },
         currentEpoch: async () => epoch,
       });
-    // The earlier is held up between its epoch and Kafka, while the later comes and publishes.
+    // The earlier writer stops between its epoch and Kafka, while the later one opens and
+    // publishes.
     let later: Awaited<ReturnType<typeof open>> | null = null;
     const earlier = open(async () => {
       later = await open();
       await later.publish([{ topic: 'results-by-location', key: 'k', value: '"of the later"' }]);
     });
     await assert.rejects(earlier, failsWith('FENCED', /a later count has taken over \(epoch 2, this one is 1\)/));
-    // It was fenced in Kafka by the earlier, and is the last all the same: it may begin anew.
+    // The later was fenced in Kafka by the earlier, but it has the last epoch. So it may begin
+    // anew.
     const again = later!.publish([{ topic: 'results-by-location', key: 'k', value: '"lost"' }]);
     await assert.rejects(again, (error) => error instanceof OperationalError && error.canRetry && isFencedOut(error));
     await later!.close();
@@ -265,7 +267,7 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     await log.close();
   });
 
-  test('records that were removed are told by topic, partition and offset', async () => {
+  test('removed records are reported by topic, partition and offset', async () => {
     const id = await makeElection(2);
     const topic = topicName(id, 'votes');
     const producer = await openTransactionalProducer(settings, `${id}.x`, null);
@@ -290,7 +292,7 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
       }
     };
     try {
-      // Offsets 0 and 1, a marker, 3, a marker, 5, a marker.
+      // Offsets: 0 and 1, a marker, 3, a marker, 5, a marker.
       await removeTo(4n);
       await assert.rejects(
         log.read('votes', 1, 2).then(() => log.read('votes', 1, 2)),
@@ -318,7 +320,7 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     }
   });
 
-  test('a topic that is not there, or has other partitions, is told by its name', async () => {
+  test('a topic that does not exist, or has another number of partitions, is reported by name', async () => {
     const id = await makeElection(2);
     const reader = openPartitionReader(settings, `${id}.nothing`, 0);
     await assert.rejects(reader.fetch(0, 0), failsWith('KAFKA_FAILED', new RegExp(`${id}\\.nothing`)));
@@ -336,7 +338,7 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     await ensureTopics(settings, id, 2);
   });
 
-  test('records of others are passed over and told; ours are read', async () => {
+  test('foreign records are skipped and reported; ours are read', async () => {
     const id = await makeElection();
     const topic = topicName(id, 'votes');
     const ours = await openTransactionalProducer(settings, `${id}.x`, null);
@@ -384,7 +386,7 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     await log.close();
   });
 
-  test('a log that was read to its end shows at once what is appended then', async () => {
+  test('a log that was read to its end shows at once what is appended later', async () => {
     const id = await makeElection();
     const producer = await openTransactionalProducer(settings, `${id}.x`, null);
     const log = openLog(id);
@@ -398,7 +400,7 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     await producer.close();
   });
 
-  test('waiting ends with its signal, and the log closes while somebody waits', async () => {
+  test('waiting ends with its signal, and the log closes during a wait', async () => {
     const id = await makeElection();
     const log = openLog(id);
     const stop = new AbortController();
@@ -413,7 +415,7 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     await open;
   });
 
-  test('from every offset the log is found by halves, among aborted records and those of others', async () => {
+  test('every offset is found by bisection, among aborted and foreign records', async () => {
     const step = fc.record({
       what: fc.constantFrom('ours' as const, 'ours' as const, 'aborted' as const, 'foreign' as const),
       records: fc.integer({ min: 1, max: 4 }),
@@ -452,7 +454,7 @@ describe('Kafka as it is', { skip: NEEDS_STACK, concurrency: 1 }, () => {
   });
 });
 
-test('a quota that is used up slows readers down, and is no end of the topic', {
+test('a quota that is used up slows readers down, and is not taken for the end of the topic', {
   skip: NEEDS_STACK,
 }, async (context) => {
   const broker = await startBroker(context);
@@ -460,7 +462,7 @@ test('a quota that is used up slows readers down, and is no end of the topic', {
   const topic = 'throttled';
   await withAdmin(throttled, async (admin) => {
     await admin.createTopics({ topics: [topic], partitions: 1, replicas: 1 });
-    // A broker lets ten seconds of it pass at once: what is read is more.
+    // A broker lets ten seconds of the quota pass at once. The topic has more bytes than that.
     const entities = [{ entityType: ClientQuotaEntityTypes.CLIENT_ID, entityName: 'tallyroom' }];
     const ops = [{ key: ClientQuotaKeys.CONSUMER_BYTE_RATE, value: 8_000, remove: false as const }];
     await admin.alterClientQuotas({ entries: [{ entities, ops }] });

@@ -1,4 +1,4 @@
-/** An election that was begun embedded and goes on with Kafka, as docs/operations.md has it. */
+/** An election that begins embedded and goes on with Kafka, as docs/operations.md describes it. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
@@ -18,7 +18,7 @@ test('an election goes from the log in PostgreSQL to Kafka in the middle of voti
   const kafka = serversOf(process.env).kafka as KafkaSettings;
   const workspace = openWorkspace(context);
   context.after(() => removeTopics(kafka, id));
-  // The server goes on between two commands, which start sooner so.
+  // The server keeps running between two commands, so they start sooner.
   await workspace.server();
   const embedded = (...args: string[]) => workspace.run([...args, '--id', id]);
   const cluster = (...args: string[]) =>
@@ -35,7 +35,7 @@ test('an election goes from the log in PostgreSQL to Kafka in the middle of voti
   const before = await total(verify(embedded));
   assert.ok(before > 0 && before < VOTES, `${before} votes before`);
 
-  // What was counted so far is counted anew from the log: Kafka has no results yet.
+  // The votes are counted again from the log: Kafka has no results yet.
   const counted = await cluster('count', '--once');
   succeeded(counted);
   assert.match(counted.stderr, new RegExp(`Counted ${before.toLocaleString('en-GB')} votes\\.`));

@@ -1,4 +1,7 @@
-/** What networks do to the connections of an election, through a proxy of the tests' own, on real servers. */
+/**
+ * Faults of networks on the connections of an election, by a proxy of the tests' own, on real
+ * servers.
+ */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import type { NetConnectOpts } from 'node:net';
@@ -31,7 +34,9 @@ import { openStackElection, type StackElection } from '../support/stack-election
 import type { Started } from '../support/tallyroom.ts';
 import { succeeded } from '../support/workspace.ts';
 
-/** Which messages are hit at random is drawn from this; a failure names it, and TALLYROOM_SEED repeats it. */
+/**
+ * The seed that decides which messages are hit. A failure names it, and TALLYROOM_SEED repeats it.
+ */
 const SEED = process.env.TALLYROOM_SEED ?? String(randomInt(1e9));
 
 const COUNT = ['count'];
@@ -51,13 +56,13 @@ async function interrupt(command: Started): Promise<void> {
   assert.equal(code, 130, stderr);
 }
 
-/** A counter that is told to end has nothing to complain about. */
+/** Ends a counter by SIGTERM. It must end with 0. */
 async function endCount(count: Started): Promise<void> {
   count.child.kill('SIGTERM');
   succeeded(await count.ended);
 }
 
-/** Some of the first messages, drawn from the seed; of each what becomes of it. */
+/** The fates of some of the first messages, drawn from the seed, by the number of the message. */
 function drawFaults(name: string, faults: number, of: number): ReadonlyMap<number, Fate | 'all'> {
   const key = createSeed(SEED, name);
   const fates = ['cut', 'cut at the answer', 'all'] as const;
@@ -69,7 +74,7 @@ function drawFaults(name: string, faults: number, of: number): ReadonlyMap<numbe
   );
 }
 
-/** Judges by number: `all` ends every connection there is, the one with this message among them. */
+/** Judges by number: `all` ends every open connection, also the one with this message. */
 function judgeByNumber(
   proxy: TcpProxy,
   faults: ReadonlyMap<number, Fate | 'all'>,
@@ -94,7 +99,7 @@ describe(`networks that fail (TALLYROOM_SEED=${SEED})`, { skip: NEEDS_STACK, con
   });
   after(release);
 
-  test('PostgreSQL looks after its sessions: a machine that vanished does not keep its partitions', async (context) => {
+  test('PostgreSQL watches its sessions: a machine that vanished does not keep its partitions', async (context) => {
     const database = openDatabase(async () => ({ connectionString: process.env.DATABASE_URL ?? '' }));
     context.after(() => database.close());
     const [idle] = await database.query('SHOW tcp_keepalives_idle');
@@ -111,7 +116,10 @@ describe(`networks that fail (TALLYROOM_SEED=${SEED})`, { skip: NEEDS_STACK, con
       return { proxy, environment: { DATABASE_URL: url.href } };
     }
 
-    /** A command that does not reach its database when it starts ends; from the first of these on it is at work. */
+    /**
+     * A command that does not reach its database at its start ends. From the first of these
+     * statements on it is at work.
+     */
     const AT_WORK = { register: 'SELECT advance_source', vote: 'SELECT advance_source', count: 'INSERT INTO writers' };
 
     const CUT_COMMITS = [1, 2, 5, 7];
@@ -159,7 +167,7 @@ describe(`networks that fail (TALLYROOM_SEED=${SEED})`, { skip: NEEDS_STACK, con
       const vote = await begin('vote', ['--rate', '4000'], 6, 200);
       succeeded(await vote.command.ended);
       for (const { proxy } of [register, vote]) assert.ok(proxy.faults > 0);
-      // It may have started later than the votes were cast.
+      // The counter may have started later than the votes were cast.
       while (count.proxy.faults === 0) await delay(POLL_MS);
       await assertExact(context, election, expected);
       count.proxy.judge = () => 'pass';
@@ -183,7 +191,7 @@ describe(`networks that fail (TALLYROOM_SEED=${SEED})`, { skip: NEEDS_STACK, con
       openStackElection(context, { KAFKA_BROKERS: `127.0.0.1:${broker.port}` });
     const throughProxy = () => ({ KAFKA_BROKERS: `127.0.0.1:${proxy.port}` });
 
-    /** Votes slowly until everything has happened that should, then fast to the end. */
+    /** Votes slowly until everything that must happen has happened, then fast to the end. */
     async function voteUntil(election: StackElection, happened: Promise<void>): Promise<void> {
       const slow = election.start(['vote', '--rate', '20'], throughProxy());
       await Promise.race([happened, slow.ended.then(({ stderr }) => assert.fail(`it ended too early\n${stderr}`))]);
@@ -205,7 +213,7 @@ describe(`networks that fail (TALLYROOM_SEED=${SEED})`, { skip: NEEDS_STACK, con
         const request = requestOf(message);
         const number = seen.get(request) ?? 0;
         seen.set(request, number + 1);
-        // Every other one gets through, so that something is committed between the faults.
+        // Every other request gets through, so that something is committed between the faults.
         const fate = number % 2 === 0 ? undefined : wanted.get(request)?.shift();
         if (Array.from(wanted.values()).every((fates) => fates.length === 0)) happened.resolve();
         return fate ?? 'pass';
@@ -227,7 +235,7 @@ describe(`networks that fail (TALLYROOM_SEED=${SEED})`, { skip: NEEDS_STACK, con
       const happened = Promise.withResolvers<void>();
       let number = 0;
       judgeByNumber(proxy, faults, () => {
-        // Some more, and what was hit last goes on again.
+        // Some more requests, so that the last one hit is retried.
         if (number++ === Math.max(...faults.keys()) + 100) happened.resolve();
         return true;
       });

@@ -1,4 +1,7 @@
-/** Servers that go away in the middle of two elections and come back, on servers of this file's own. */
+/**
+ * Servers that go away in the middle of two elections and come back. They are this file's own
+ * servers.
+ */
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,16 +14,16 @@ import { openStackElection, type StackElection } from '../support/stack-election
 import type { Ended, Started } from '../support/tallyroom.ts';
 import { succeeded } from '../support/workspace.ts';
 
-/** So long the servers are away: the fault itself, nothing is waited for by it. */
+/** The time that the servers are away. It is the fault itself; the test waits for nothing by it. */
 const OUTAGE_MS = 30_000;
 
 type StageName = 'vote' | 'count' | 'dashboard';
 
-/** An election whose stages are processes of their own, in the middle of it. */
+/** An election in the middle, whose stages are processes of their own. */
 interface Night {
   readonly election: StackElection;
   readonly stages: Readonly<Record<StageName, Started>>;
-  /** Of its dashboard. */
+  /** The address of its dashboard. */
   readonly address: string;
 }
 
@@ -47,12 +50,14 @@ describe('servers that go away in the middle of an election', { skip: NEEDS_STAC
     assert.deepEqual(await stack.up(), ['kafka']);
     await allGoOn(nights, shown);
 
-    // One after the other: a counter that still comes back from Kafka's outage, and meets PostgreSQL's next, would not get as far as Spark.
+    // One outage after the other: a counter that still comes back from Kafka's outage, and meets
+    // PostgreSQL's, would not get as far as Spark.
     await killServer(stack, 'spark');
     await allSay([spark.stages.count], 'Spark', 1);
     await killServer(stack, 'postgres');
     for (const { stages } of nights) await allSay([stages.vote, stages.count], 'PostgreSQL', 1);
-    // Spark first: a stage that has got past PostgreSQL and still misses Spark says so again, since it waits for something else now.
+    // Spark comes first. A stage that has got past PostgreSQL and still misses Spark says so again,
+    // since it now waits for another server.
     const [restarted] = await Promise.all([stack.up({ parts: ['spark'] }), delay(OUTAGE_MS)]);
     assert.deepEqual(restarted, ['spark']);
     const heldBack = await Promise.all(nights.map(({ address }) => fetchResults(address)));
@@ -69,7 +74,8 @@ describe('servers that go away in the middle of an election', { skip: NEEDS_STAC
     }
     const paused = await Promise.all(nights.map(({ address }) => fetchResults(address)));
     await allGoOn(nights, paused);
-    // The query counts whether or not somebody watches it; a counter that still waited for Kafka would have nothing to end.
+    // The query counts also without a counter that watches it. A counter that still waited for
+    // Kafka would have nothing to end.
     await spark.stages.count.says(/(?:Kafka does not answer[\s\S]*){2}Spark counts \d+ votes/);
 
     for (const { election, stages } of nights) {
@@ -77,7 +83,7 @@ describe('servers that go away in the middle of an election', { skip: NEEDS_STAC
       const fast = election.start(['vote', '--rate', 'max']);
       const voted = await end(stages.vote, 'SIGINT', 130);
       assert.equal(waitingFor('PostgreSQL', voted), 1, voted.stderr);
-      // It needs Kafka only where its relay is the one that works.
+      // A process needs Kafka only if its relay is the one that works.
       assert.ok(waitingFor('Kafka', voted) <= 2, voted.stderr);
       succeeded(await fast.ended);
       await assertExact(context, election, expected);
@@ -91,7 +97,10 @@ describe('servers that go away in the middle of an election', { skip: NEEDS_STAC
     }
   });
 
-  /** Registers, and starts the stages; the first votes are shown when it resolves, and most are to come. */
+  /**
+   * Registers, and starts the stages. When it resolves, the first votes are shown, and most are
+   * still to come.
+   */
   async function beginNight(context: TestContext, count: readonly string[]): Promise<Night> {
     const election = openStackElection(context, await stack.environment());
     succeeded(await election.run(['register', ...expected.making]));
@@ -106,13 +115,13 @@ describe('servers that go away in the middle of an election', { skip: NEEDS_STAC
   }
 });
 
-/** Resolves when each has said so many times that it waits for a server. */
+/** Resolves when each stage has said this number of times that it waits for a server. */
 async function allSay(stages: readonly Started[], server: string, times: number): Promise<void> {
   const line = `${server} does not answer\\. Waiting for it; nothing committed is lost\\.`;
   await Promise.all(stages.map((stage) => stage.says(new RegExp(`(?:${line}[\\s\\S]*?){${times}}`))));
 }
 
-/** Resolves when each dashboard shows more votes than it did. */
+/** Resolves when each dashboard shows more votes than before. */
 async function allGoOn(nights: readonly Night[], shown: readonly Results[]): Promise<void> {
   await Promise.all(
     nights.map(({ address }, n) =>

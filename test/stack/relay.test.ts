@@ -1,4 +1,4 @@
-/** What the relay brings to Kafka, and what it refuses to go on from. */
+/** The records that the relay publishes to Kafka, and the states from which it refuses to go on. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { renameSync, rmSync } from 'node:fs';
@@ -25,11 +25,11 @@ import { deleteTopics, makeTopics, readTopic, settled } from '../support/topics.
 import { succeeded } from '../support/workspace.ts';
 
 const VOTERS = ['--voters', '3000', '--seed', '7'];
-/** Stages that commit, and no relay beside them. */
+/** An environment for stages that commit without a relay beside them. */
 const WITHOUT_KAFKA: NodeJS.ProcessEnv = { KAFKA_BROKERS: undefined };
 const POLL_MS = 50;
 
-/** An election of three partitions; votes of two of them are committed, and counted as far as they go. */
+/** An election of three partitions. Votes of two of them are committed, and counted. */
 async function voteHalf(election: StackElection): Promise<void> {
   succeeded(await election.run(['register', ...VOTERS, '--partitions', '3']));
   const died = await election.run(['vote', '--rate', 'max'], { TALLYROOM_CRASH_AT: 'vote.after-commit#2' });
@@ -60,14 +60,14 @@ async function relayedEnds(election: StackElection, client: pg.Client): Promise<
 
 const placeOf = ({ topic, partition }: Pick<LogEnd, 'topic' | 'partition'>): string => `${topic}/${partition}`;
 
-/** The positions of the relays, as Kafka keeps them for their group. */
+/** The positions of the relays, as Kafka stores them for their group. */
 async function groupOffsets(election: StackElection, ends: readonly LogEnd[]): Promise<Map<string, number>> {
   const topics = Array.from(
     Map.groupBy(ends, ({ topic }) => topic),
     ([topic, rows]) => ({ name: `${election.id}.${topic}`, partitionIndexes: rows.map(({ partition }) => partition) }),
   );
   const [group] = await withAdmin(election.kafka, (admin) =>
-    // Decided: the markers of a transaction reach the group after the topics.
+    // Decided positions only: the markers of a transaction reach the group after the topics.
     admin.listConsumerGroupOffsets({ groups: [{ groupId: `${election.id}.relay`, topics }], requireStable: true }),
   );
   const offsets = new Map<string, number>();
@@ -87,8 +87,9 @@ async function waitingRows(election: StackElection, client: pg.Client): Promise<
 }
 
 /**
- * Everything committed is in Kafka, once and in order, and nowhere else; the positions say so. @returns the records by
- * `topic/partition`.
+ * Checks that all committed records are in Kafka, once and in order, and nowhere else, and that the
+ * positions agree.
+ * @returns the records by `topic/partition`
  */
 async function assertPublished(election: StackElection): Promise<Map<string, ReadRecord[]>> {
   const client = await election.connect();
@@ -115,7 +116,10 @@ async function assertExact(election: StackElection): Promise<void> {
   assert.equal(verified.votes, 2_100);
 }
 
-/** Keeps every relay of the election from its work; ends with the test at the latest. @returns what lets them. */
+/**
+ * Keeps every relay of the election from working, until the test ends at the latest.
+ * @returns a function that lets them work
+ */
 async function holdRelays(election: StackElection): Promise<() => Promise<void>> {
   const client = await election.connect();
   const ends = await relayedEnds(election, client);
@@ -132,7 +136,7 @@ function refused({ code, stdout, stderr }: Ended, message: RegExp): void {
 }
 
 describe('the relay', { skip: NEEDS_STACK, concurrency: 1 }, () => {
-  test('what was committed comes to Kafka in order and byte for byte, and leaves the table', async (context) => {
+  test('committed records come to Kafka in order and byte for byte, and leave the table', async (context) => {
     const election = openStackElection(context);
     const candidates = COUNCIL.candidates.map((each, n) => ({ ...each, name: `${each.name} Ψ 🗳 "${n}\\" Zoë` }));
     const file = election.file('council.json', JSON.stringify({ ...COUNCIL, is_test: true, candidates }));
@@ -165,7 +169,7 @@ describe('the relay', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     }
   });
 
-  test('one that slept with batches in its hands, while another published them, is fenced: nothing is there twice', async (context) => {
+  test('a relay that slept after reading batches, while another published them, is fenced: nothing is there twice', async (context) => {
     const election = openStackElection(context);
     succeeded(await election.run(['register', ...VOTERS, '--partitions', '1'], WITHOUT_KAFKA));
     succeeded(await election.run(['vote', '--rate', 'max'], WITHOUT_KAFKA));
@@ -182,7 +186,7 @@ describe('the relay', { skip: NEEDS_STACK, concurrency: 1 }, () => {
       election_no: end!.election_no,
       election: id,
       partitions: 1,
-      // To be fenced is no failure; any other ends the relay.
+      // Being fenced is not a failure. Any other error ends the relay.
       retry: (work) => work().catch(failed.reject),
       say: (line) => said.push(line),
     };
@@ -195,17 +199,18 @@ describe('the relay', { skip: NEEDS_STACK, concurrency: 1 }, () => {
       await database.close();
     });
     await sleeper.asleep;
-    // It finds by itself that nothing moves.
+    // The younger relay finds by itself that nothing moves.
     younger = startRelay({ ...options, stuck_ms_max: 1_000 });
     assert.equal(await younger.drain(AbortSignal.timeout(60_000)), true);
-    // Said again where PostgreSQL takes its time to end the session.
+    // It is said again if PostgreSQL takes its time to end the session.
     assert.deepEqual(
       [...new Set(said)],
       ['The relay of partition 0 has stood still: its process was stopped or cut off. Another one takes over.'],
     );
     sleeper.wake();
     await Promise.race([sleeper.beganAnew, failed.promise]);
-    // It waits for the lock that the younger has, and takes over with the positions that the younger has reached.
+    // The older relay waits for the lock of the younger one, and takes over at the positions that
+    // the younger has reached.
     await younger.stop();
     succeeded(await election.run(['count', '--once']));
     await Promise.race([older.stop(), failed.promise]);
@@ -228,7 +233,7 @@ describe('the relay', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     await voted;
     const topic = `${election.id}.votes`;
     const left = new Error('left open');
-    // Awake, the relay might fence the intruder first.
+    // If it were running, the relay might fence the intruder first.
     voting.child.kill('SIGSTOP');
     try {
       const intruder = await openTransactionalProducer(election.kafka, `${election.id}.relay.0`, null);
@@ -251,7 +256,7 @@ describe('the relay', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     assert.ok(published.get('votes/0')!.every(({ value }) => String(value) !== '{"seq":0}'));
   });
 
-  test('what a killed stage had committed and nobody had published, the next command publishes, verify like any other', async (context) => {
+  test('the next command, even verify, publishes what a killed stage had committed', async (context) => {
     const election = openStackElection(context);
     succeeded(await election.run(['register', ...VOTERS]));
     const letGo = await holdRelays(election);
@@ -275,7 +280,7 @@ describe('the relay', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     await assertExact(election);
   });
 
-  test('a transaction that a killed relay has left open: the next command ends it, verify like any other', async (context) => {
+  test('a transaction that a killed relay has left open: the next command, even verify, ends it', async (context) => {
     const election = openStackElection(context);
     succeeded(await election.run(['register', ...VOTERS]));
     const died = await election.run(['vote', '--rate', 'max'], { TALLYROOM_CRASH_AT: 'relay.before-commit' });
@@ -289,7 +294,7 @@ describe('the relay', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     await assertPublished(election);
   });
 
-  test('a position that Kafka has forgotten: goes on where the topic ends', async (context) => {
+  test('a position that Kafka has forgotten: the relay goes on where the topic ends', async (context) => {
     const election = openStackElection(context);
     await voteHalf(election);
     const known = await election.connect();
@@ -302,7 +307,7 @@ describe('the relay', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     assert.ok(published > 0);
   });
 
-  test('a topic that was removed and is there again, empty: refused', async (context) => {
+  test('a topic that was removed and made again, empty: refused', async (context) => {
     const election = openStackElection(context);
     await voteHalf(election);
     const topic = `${election.id}.votes`;
@@ -314,11 +319,11 @@ describe('the relay', { skip: NEEDS_STACK, concurrency: 1 }, () => {
       `partition \\d of topic ${topic} is not as the relay left it: \\d+ records were published, and it has none`,
     );
     for (const args of [['verify'], ['count'], ['vote', '--rate', 'max']]) refused(await election.run(args), message);
-    // A partition that nobody had voted in has lost nothing, and may be voted in until the command has ended.
+    // A partition without votes has lost nothing, and may get votes until the command has ended.
     for (const partition of voted) assert.equal((await readTopic(election.kafka, topic, partition)).length, 0);
   });
 
-  test('rows that are missing in table log: stopped, with nothing of them published', async (context) => {
+  test('rows are missing in table log: the relay stops, and publishes nothing of them', async (context) => {
     const election = openStackElection(context);
     succeeded(await election.run(['register', ...VOTERS, '--partitions', '1'], WITHOUT_KAFKA));
     const client = await election.connect();
@@ -335,12 +340,12 @@ describe('the relay', { skip: NEEDS_STACK, concurrency: 1 }, () => {
       `table log lacks records of partition 0 of topic ${topic}: from ${from} to ${to}\\b[^]*Next: `,
     );
     refused(await election.run(['vote', '--rate', 'max']), message);
-    // With nothing to count `--once` would end before the relay has looked.
+    // With nothing to count, `--once` would end before the relay has looked.
     refused(await election.run(['count']), message);
     assert.equal((await readTopic(election.kafka, topic, 0)).length, 0);
   });
 
-  test('a row that reaches beyond what was published is not removed with it', async (context) => {
+  test('a row that reaches beyond the published records is not removed with them', async (context) => {
     const election = openStackElection(context);
     succeeded(await election.run(['register', ...VOTERS, '--partitions', '1'], WITHOUT_KAFKA));
     const client = await election.connect();
@@ -362,7 +367,10 @@ describe('the relay', { skip: NEEDS_STACK, concurrency: 1 }, () => {
   });
 });
 
-/** Where Kafka had forgotten positions, it knows only those that were moved since. @returns how many */
+/**
+ * Like assertPublished, after Kafka has forgotten positions: it knows only those that moved since.
+ * @returns their number
+ */
 async function assertPublishedBut(election: StackElection): Promise<number> {
   const client = await election.connect();
   const ends = await relayedEnds(election, client);
@@ -385,7 +393,10 @@ interface Sleeper {
   wake(): void;
 }
 
-/** The same database; who reads batches of the log through it falls asleep with them once. */
+/**
+ * The same database. The first relay that reads batches of the log through it falls asleep with
+ * them, once.
+ */
 function sleepAfterReading(database: Database): Sleeper {
   const asleep = Promise.withResolvers<number>();
   const woken = Promise.withResolvers<void>();
@@ -458,14 +469,14 @@ describe('the relay of servers of its own', { skip: NEEDS_STACK, concurrency: 1 
   const { stack } = ownDirectory({ after });
   let servers: StackEnvironment;
   const open = (context: TestContext): StackElection => openStackElection(context, { ...servers });
-  /** It looks at the election that was made last. */
+  /** `doctor` without `--id` looks at the newest election. */
   const doctor = (): Promise<Ended> => tallyroom(['doctor'], { ...servers });
   before(async () => {
     await stack.up({ parts: ['kafka', 'postgres'] });
     servers = await stack.environment();
   });
 
-  test('its lag is a figure of run and of doctor', async (context) => {
+  test('run and doctor show its lag', async (context) => {
     const election = open(context);
     succeeded(await election.run(['register', ...VOTERS]));
     const letGo = await holdRelays(election);
@@ -525,12 +536,12 @@ describe('the relay of servers of its own', { skip: NEEDS_STACK, concurrency: 1 
 async function dataDirectory(election: StackElection): Promise<string> {
   const client = await election.connect();
   const { rows } = await client.query<{ data_directory: string }>('SHOW data_directory');
-  // A server that is stopped ends its connections.
+  // A server that stops would end this connection.
   await client.end();
   return rows[0]!.data_directory;
 }
 
-/** What PostgreSQL and Kafka hold of the election, as far as a command could change it. */
+/** Everything in PostgreSQL and Kafka that a command could change in the election. */
 async function everything(election: StackElection): Promise<unknown> {
   const client = await election.connect();
   const tables: Record<string, unknown> = {};

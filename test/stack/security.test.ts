@@ -1,4 +1,7 @@
-/** TLS and SASL by configuration alone: on a broker and a PostgreSQL of the test's own, with certificates that it makes. */
+/**
+ * TLS and SASL by configuration alone: on a broker and a PostgreSQL of the test's own, with
+ * certificates that it makes.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -13,7 +16,7 @@ import { NEEDS_STACK, ownStack } from '../support/stack.ts';
 import { type Ended, temporaryDirectory } from '../support/tallyroom.ts';
 import { openWorkspace, succeeded, type Workspace } from '../support/workspace.ts';
 
-/** As files: a private key, and the certificate of it. */
+/** A private key and its certificate, as files. */
 interface Pair {
   readonly key: string;
   readonly cert: string;
@@ -26,7 +29,9 @@ const NAMED = ['subjectAltName=DNS:localhost', 'basicConstraints=critical,CA:FAL
 const ELSEWHERE = ['subjectAltName=DNS:elsewhere.example', 'basicConstraints=critical,CA:FALSE'];
 const CLIENT = ['basicConstraints=critical,CA:FALSE'];
 
-/** @param issuer who signs it; null for an authority, which signs itself. */
+/**
+ * @param issuer the authority that signs the certificate; null for an authority, which signs itself
+ */
 function certify(directory: string, name: string, extensions: readonly string[], issuer: Pair | null): Pair {
   const pair = { key: join(directory, `${name}.key`), cert: join(directory, `${name}.pem`) };
   const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
@@ -37,7 +42,10 @@ function certify(directory: string, name: string, extensions: readonly string[],
   return pair;
 }
 
-/** An authority, what it has signed, and another authority that nothing here trusts. */
+/**
+ * An authority with the certificates that it has signed, and another authority that nothing here
+ * trusts.
+ */
 function makeCertificates(directory: string) {
   const authority = certify(directory, 'authority', AUTHORITY, null);
   const other = certify(directory, 'other-authority', AUTHORITY, null);
@@ -54,18 +62,24 @@ function makeCertificates(directory: string) {
 
 type Certificates = ReturnType<typeof makeCertificates>;
 
-/** What may be in no output. Quotes and backslashes are those that the configuration of a Java client has to write otherwise. */
+/**
+ * A secret that no output may contain. Its quotes and backslashes must be escaped in the
+ * configuration of a Java client.
+ */
 const PASSWORD = String.raw`hush "hush\ ;x`;
 const WRONG = 'wrong-hush';
 
-/** Neither a password nor a line of a private key was said. */
+/** Checks that neither a password nor a line of a private key was printed. */
 function assertDiscreet({ stdout, stderr }: Ended, { client, stranger }: Certificates): void {
   const keys = [client, stranger].flatMap(({ key }) => readFileSync(key, 'utf8').split('\n').slice(1, -2));
   const said = stdout + stderr;
   for (const secret of ['hush', ...keys]) assert.ok(!said.includes(secret), `"${secret}" was said:\n${said}`);
 }
 
-/** One sentence, and what to do: nothing waits for what only a person can put right. */
+/**
+ * Checks for one sentence and one next step. No command waits for a fault that only a person can
+ * mend.
+ */
 function assertRefused(ended: Ended, sentence: RegExp, next: RegExp, certificates: Certificates): void {
   const { code, stdout, stderr } = ended;
   assert.deepEqual([code, stdout], [3, ''], stderr);
@@ -80,7 +94,7 @@ function assertRefused(ended: Ended, sentence: RegExp, next: RegExp, certificate
 const VOTERS = 600;
 const MAKING = ['--voters', String(VOTERS), '--turnout', '1', '--seed', '11'];
 
-/** Calls the functions in the opposite order of their coming. */
+/** Calls the functions in reverse order. */
 function cleanUpOf(): { after(work: () => Promise<void>): void } {
   const works: (() => Promise<void>)[] = [];
   after(async () => {
@@ -127,11 +141,11 @@ describe('Kafka by TLS and SASL', { skip: NEEDS_STACK, concurrency: 1 }, () => {
       ELSEWHERE: await freePort(),
     };
     const { authority, server, elsewhere } = certificates;
-    // One file with both, as the broker takes it.
+    // One file with both, as the broker requires it.
     for (const { key, cert } of [server, elsewhere])
       writeFileSync(`${cert}.both`, readFileSync(key, 'utf8') + readFileSync(cert, 'utf8'));
     const quoted = PASSWORD.replace(/["\\]/g, '\\$&');
-    // A backslash begins an escape in a file of properties, too.
+    // A backslash also begins an escape in a properties file.
     const login = (module: string, rest: string): string =>
       `org.apache.kafka.common.security.${module} required ${rest};`.replaceAll('\\', '\\\\');
     await startBroker(owner, {
@@ -157,7 +171,7 @@ describe('Kafka by TLS and SASL', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     await workspace.server();
   });
 
-  /** A small election of its own, by a command a stage. */
+  /** A small election, with one command for each stage. */
   async function elect(id: string, environment: NodeJS.ProcessEnv, engine: 'local' | 'spark'): Promise<void> {
     for (const [args, said] of [
       [['register', ...MAKING], /600 voters/],
@@ -183,7 +197,7 @@ describe('Kafka by TLS and SASL', { skip: NEEDS_STACK, concurrency: 1 }, () => {
 
   test('an election over SCRAM-SHA-512 ends exact, counted by Spark and shown by a dashboard', async () => {
     const environment = environmentOf('SASL_SSL', sasl('SCRAM-SHA-512'));
-    // Spark is not the test's own, and keeps a checkpoint by the election's id.
+    // Spark is shared with other tests, and keeps a checkpoint by the election's id.
     const id = `test-${randomBytes(6).toString('hex')}`;
     await elect(id, environment, 'spark');
     const dashboard = workspace.start(['dashboard', '--port', '0', '--id', id], environment);
@@ -228,7 +242,7 @@ describe('Kafka by TLS and SASL', { skip: NEEDS_STACK, concurrency: 1 }, () => {
         assertRefused(await workspace.run(args, environment), sentence, next, certificates);
     });
 
-  test('files that are no certificate and no key, or do not belong together, are told', async () => {
+  test('files that are not a certificate or a key, or do not belong together, are reported', async () => {
     for (const [key, reason] of [
       [certificates.stranger.key, /key values mismatch/],
       [certificates.client.cert, /unsupported|no start line/],
@@ -242,8 +256,9 @@ describe('Kafka by TLS and SASL', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     }
   });
 
-  // A broker that is asked for anything before the password ends the connection without a word, as one that goes away does.
-  test('no password where one is asked for is told as a possible reason', async () => {
+  // A broker that is asked for anything before the password ends the connection silently, like a
+  // broker that goes away.
+  test('a missing password is named as a possible reason', async () => {
     const ended = await workspace.run(['dashboard', '--port', '0'], environmentOf('SASL_SSL', tls));
     assertRefused(ended, /Kafka does not answer: /, /^Next: .*KAFKA_SASL_MECHANISM/, certificates);
   });
@@ -257,7 +272,7 @@ describe('PostgreSQL by TLS', { skip: NEEDS_STACK, concurrency: 1 }, () => {
   let workspace: Workspace;
   let plain: URL;
 
-  /** An address of the server with parameters. */
+  /** The address of the server, with parameters. */
   function address(
     parameters: Record<string, string>,
     changes: Partial<Pick<URL, 'username' | 'password' | 'hostname'>> = {},
@@ -289,7 +304,7 @@ describe('PostgreSQL by TLS', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     assert.match(succeeded(await run(url, 'verify', '--id', 'verified')), /Everything agrees: 600 votes/);
   });
 
-  test('a certificate of ours takes the place of a password', async () => {
+  test('a client certificate takes the place of a password', async () => {
     const { authority, client } = certificates;
     const files = { sslrootcert: authority.cert, sslcert: client.cert, sslkey: client.key };
     const url = new URL(address({ sslmode: 'verify-full', ...files }, { username: 'office' }));
@@ -351,7 +366,7 @@ describe('PostgreSQL by TLS', { skip: NEEDS_STACK, concurrency: 1 }, () => {
       }
     });
 
-  test('a file that is no certificate, and one that cannot be read, are told', async () => {
+  test('a file that is not a certificate, and one that cannot be read, are reported', async () => {
     const { authority, client } = certificates;
     const files = { sslrootcert: authority.cert, sslcert: client.cert, sslkey: client.cert };
     const ended = await run(address({ sslmode: 'verify-full', ...files }), 'verify');
@@ -363,7 +378,10 @@ describe('PostgreSQL by TLS', { skip: NEEDS_STACK, concurrency: 1 }, () => {
   });
 });
 
-/** Lets a server of the stack take connections by TLS alone; who is named office needs a certificate instead of a password. */
+/**
+ * Sets a server of the stack to accept connections by TLS alone. The user `office` needs a
+ * certificate instead of a password.
+ */
 async function speakTls(url: string, { authority, named }: Certificates): Promise<void> {
   const client = new pg.Client(url);
   await client.connect();
@@ -385,7 +403,7 @@ async function speakTls(url: string, { authority, named }: Certificates): Promis
     await client.query(`ALTER SYSTEM SET ssl_ca_file = 'root.crt'`);
     await client.query('ALTER SYSTEM SET ssl = on');
     await client.query('SELECT pg_reload_conf()');
-    // A session follows once the server has read its files.
+    // A session sees the setting once the server has read its files.
     while ((await client.query('SHOW ssl')).rows[0].ssl !== 'on');
   } finally {
     await client.end();

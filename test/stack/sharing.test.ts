@@ -1,4 +1,7 @@
-/** Several processes of `vote` on a real PostgreSQL and a real Kafka: `npm run test:stack` starts both and names them. */
+/**
+ * Several processes of `vote` on a real PostgreSQL and a real Kafka. `npm run test:stack` starts
+ * and names both.
+ */
 import { describeSharing } from '../support/sharing.ts';
 import { NEEDS_STACK } from '../support/stack.ts';
 import { openStackElection } from '../support/stack-election.ts';

@@ -1,4 +1,7 @@
-/** The Spark counter on a real Kafka and a real Spark server: `npm run test:stack` starts both and names them. */
+/**
+ * The Spark counter on a real Kafka and a real Spark server. `npm run test:stack` starts and names
+ * both.
+ */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -39,7 +42,7 @@ const settings: KafkaSettings = {
 };
 const SKIPPED = process.env.TALLYROOM_TEST_STACK === undefined && 'no servers: npm run test:stack starts them';
 
-/** An election in Kafka: what was cast, and the tally that the in-process counter's fold makes of it. */
+/** An election in Kafka: the votes cast, and their tally by the in-process counter. */
 interface Played {
   readonly entry: ElectionEntry;
   /** The id that Kafka gave its topic `votes`. */
@@ -49,12 +52,15 @@ interface Played {
   readonly said: string[];
   readonly expected: Tally;
   readonly ends: number[];
-  /** Casts ballots in boxes. @param change is applied to the text of each box after the fold has counted it. */
+  /**
+   * Casts ballots in boxes.
+   * @param change is applied to the text of each box after the expected tally has counted it
+   */
   cast(ballots: readonly Ballot[], partition?: number, change?: (box: string) => string): Promise<void>;
-  /** Puts a record into topic `votes` as some other program would. */
+  /** Puts a record into topic `votes` as a foreign program would. */
   intrude(key: Buffer | null, value: Buffer | null, partition?: number): Promise<void>;
   counter(boxesPerBatch?: number): SparkCounter;
-  /** Counts until everything cast is counted. @returns the counter that did. */
+  /** Counts until all votes cast are counted. @returns the counter that counted them */
   countAll(): Promise<SparkCounter>;
 }
 
@@ -162,7 +168,7 @@ async function latest(log: ClosableLog, topic: Topic): Promise<Map<string, Recor
   }
 }
 
-/** What the topics must hold for a tally, by key; of each record the numbers alone. */
+/** The records that the topics must hold for a tally, by key; the numbers of each record alone. */
 function expectedResults({ index, expected: tally }: Played): Map<string, number> {
   const { election, first_slot, contest_of_slot, first_cell, first_candidate } = index;
   const results = new Map<string, number>();
@@ -229,7 +235,7 @@ const damaged = (what: RegExp) => (error: unknown) =>
 interface RunningCounter {
   readonly stop: AbortController;
   readonly done: Promise<void>;
-  /** Resolves once so many votes are published. */
+  /** Resolves once this number of votes is published. */
   covers(votes: number): Promise<void>;
 }
 
@@ -255,7 +261,7 @@ function startCounter(election: Played, boxesPerBatch?: number): RunningCounter 
   };
 }
 
-/** A counter in a process of its own, once it has published something. */
+/** A counter in a process of its own. Resolves once it has published something. */
 async function startChild({ entry, topic_id }: Played): Promise<ChildProcess> {
   const path = (file: string): string => JSON.stringify(new URL(`../../src/adapters/${file}`, import.meta.url).href);
   const program = `
@@ -298,11 +304,11 @@ async function findQuery(election: Played): Promise<string | null> {
   }
 }
 
-/** Waits for the results alone, without any counter, to hold so many votes. */
+/** Waits until the results hold this number of votes, without any counter. */
 const untilVotes = (election: Played, votes: number): Promise<void> =>
   untilResults(election, (results) => results.get('totals')?.ballots === votes);
 
-/** Waits until so many states were published, or all votes are counted. */
+/** Waits until this number of states was published, or all votes are counted. */
 const untilBatches = (election: Played, batches: number): Promise<void> => {
   const seen = new Set<unknown>();
   const all = election.ends.reduce((sum, end) => sum + end, 0);
@@ -323,7 +329,7 @@ async function untilResults(
   }
 }
 
-/** Ends a session on the server, as a timeout or an administrator does. */
+/** Ends a session on the server, as a timeout or an administrator would. */
 async function closeSession({ entry, topic_id }: Played, number: number): Promise<void> {
   const { host, port } = parseSparkRemote(remote);
   const connection = connect(`http://${host}:${port}`);
@@ -376,7 +382,7 @@ describe('the Spark counter', { skip: SKIPPED, concurrency: 1 }, () => {
     assert.equal(await election.log.end('results-by-location', 0), end);
   });
 
-  test('publishes it also where a counter died in the middle of its own', async () => {
+  test('publishes it also after a counter died while publishing its own', async () => {
     const election = await play(testElection());
     const { id } = election.entry;
     const dying = await openTransactionalProducer(settings, `${id}.count`, null);
@@ -451,7 +457,7 @@ describe('the Spark counter', { skip: SKIPPED, concurrency: 1 }, () => {
     assert.equal(results.get('totals')!.as_of, as_of);
   });
 
-  test('passes over fields that it does not know', async () => {
+  test('ignores fields that it does not know', async () => {
     const election = await play(testElection());
     const extend = (box: string): string =>
       box
@@ -537,7 +543,7 @@ describe('the Spark counter', { skip: SKIPPED, concurrency: 1 }, () => {
     }
   });
 
-  test('stops with an alarm at a vote of a location or a candidate that the election lacks', async () => {
+  test('stops with an alarm at a vote of a location or a candidate that is not in the election', async () => {
     for (const vote of [
       '{"location_id":["L0001"],"selections":{}}',
       '{"selections":{}}',
@@ -590,7 +596,7 @@ describe('the Spark counter', { skip: SKIPPED, concurrency: 1 }, () => {
     assert.equal(await findQuery(election), null);
   });
 
-  test('a stop in the middle of the work leaves a whole state, from which the next counter goes on', {
+  test('a stop in the middle of counting leaves a whole state, from which the next counter goes on', {
     timeout: 300_000,
   }, async () => {
     const election = await play(testElection({ locations: 500 }));
@@ -607,7 +613,7 @@ describe('the Spark counter', { skip: SKIPPED, concurrency: 1 }, () => {
     await assertCounted(election);
   });
 
-  test('goes on in a new session with the same checkpoint where its session was closed', {
+  test('goes on in a new session with the same checkpoint after its session was closed', {
     timeout: 120_000,
   }, async () => {
     const election = await play(testElection());
@@ -619,9 +625,10 @@ describe('the Spark counter', { skip: SKIPPED, concurrency: 1 }, () => {
     await assertCounted(election);
   });
 
-  test('counts from the first vote where all topics were removed and made again', { timeout: 120_000 }, async () => {
+  test('counts from the first vote after all topics were removed and made again', { timeout: 120_000 }, async () => {
     const first = await play(testElection());
-    // The second micro-batch ends the first one in the checkpoint, which the new topic is as long as.
+    // The second micro-batch completes the first one in the checkpoint. The new topic has the
+    // length of the first one.
     for (let batch = 0; batch < 2; batch++) {
       await first.cast(manyBallots(first.index, 100));
       await first.countAll();
@@ -636,7 +643,7 @@ describe('the Spark counter', { skip: SKIPPED, concurrency: 1 }, () => {
     await assertCounted(second);
   });
 
-  test('says what has ended the query', { timeout: 300_000 }, async () => {
+  test('says why the query has ended', { timeout: 300_000 }, async () => {
     const election = await play(testElection());
     await election.cast(manyBallots(election.index, 100));
     const running = startCounter(election);

@@ -17,7 +17,7 @@ import { succeeded } from '../support/workspace.ts';
 const TOPIC = 'council-2026.votes';
 const VOTES = ['{"seq":0}', '{"seq":1}', '{"seq":2}'];
 
-/** The processes that name a directory in their command line. */
+/** The processes whose command line contains a directory. */
 const processesOf = (directory: string): string[] =>
   execFileSync('ps', ['-axww', '-o', 'pid=,args='], { encoding: 'utf8' })
     .split('\n')
@@ -49,7 +49,7 @@ async function readTopic(brokers: string): Promise<string[]> {
   return read;
 }
 
-/** Lets Spark compute something with tasks of its own; fails where that fails. */
+/** Lets Spark compute something with tasks of its own. Fails if Spark fails. */
 async function countRows(remote: string): Promise<void> {
   const { host, port } = parseSparkRemote(remote);
   const baseUrl = `http://${host}:${port}`;
@@ -111,7 +111,7 @@ describe('tallyroom stack', { skip: NEEDS_STACK }, () => {
     assert.deepEqual(await select(address.DATABASE_URL), [{ n: 1 }]);
   });
 
-  test('does nothing where everything runs', async () => {
+  test('does nothing if everything runs', async () => {
     const up = await run('up');
     succeeded(up);
     assert.match(up.stderr, /^Everything runs already\./);
@@ -153,14 +153,14 @@ describe('a stack with workers', { skip: NEEDS_STACK }, () => {
   const executors = (): string[] =>
     processesOf(stack.directory).filter((line) => line.includes('CoarseGrainedExecutorBackend'));
 
-  test('runs a query in processes of theirs', async () => {
+  test('runs a query in processes of the workers', async () => {
     const started = await stack.up({ parts: ['spark'], workers: 2 });
     assert.deepEqual([...started].sort(), [...names].sort());
     await countRows(await remote());
     assert.notDeepEqual(executors(), []);
   });
 
-  test('goes on after a worker was killed, and after the Connect server was', async () => {
+  test('goes on after a worker was killed, and after the Connect server was killed', async () => {
     for (const name of ['spark-worker-2', 'spark']) {
       await killServer(stack, name);
       assert.deepEqual(await stack.up({ parts: ['spark'] }), [name]);
@@ -168,13 +168,13 @@ describe('a stack with workers', { skip: NEEDS_STACK }, () => {
     }
   });
 
-  test('starts everything again that belonged to a killed master', async () => {
+  test('starts all processes of a killed master again', async () => {
     await killServer(stack, 'spark-master');
     assert.deepEqual([...(await stack.up({ parts: ['spark'] }))].sort(), [...names].sort());
     await countRows(await remote());
   });
 
-  test('can do without them again', async () => {
+  test('can remove the workers again', async () => {
     assert.deepEqual(await stack.up({ parts: ['spark'], workers: 0 }), ['spark']);
     assert.deepEqual(
       (await stack.status()).map(({ name, state }) => `${name} ${state}`),

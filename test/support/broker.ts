@@ -13,25 +13,28 @@ import { temporaryDirectory } from './tallyroom.ts';
 
 /** A broker of one test, with settings of the test's own. */
 export interface Broker {
-  /** A directory beside its data, for certificates and the like. */
+  /** A directory beside its data, for certificates and other files. */
   readonly directory: string;
-  /** Of its own listener, without a proxy and without a password. */
+  /** The port of the broker's own listener, without a proxy and without a password. */
   readonly port: number;
   /** Starts it again, and waits until it answers. */
   start(): Promise<void>;
-  /** Ends it at once, as when the machine takes the process away. */
+  /** Kills it, as when the machine ends the process. */
   kill(): Promise<void>;
-  /** Stops its process where it is; it holds its connections and answers nothing. */
+  /** Stops its process (SIGSTOP): it keeps its connections and answers nothing. */
   pause(): void;
   resume(): void;
 }
 
 export interface BrokerOptions {
-  /** Listeners besides its own: by the name of a protocol, the port and the one that clients are told to come to, such as that of a proxy. */
+  /**
+   * Listeners besides its own, by the name of a protocol: the port, and the port that clients are
+   * told to use, such as that of a proxy.
+   */
   readonly listeners?: Readonly<Record<string, { readonly port: number; readonly advertised: number }>>;
   /** Lines for server.properties. */
   readonly properties?: readonly string[];
-  /** Users, as `--add-scram` of the storage tool takes them. */
+  /** Users, in the form of `--add-scram` of the storage tool. */
   readonly scram?: readonly string[];
   readonly directory?: { readonly path: string; remove(): void };
 }
@@ -44,7 +47,7 @@ const MEMORY = ['-Xms128m', '-Xmx512m'];
 const CLUSTER_ID = 'abcdefghijklmnopqrstug';
 const POLL_MS = 100;
 
-/** Starts a broker that is its own controller; it is gone when the test is. */
+/** Starts a broker that is its own controller. It is gone when the test has ended. */
 export async function startBroker(owner: Owner, options: BrokerOptions = {}): Promise<Broker> {
   const { path, remove } = options.directory ?? temporaryDirectory();
   const [port, controllerPort] = [await freePort(), await freePort()];
@@ -124,7 +127,7 @@ ${properties.join('\n')}
 `;
 }
 
-/** Whether it tells a client where it is. */
+/** Whether the broker tells a client its address. */
 async function answers(port: number): Promise<boolean> {
   const admin = new Admin({
     clientId: 'tallyroom-test',

@@ -21,7 +21,7 @@ export const COUNCIL = {
 export const numberOf = (location: 'north' | 'south', ordinal: number): string =>
   `${location === 'north' ? 'N' : 'S'}${String(ordinal).padStart(4, '0')}`;
 
-/** As many voters in each location, numbered from 1. */
+/** The same number of voters in each location, numbered from 1. */
 export function councilRoll(votersEach: number): string {
   const lines = ['registration_number,location_id,name'];
   for (const location of ['north', 'south'] as const)

@@ -3,7 +3,7 @@ import { describe, type TestContext, test } from 'node:test';
 import type { CrashPoint } from '../../src/base/crash-points.ts';
 import type { Ended } from './tallyroom.ts';
 
-/** Somewhere to hold an election: commands there work on one of the test's own. */
+/** A place to hold an election: commands there work on an election of the test's own. */
 export interface CrashPlace {
   run(args: readonly string[], environment?: NodeJS.ProcessEnv): Promise<Ended>;
 }
@@ -11,22 +11,25 @@ export interface CrashPlace {
 /** Death at one passing of a point. */
 export interface Crash {
   readonly point: CrashPoint;
-  /** From 1. */
+  /** Counted from 1. */
   readonly passing: number;
-  /** At most as many voters a second; left out: as fast as it goes. */
+  /** Voters a second at most; without it as fast as possible. */
   readonly rate?: number;
 }
 
 export interface CrashOptions {
   readonly place: string;
   readonly skip?: string | false;
-  /** So many tests at a time. */
+  /** The number of tests that run at the same time. */
   readonly concurrency?: number;
   readonly crashes: readonly Crash[];
   open(context: TestContext): Promise<CrashPlace>;
 }
 
-/** Several batches a partition, so that a point is passed at the first batch, in the middle and at the last. */
+/**
+ * An election of several batches a partition, so that a point is passed at the first, at a middle
+ * and at the last batch.
+ */
 const ELECTION = ['run', '--voters', '4000', '--seed', '11', '--port', '0', '--once', '--json'];
 const paced = (rate: number | 'max' = 'max'): string[] => [...ELECTION, '--rate', String(rate)];
 
@@ -36,7 +39,9 @@ function totalsOf({ code, stdout, stderr }: Ended): unknown {
   return { totals, contests, locations };
 }
 
-/** Dies at each of these points, starts again, and compares with an election that nothing happened to. */
+/**
+ * Dies at each of these points, starts again, and compares with an election that was not disturbed.
+ */
 export function describeCrashes({ place, skip = false, concurrency = 1, crashes, open }: CrashOptions): void {
   describe(`death at every named point, ${place}`, { skip, concurrency }, () => {
     let undisturbed: Promise<unknown> | null = null;

@@ -12,7 +12,7 @@ import type {
 } from '../../src/domain/election/election.ts';
 import { type ElectionIndex, indexElection } from '../../src/domain/election/election-index.ts';
 
-/** Ids that an object used as a map, or a sort by number, would get wrong. */
+/** Ids that an object used as a map, or a numeric sort, would get wrong. */
 const AWKWARD_IDS = ['10', '9', '__proto__', 'constructor', 'a b', 'É', '"', '\u2028'];
 
 const arbitraryIds = (most: number): fc.Arbitrary<string[]> =>
@@ -32,7 +32,10 @@ const arbitraryShape: fc.Arbitrary<ContestShape> = fc.record({
   there: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
 });
 
-/** Small valid elections: 1 to 3 contests, of one or more votes, some valid in a part of 1 to 5 locations. */
+/**
+ * Small valid elections: 1 to 3 contests, of one or more votes, some of them valid in a part of the
+ * 1 to 5 locations.
+ */
 export const arbitraryElection: fc.Arbitrary<Election> = fc
   .tuple(
     arbitraryIds(5),
@@ -96,7 +99,7 @@ export interface Ballot {
   readonly selections: readonly number[];
 }
 
-/** The numbers of the candidates who stand in a location, ascending. */
+/** The numbers of the candidates in a location, ascending. */
 export function candidatesAt(index: ElectionIndex, location: number): number[] {
   const numbers: number[] = [];
   for (let slot = index.first_slot[location]!; slot < index.first_slot[location + 1]!; slot++) {
@@ -122,7 +125,7 @@ export const arbitraryElectionWithBallots: fc.Arbitrary<{ index: ElectionIndex; 
   .map(indexElection)
   .chain((index) => fc.record({ index: fc.constant(index), ballots: arbitraryBallots(index) }));
 
-/** Ballots as the loops that count take them. */
+/** Ballots in the form that the counting loops take. */
 export function toColumns(ballots: readonly Ballot[]): VoteColumns {
   const columns = createVoteColumns(
     ballots.length,

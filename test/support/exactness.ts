@@ -10,14 +10,14 @@ import type { Ended } from './tallyroom.ts';
 import { readTopic } from './topics.ts';
 import { openWorkspace, succeeded } from './workspace.ts';
 
-/** A simulated election, and what comes of it where nothing goes wrong. */
+/** A simulated election, and its results when nothing goes wrong. */
 export interface Expected {
-  /** What `register` is given. */
+  /** The arguments of `register`. */
   readonly making: readonly string[];
   readonly voters: number;
   readonly ballots: number;
   readonly partitions: number;
-  /** The document of the results, as `numbersOf` gives it. */
+  /** The results document, in the form of `numbersOf`. */
   readonly results: unknown;
 }
 
@@ -27,7 +27,10 @@ interface Owner {
 
 const POLL_MS = 20;
 
-/** For what is opened in a `before`, whose own `after` would release it at once: to be released in the suite's `after`, last one first. */
+/**
+ * An owner for resources that are opened in a `before`. A test's own `after` there would release
+ * them at once. They are released in the suite's `after`, the last one first.
+ */
 export function releasedLater(): { readonly owner: Owner; release(): Promise<void> } {
   const works: (() => Promise<void>)[] = [];
   return {
@@ -38,7 +41,10 @@ export function releasedLater(): { readonly owner: Owner; release(): Promise<voi
   };
 }
 
-/** Counts the election once on the PostgreSQL that comes along: the seed decides how everybody votes, wherever they do. */
+/**
+ * Counts the election once on the bundled PostgreSQL. The seed decides how each voter votes, on any
+ * servers.
+ */
 export async function expectElection(
   owner: Owner,
   { voters, partitions }: { voters: number; partitions: number },
@@ -51,8 +57,8 @@ export async function expectElection(
 }
 
 /**
- * Everybody has voted who votes, nobody twice, to the vote as expected: on a dashboard, in the tables, in the topics, and by
- * `verify`. The election is counted, or its counter still runs.
+ * Every voter who votes has voted once, and every total is as expected: on a dashboard, in the
+ * tables, in the topics, and by `verify`. The election is counted, or its counter still runs.
  */
 export async function assertExact(context: TestContext, election: StackElection, expected: Expected): Promise<void> {
   const dashboard = election.start(['dashboard', '--port', '0']);
@@ -71,7 +77,7 @@ export async function assertExact(context: TestContext, election: StackElection,
   ).rows;
   const waiting = (): Promise<{ rows: { n: number }[] }> =>
     database.query('SELECT count(*)::integer AS n FROM log WHERE election_no = $1', [row!.n]);
-  // The relay may be that of a process which has other things to do just now.
+  // The relay may belong to a process that is busy with something else.
   while ((await waiting()).rows[0]!.n > 0) await delay(POLL_MS);
   const tables = await database.query(
     `SELECT (SELECT count(*)::integer FROM voters WHERE election_no = $1) AS voters,
@@ -97,7 +103,10 @@ export async function assertExact(context: TestContext, election: StackElection,
   context.diagnostic(`boxes of votes: ${records.map(({ boxes }) => boxes).join(', ')}`);
 }
 
-/** Every record of a partition is there once: their keys are the offsets of the log. @returns how many there are */
+/**
+ * Every record of a partition is there once: the keys are the offsets of the log.
+ * @returns the number of records
+ */
 async function recordsOnce({ id, kafka }: StackElection, topic: Topic, partition: number): Promise<number> {
   const name = topicName(id as ElectionId, topic);
   const keys = (await readTopic(kafka, name, partition)).map(({ key }) => key);

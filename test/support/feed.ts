@@ -1,6 +1,6 @@
 import type { DashboardState, ResultsFeed } from '../../src/live/follow-results.ts';
 
-/** Resolves with the first state, present or to come, that the predicate accepts. */
+/** Resolves with the first state that the predicate accepts, the current one or a later one. */
 export function stateWhere(feed: ResultsFeed, accepts: (state: DashboardState) => boolean): Promise<DashboardState> {
   const { promise, resolve } = Promise.withResolvers<DashboardState>();
   const look = () => {

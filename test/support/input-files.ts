@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 
-/** A file in a directory of its own that goes with the test. @returns its path */
+/** A file in a directory of its own that is removed with the test. @returns its path */
 export function inputFile(t: TestContext, content: string | Uint8Array, name = 'input.csv'): string {
   const directory = mkdtempSync(join(tmpdir(), 'tallyroom-input-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));

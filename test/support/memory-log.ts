@@ -1,9 +1,14 @@
 import type { Log, LogBatch, OutgoingRecord, Topic } from '../../src/ports/log.ts';
 
-/** So many batches are returned by one `read`, so that readers are tested with more than one round. */
+/**
+ * The number of batches that one `read` returns, so that readers are tested with more than one
+ * round.
+ */
 const BATCHES_READ_MAX = 4;
 
-/** A log in memory for tests: appends are at once visible, readers are woken, nothing is compacted. */
+/**
+ * A log in memory for tests: appends are at once visible, readers are woken, nothing is compacted.
+ */
 export class MemoryLog implements Log {
   readonly #batches = new Map<string, LogBatch[]>();
   readonly #waiting = new Set<() => void>();

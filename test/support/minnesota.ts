@@ -9,7 +9,7 @@ export const DATA = [process.env.TALLYROOM_DATA, fileURLToPath(new URL('../../..
   (directory) => directory !== undefined && existsSync(directory),
 );
 
-/** For suites that need them. */
+/** Options of suites that need the real elections. */
 export const NEEDS_DATA = {
   skip: DATA === undefined && process.env.CI !== 'true' && 'set TALLYROOM_DATA to the directory of the real elections',
   concurrency: 1,
@@ -21,7 +21,7 @@ export const MINNESOTA_VOTERS = 3_686_101;
 export const MINNESOTA_VOTES = 3_253_920;
 const MINNESOTA_RESULTS = 'us-mn-2024-president-county-final.csv';
 
-/** What makes the whole election of Minnesota. */
+/** Arguments that make the whole election of Minnesota. */
 export const minnesota = (): string[] => [
   '--results',
   dataFile(MINNESOTA_RESULTS),
@@ -49,7 +49,7 @@ export const rowsOf = (name: string): { contest: string; location: string; candi
     votes: Number(votes),
   }));
 
-/** Every county and candidate to the vote. */
+/** Checks every county and candidate to the vote. */
 export function assertMinnesota(document: Document): void {
   const votes = (name: string): number =>
     document.contests[0]!.candidates.filter((candidate) => candidate.name.startsWith(name)).reduce(

@@ -10,7 +10,10 @@ const PAGE = fileURLToPath(new URL('../../dist/web', import.meta.url));
 const CONFIG = fileURLToPath(new URL('../../web/vite.config.ts', import.meta.url));
 const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
-/** Quiet: no sandbox (tests run as root in containers), no traffic of the browser's own. */
+/**
+ * Flags for a browser without a sandbox (tests run as root in containers) and without traffic of
+ * its own.
+ */
 const FLAGS = [
   '--headless',
   '--no-sandbox',
@@ -29,8 +32,8 @@ export async function builtPage(): Promise<string> {
 }
 
 /**
- * Why browser tests cannot run here, for `skip`; false where they can. Under CI=true they are never
- * skipped: without a browser they fail.
+ * The reason why browser tests cannot run here, for `skip`; false where they can. Under CI=true
+ * they are never skipped. Starting the browser then fails, and the test with it.
  */
 export function noBrowser(): string | false {
   if (process.env.CI === 'true' || BROWSERS.some((path) => existsSync(path))) return false;
@@ -42,7 +45,7 @@ export interface Browser {
   close(): Promise<void>;
 }
 
-/** A Chromium with a profile of its own, which goes with it. */
+/** A Chromium with a profile of its own, which is removed with it. */
 export async function openBrowser(): Promise<Browser> {
   const executablePath = BROWSERS.find((path) => existsSync(path));
   if (executablePath === undefined) throw new Error('no Chromium found: install chromium (apt-get install chromium)');

@@ -2,7 +2,10 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A local service that answers like randomuser.me: the same people for the same seed, page by page, and faults on demand. */
+/**
+ * A local service that answers like randomuser.me: the same people for the same seed, page by page,
+ * and faults on demand.
+ */
 
 export interface PersonApiRequest {
   /** From 1, over all requests. */
@@ -15,7 +18,7 @@ export interface PersonApiRequest {
 export interface PersonApiAnswer {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Text as it is, anything else as JSON. */
+  /** Text is sent as it is, any other value as JSON. */
   readonly body?: unknown;
   /** Instead of an answer: close the connection, or never answer. */
   readonly fault?: 'close' | 'hang';
@@ -27,7 +30,7 @@ export interface PersonApi {
   close(): Promise<void>;
 }
 
-/** @param answer what to answer in place of a page of people; undefined means the page */
+/** @param answer the answer in place of a page of people; undefined means the page */
 export async function startPersonApi(
   answer: (request: PersonApiRequest) => PersonApiAnswer | undefined = () => undefined,
 ): Promise<PersonApi> {
@@ -72,7 +75,7 @@ function send(response: ServerResponse, { status = 200, headers = {}, body = '',
   response.end(typeof body === 'string' ? body : JSON.stringify(body));
 }
 
-/** A page as the service would give it. */
+/** A page in the form of the service. */
 export const personPage = ({ seed, page, results }: Pick<PersonApiRequest, 'seed' | 'page' | 'results'>) => ({
   results: Array.from({ length: results }, (_, i) => apiPerson(seed, (page - 1) * results + i)),
   info: { seed, results, page, version: '1.4' },
@@ -84,7 +87,7 @@ const STATES = ['Kent', 'Fife', 'Powys', 'County Antrim', 'Cornwall'];
 
 const pick = (items: readonly string[], number: number): string => items[number % items.length]!;
 
-/** One person in the shape of version 1.4 of the service. */
+/** One person in the form of version 1.4 of the service. */
 export function apiPerson(seed: string, ordinal: number) {
   const digest = createHash('sha256').update(`${seed}/${ordinal}`).digest();
   const hex = digest.toString('hex');

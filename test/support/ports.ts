@@ -3,8 +3,8 @@ import { createServer } from 'node:net';
 const given = new Set<number>();
 
 /**
- * A port below those that the system gives to outgoing connections: one of them could take it while its server is down. Never the
- * same twice.
+ * A port below those that the system gives to outgoing connections, since one of these could take
+ * it while its server is down. No port is given twice.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

@@ -1,6 +1,6 @@
 import type { Progress } from '../../src/cli/progress.ts';
 
-/** Progress that nobody sees. */
+/** Progress that shows nothing. */
 export const silent = (): Progress => ({
   registered: 0,
   voted: 0,

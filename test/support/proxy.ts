@@ -1,39 +1,48 @@
 import { once } from 'node:events';
 import { connect, createServer, type NetConnectOpts, type Socket } from 'node:net';
 
-/** What becomes of a message of a client. */
+/** The fate of a message of a client. */
 export type Fate =
   | 'pass'
   /** The connection ends before the server gets it. */
   | 'cut'
-  /** The server gets it and answers; instead of the answer the client gets the end of the connection. */
+  /**
+   * The server gets it and answers. Instead of the answer the client gets the end of the
+   * connection.
+   */
   | 'cut at the answer'
-  /** The server gets it and answers; from then on nothing of the server reaches this client. */
+  /** The server gets it and answers. From then on this client gets nothing from the server. */
   | 'swallow the answer';
 
-/** How the bytes of a client are cut into messages. */
+/** The rule by which the bytes of a client are divided into messages. */
 export type Framing = (arrived: (message: Buffer) => void) => (chunk: Buffer) => void;
 
 export interface ProxyOptions {
-  /** Where the server is; asked for at each connection, since a server may come back at another place. */
+  /**
+   * The address of the server. It is read at each connection, since a server may come back at
+   * another address.
+   */
   readonly target: () => NetConnectOpts;
   readonly framing: Framing;
-  /** Left out: any free port of 127.0.0.1. */
+  /** Without it, any free port of 127.0.0.1. */
   readonly port?: number;
 }
 
-/** A TCP proxy in front of a server, for what networks do. */
+/** A TCP proxy in front of a server, for faults of networks. */
 export interface TcpProxy {
   readonly port: number;
-  /** Decides over each message from now on; at first all pass. */
+  /** Decides the fate of each message from now on. At first all messages pass. */
   judge: (message: Buffer) => Fate;
-  /** Messages that were not simply passed. */
+  /** The number of messages that did not simply pass. */
   readonly faults: number;
-  /** Ends all connections at once, without a farewell. */
+  /** Ends all connections at once, without a proper close. */
   cut(): void;
-  /** Passes nothing on in either direction, until it is called with false; connections are still taken. */
+  /**
+   * Passes nothing on in either direction until it is called with false. Connections are still
+   * accepted.
+   */
   stall(isStalled: boolean): void;
-  /** Sends new connections away, until it is called with false. */
+  /** Refuses new connections until it is called with false. */
   refuse(isRefused: boolean): void;
   close(): Promise<void>;
 }
@@ -41,7 +50,10 @@ export interface TcpProxy {
 /** Each chunk is one message: right for a client that writes one message at a time and waits. */
 export const chunks: Framing = (arrived) => arrived;
 
-/** Requests of Kafka's protocol: a length of four bytes and so many bytes. A message is given without its length. */
+/**
+ * Requests of Kafka's protocol: a length of four bytes, then that number of bytes. A message is
+ * given without its length.
+ */
 export const requestsOfKafka: Framing = (arrived) => {
   let held = Buffer.alloc(0);
   return (chunk) => {
@@ -54,7 +66,7 @@ export const requestsOfKafka: Framing = (arrived) => {
   };
 };
 
-/** The number of a request of Kafka's protocol. */
+/** The numbers of requests in Kafka's protocol. */
 export const REQUEST = {
   produce: 0,
   fetch: 1,
@@ -118,7 +130,10 @@ interface Pair {
   stall(isStalled: boolean): void;
 }
 
-/** A handle that Node resets after its `end()` never closes, and the process spins at its exit for ever (Node 24.21). */
+/**
+ * A handle that Node resets after its `end()` never closes. The process then spins for ever at its
+ * exit (Node 24.21).
+ */
 function reset(socket: Socket): void {
   if (socket.writableEnded) socket.destroy();
   else socket.resetAndDestroy();
@@ -131,7 +146,8 @@ function join(client: Socket, server: Socket, framing: Framing, judge: (message:
     reset(server);
   };
   const isCut = (): boolean => client.destroyed || server.destroyed;
-  // What ends on one side ends on the other. A server's own end reaches the client as an end, not as a cut.
+  // The end of one side ends the other. A server's own end reaches the client as an end, not as a
+  // cut.
   for (const socket of [client, server]) socket.on('error', cut);
   client.on('close', () => server.destroy());
   server.on('end', () => client.end());
@@ -144,7 +160,8 @@ function join(client: Socket, server: Socket, framing: Framing, judge: (message:
     if (fate === 'swallow the answer') answers = 'drop';
   });
   client.on('data', (chunk: Buffer) => {
-    // What is judged is not passed yet: a message that is cut never reaches the server whole.
+    // The chunk is judged before it is passed on, so a message that is cut never reaches the server
+    // whole.
     take(chunk);
     if (!isCut()) server.write(chunk);
   });

@@ -2,14 +2,17 @@ import assert from 'node:assert/strict';
 import { isCompleteStatus, type Results } from '../../src/domain/results/results.ts';
 import type { Started } from './tallyroom.ts';
 
-/** A result document without what differs from run to run: when it was made, and the id of the election. */
+/**
+ * A result document without the fields that differ from run to run: its time, and the id of the
+ * election.
+ */
 export function numbersOf(document: string | Results): unknown {
   const results: Results = typeof document === 'string' ? JSON.parse(document) : document;
   const { as_of: _, election, ...numbers } = results;
   return { ...numbers, status: election.status };
 }
 
-/** The address that a command with a dashboard says it listens at. */
+/** The address at which a command with a dashboard says that it listens. */
 export async function addressOf(command: Started): Promise<string> {
   return (await command.says(/Results: (http\S+)/))[1]!;
 }
@@ -20,7 +23,7 @@ export async function fetchResults(address: string): Promise<Results> {
   return (await response.json()) as Results;
 }
 
-/** Follows the event stream until the results are as wanted. */
+/** Follows the event stream until the results satisfy the predicate. */
 export async function resultsWhere(address: string, accepts: (results: Results) => boolean): Promise<Results> {
   const stop = new AbortController();
   const events = await fetch(`${address}api/events`, { signal: stop.signal });

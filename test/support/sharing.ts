@@ -4,7 +4,7 @@ import type pg from 'pg';
 import type { Started } from './tallyroom.ts';
 import { succeeded } from './workspace.ts';
 
-/** Somewhere to vote: commands there work on one election of the test's own. */
+/** A place to vote: commands there work on an election of the test's own. */
 export interface Polls {
   readonly databaseUrl: string;
   start(args: readonly string[], environment?: NodeJS.ProcessEnv): Started;
@@ -14,7 +14,10 @@ export interface Polls {
 
 const VOTERS = 9_000;
 const BALLOTS = 6_300;
-/** Slow enough that others can come and go while it votes; whoever has seen enough ends it or helps it with `max`. */
+/**
+ * Slow enough for other processes to come and go meanwhile. A test that has seen enough ends it, or
+ * helps it with `max`.
+ */
 const SLOW = ['vote', '--rate', '150'];
 const FAST = ['vote', '--rate', 'max'];
 
@@ -23,7 +26,10 @@ async function register(polls: Polls, partitions: number): Promise<void> {
   succeeded(await polls.start(args).ended);
 }
 
-/** What wakes readers of the log wakes a test too: resolves when votes are committed to one of these partitions. */
+/**
+ * The test uses the same wake-up as readers of the log. Resolves when votes are committed to one of
+ * these partitions.
+ */
 async function openVotes(polls: Polls): Promise<(partitions: readonly number[]) => Promise<void>> {
   const client = await polls.connect();
   await client.query('LISTEN tallyroom_log');
@@ -39,7 +45,7 @@ async function openVotes(polls: Polls): Promise<(partitions: readonly number[]) 
     });
 }
 
-/** Resolves when the process says that it has so many partitions. @returns which */
+/** Resolves when the process says that it has this number of partitions. @returns the partitions */
 async function share(command: Started, partitions: number, of: number): Promise<number[]> {
   const list = Array.from({ length: partitions }, () => '\\d+').join(', ');
   const [, said] = await command.says(new RegExp(`Voting in partitions? (${list}) of ${of}\\.`));
@@ -59,7 +65,9 @@ async function die(command: Started): Promise<void> {
   assert.equal((await command.ended).signal, 'SIGKILL');
 }
 
-/** Everybody has voted who votes, nobody twice: counted, and counted again from the log and from PostgreSQL. */
+/**
+ * Every voter who votes has voted once: counted, and recounted from the log and from PostgreSQL.
+ */
 async function assertExact(polls: Polls): Promise<void> {
   succeeded(await polls.start(['count', '--once']).ended);
   const verified = JSON.parse(succeeded(await polls.start(['verify', '--json']).ended));
@@ -68,7 +76,9 @@ async function assertExact(polls: Polls): Promise<void> {
   assert.deepEqual(verified.rejections, {});
 }
 
-/** Sessions of one process, told from the others by the name that its DATABASE_URL gives them. */
+/**
+ * The sessions of one process. The name that its DATABASE_URL gives them tells them from others.
+ */
 const namedUrl = (url: string, name: string): string =>
   `${url}${url.includes('?') ? '&' : '?'}application_name=${name}`;
 
@@ -80,7 +90,7 @@ async function terminateSessions(polls: Polls, name: string): Promise<number> {
   return ended.rowCount ?? 0;
 }
 
-/** Several processes of `vote` and the partitions of one election, at any place. */
+/** Several processes of `vote` that share the partitions of one election, at any place. */
 export function describeSharing(place: string, skip: string | false, open: (context: TestContext) => Promise<Polls>) {
   describe(`processes that vote at ${place}`, { skip, concurrency: 1 }, () => {
     test('a second and a third join, one dies in the middle of a batch, one leaves: each voter once', async (context) => {
@@ -96,7 +106,8 @@ export function describeSharing(place: string, skip: string | false, open: (cont
       await Promise.all([voted(ofFirst), voted(ofSecond)]);
 
       const third = polls.start(SLOW, { TALLYROOM_CRASH_AT: 'vote.before-commit#3' });
-      // One partition or two: the sessions are ranked by the numbers of their processes, which start anew some time.
+      // One partition or two: the sessions are ranked by the ids of their processes, and these ids
+      // wrap around some time.
       await third.says(/Voting in partitions? [\d, ]+ of 4\./);
       assert.equal((await third.ended).signal, 'SIGKILL');
       const fourth = polls.start(FAST);
@@ -115,7 +126,7 @@ export function describeSharing(place: string, skip: string | false, open: (cont
       assert.deepEqual(sorted(await share(first, 1, 2), await share(second, 1, 2)), [0, 1]);
       const third = polls.start(SLOW);
       const standing = [first, second, third].map((each) => each.says(/Voting in none of the 2 partitions/));
-      // One of the three has none; which one is not fixed.
+      // One of the three has no partition. It is not fixed which one.
       const spare = [first, second, third][await Promise.any(standing.map((said, i) => said.then(() => i)))]!;
       for (const said of standing) said.catch(() => {});
       const [killed, other] = [first, second, third].filter((each) => each !== spare);

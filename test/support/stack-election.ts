@@ -8,7 +8,7 @@ import { TOPICS } from '../../src/ports/log.ts';
 import type { Ended, Started } from './tallyroom.ts';
 import { openWorkspace } from './workspace.ts';
 
-/** An election of one test on the real servers; its topics go with the test. */
+/** An election of one test on the real servers. Its topics are removed with the test. */
 export interface StackElection {
   readonly id: string;
   readonly kafka: KafkaSettings;
@@ -23,7 +23,7 @@ export interface StackElection {
 
 /**
  * @param servers names that replace those of the environment, for a test with a server of its own
- * @throws where KAFKA_BROKERS and DATABASE_URL do not name servers.
+ * @throws if KAFKA_BROKERS and DATABASE_URL do not name servers
  */
 export function openStackElection(context: TestContext, servers: NodeJS.ProcessEnv = {}): StackElection {
   const { kafka, databaseUrl } = serversOf({ ...process.env, ...servers });
@@ -55,7 +55,7 @@ export function openStackElection(context: TestContext, servers: NodeJS.ProcessE
   };
 }
 
-/** Takes away what an election has in Kafka. */
+/** Removes an election's topics from Kafka. */
 export function removeTopics(kafka: KafkaSettings, id: string): Promise<void> {
   const ours = new Set(TOPICS.map((topic) => `${id}.${topic}`));
   return withAdmin(kafka, async (admin) => {

@@ -5,21 +5,27 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { openStack, type Stack, type UpOptions } from '../../src/stack/stack.ts';
 
-/** The jars of Kafka and Spark, fetched once and kept between runs of the tests. scripts/test-stack.mjs keeps them there, too. */
+/**
+ * The jars of Kafka and Spark, fetched once and kept between runs of the tests.
+ * scripts/test-stack.mjs keeps them in the same place.
+ */
 export const JARS = fileURLToPath(new URL('../../node_modules/.cache/tallyroom-stack', import.meta.url));
 
-/** Why a test of real servers does not run under `npm test`; false where `npm run test:stack` has started them. */
+/**
+ * The reason why a test of real servers does not run under `npm test`; false where `npm run
+ * test:stack` has started them.
+ */
 export const NEEDS_STACK =
   process.env.TALLYROOM_TEST_STACK === '1' ? false : 'no servers: npm run test:stack starts them';
 
-/** What has an `after`: the context of a test, or the functions of node:test inside a suite. */
+/** An object with `after`: the context of a test, or the functions of node:test inside a suite. */
 interface Owner {
   after(work: () => Promise<void>): void;
 }
 
 /**
- * The servers that `npm run test:stack` runs, all of them up, for a test that kills some and starts them again with `up`.
- * A test file that is run by itself has servers of its own.
+ * The servers that `npm run test:stack` runs, all of them up, for a test that kills some and starts
+ * them again with `up`. A test file that runs by itself has servers of its own.
  */
 export async function sharedStack(owner: Owner): Promise<Stack> {
   const directory = process.env.TALLYROOM_TEST_STACK_DIR;
@@ -29,7 +35,10 @@ export async function sharedStack(owner: Owner): Promise<Stack> {
   return stack;
 }
 
-/** Servers that no other test has, with the data they are started with and no other: gone when the test is. */
+/**
+ * Servers for one test alone, with only the data of this test. They are gone when the test has
+ * ended.
+ */
 export async function ownStack(owner: Owner, options: UpOptions = {}): Promise<Stack> {
   const { stack } = ownDirectory(owner);
   await stack.up(options);
@@ -37,13 +46,13 @@ export async function ownStack(owner: Owner, options: UpOptions = {}): Promise<S
 }
 
 /**
- * A data directory with a stack that is not started yet. It lies where scripts/test-stack.mjs looks for servers when the tests have
- * ended, however they did: a test that is interrupted cleans nothing up.
+ * A data directory with a stack that is not started yet. It lies where scripts/test-stack.mjs looks
+ * for servers when the tests have ended in any way, since an interrupted test cleans nothing up.
  */
 export function ownDirectory(owner: Owner): { readonly dataDir: string; readonly stack: Stack } {
   const shared = process.env.TALLYROOM_TEST_STACK_DIR;
   const dataDir = mkdtempSync(join(shared === undefined ? tmpdir() : join(shared, '..', '..'), 'own-'));
-  // As root PostgreSQL runs as somebody else, who must be able to enter.
+  // Started by root, PostgreSQL runs as another user, and that user must be able to enter.
   chmodSync(dataDir, 0o755);
   const stack = openStack({ directory: join(dataDir, 'stack'), jars: JARS });
   owner.after(async () => {
@@ -53,25 +62,25 @@ export function ownDirectory(owner: Owner): { readonly dataDir: string; readonly
   return { dataDir, stack };
 }
 
-/** The process of a server that runs. */
+/** The process id of a running server. */
 export async function pidOf(stack: Stack, name: string): Promise<number> {
   const pid = (await stack.status()).find((server) => server.name === name)?.pid ?? null;
   if (pid === null) throw new Error(`${name} does not run`);
   return pid;
 }
 
-/** Kills a server, and waits until it is dead: a process with much memory takes a moment. */
+/** Kills a server, and waits until it is dead. A process with much memory takes a moment. */
 export async function killServer(stack: Stack, name: string): Promise<void> {
   await kill(await pidOf(stack, name));
 }
 
-/** The same by the number of its process. */
+/** The same by process id. */
 export async function kill(pid: number): Promise<void> {
   process.kill(pid, 'SIGKILL');
   while (isAlive(pid)) await sleep(20);
 }
 
-/** One that is dead, and that nobody has asked about, is not alive. */
+/** A dead process that was not reaped yet is not alive. */
 export function isAlive(pid: number): boolean {
   try {
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));

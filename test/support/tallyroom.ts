@@ -6,7 +6,10 @@ import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
-/** A process is ready in half the time when it need not compile what the one before has compiled. */
+/**
+ * A process is ready in half the time if it need not compile the code that the one before has
+ * compiled.
+ */
 const COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/tallyroom-tests', import.meta.url));
 
 export interface Ended {
@@ -20,13 +23,19 @@ export interface Ended {
 export interface Started {
   readonly child: ChildProcess;
   readonly ended: Promise<Ended>;
-  /** Resolves when standard error or output has matched. @throws when the process ends without. */
+  /**
+   * Resolves when standard error or output matches.
+   * @throws when the process ends without a match
+   */
   says(pattern: RegExp): Promise<RegExpExecArray>;
-  /** What it was started with, what it said and when, what is waited for in it, how it ended: for whoever reads why a test failed. */
+  /**
+   * A report for the reader of a failed test: the arguments, the output with times, the patterns
+   * that are waited for, and the exit.
+   */
   story(): string[];
 }
 
-/** Lines of standard error that the story of a process has, its last. */
+/** The number of lines in a process's story: the last ones of its standard error. */
 const STORY_LINES_MAX = 40;
 
 export function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Started {
@@ -68,7 +77,7 @@ export function start(args: readonly string[], environment: NodeJS.ProcessEnv = 
       new Promise((resolve, reject) => {
         const check = (): void => {
           const found = pattern.exec(stderr) ?? pattern.exec(stdout);
-          // One that has ended may not have been read to the end.
+          // The output of an ended process may not have been read to its end.
           if (found === null && !isClosed) return;
           looks.delete(check);
           if (found === null) reject(new Error(`ended without saying ${pattern}:\n${stderr}\n${stdout}`));
@@ -91,13 +100,16 @@ export function start(args: readonly string[], environment: NodeJS.ProcessEnv = 
   };
 }
 
-/** The context of a test: it knows why the test has failed, though its types do not say so. */
+/** The context of a test. It knows why the test has failed, although its types do not say so. */
 export interface Outcome {
   readonly error?: unknown;
   diagnostic?(line: string): void;
 }
 
-/** Where the test has failed, what its processes said: what fails on another machine is understood from this alone. */
+/**
+ * Shows the output of the processes if the test has failed. A failure on another machine must be
+ * understood from this alone.
+ */
 export function tellOfFailure(outcome: Outcome, processes: Iterable<Started>): void {
   if (outcome.error) for (const { story } of processes) for (const line of story()) outcome.diagnostic?.(line);
 }
@@ -105,10 +117,10 @@ export function tellOfFailure(outcome: Outcome, processes: Iterable<Started>): v
 export const tallyroom = (args: readonly string[], environment?: NodeJS.ProcessEnv): Promise<Ended> =>
   start(args, environment).ended;
 
-/** A directory for one test, and how to remove it. */
+/** A directory for one test, with a function that removes it. */
 export function temporaryDirectory(): { path: string; remove(): void } {
   const path = mkdtempSync(join(tmpdir(), 'tallyroom-test-'));
-  // As root PostgreSQL runs as somebody else, who must be able to enter.
+  // Started by root, PostgreSQL runs as another user, and that user must be able to enter.
   chmodSync(path, 0o755);
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }

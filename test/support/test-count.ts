@@ -29,9 +29,9 @@ export interface TestElectionShape {
   /** The names of the candidates of each contest, each also its party. */
   readonly contests?: readonly (readonly string[])[];
   readonly locations?: number;
-  /** Ids are padded to it, for records and frames that are large. */
+  /** Ids are padded to this length, for large records and frames. */
   readonly location_id_length?: number;
-  /** Of each location; null is unknown. */
+  /** Of each location; null means unknown. */
   readonly registered_voters?: number | null;
 }
 
@@ -86,7 +86,10 @@ export interface AppendableLog extends Log {
   append(records: readonly OutgoingRecord[]): void;
 }
 
-/** Plays the counter of an election into a log in memory, one partition: casts, then flushes what changed with a checkpoint. */
+/**
+ * Plays an election's counter into a log in memory, with one partition. It casts, then flushes the
+ * changes with a checkpoint.
+ */
 export class TestCount {
   readonly log: AppendableLog;
   readonly index: ElectionIndex;
@@ -113,7 +116,10 @@ export class TestCount {
     this.append('definition', DEFINITION_KEY, definition);
   }
 
-  /** Ballots of a location that choose the same candidate number in each contest (-1 for nobody), for all contests. */
+  /**
+   * Casts ballots of a location that choose the same candidate number in each contest. -1 means
+   * none. For all contests.
+   */
   cast(location: number, choices: readonly number[], ballots: number): void {
     const { first_slot, first_cell, contest_of_slot } = this.index;
     this.tally.ballots[location]! += ballots;
@@ -126,7 +132,7 @@ export class TestCount {
     }
   }
 
-  /** Ballots of a location that select too much in a contest, and nothing elsewhere. */
+  /** Casts ballots of a location with too many selections in one contest, and none elsewhere. */
   overvote(location: number, contest: number, ballots: number): void {
     const slot = this.index.slot_of[location * this.index.vote_for.length + contest]!;
     this.cast(location, [], ballots);
@@ -159,12 +165,12 @@ export class TestCount {
     this.log.append(this.flushRecords(changes));
   }
 
-  /** Says that the votes end where they are now. */
+  /** Records that the votes end here. */
   end(seq_end = this.covers): void {
     this.append('definition', `${VOTES_END_KEY_PREFIX}0`, { partition: 0, seq_end });
   }
 
-  /** As a counter that was started again. */
+  /** Goes on as a counter that was started again. */
   nextEpoch(): void {
     this.epoch++;
   }
@@ -174,16 +180,21 @@ export class TestCount {
   }
 }
 
-/** A moment of the night for each of its states. */
+/** A moment of the night for each state. */
 const timeOf = (state: number): string => new Date(Date.UTC(2026, 10, 23, 20, 0, 0) + state).toISOString();
 
-/** What a test changes in the rows of a micro-batch: in its totals, and in what is said of partition 0. */
+/**
+ * A test's changes to the rows of a micro-batch: to its totals, and to the progress of partition 0.
+ */
 export interface MicroBatchChanges {
   readonly totals?: Partial<TotalsRecord>;
   readonly progress?: Partial<ProgressRecord>;
 }
 
-/** Plays Spark: a flush is the rows of one micro-batch, in an order that puts the totals in the middle. */
+/**
+ * Plays Spark: a flush is the rows of one micro-batch, in an order that puts the totals in the
+ * middle.
+ */
 export class TestMicroBatchCount extends TestCount {
   #batches = 0;
 

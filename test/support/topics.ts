@@ -6,7 +6,10 @@ import { ensureTopics, untilReadable, withAdmin } from '../../src/adapters/kafka
 import { OperationalError } from '../../src/base/errors.ts';
 import type { ElectionId } from '../../src/domain/election/election.ts';
 
-/** All that is committed to a partition as Kafka has it, once it is readable, from an offset on; so many bytes at a time, where it says so. */
+/**
+ * All committed records of a partition in Kafka from an offset on, once they are readable.
+ * @param bytes_max the bytes of one fetch
+ */
 export async function readTopic(
   settings: KafkaSettings,
   topic: string,
@@ -32,17 +35,19 @@ export async function readTopic(
 }
 
 /**
- * Waits until readers see what a partition of a topic holds now. Whatever a test has published itself it reads only after this:
- * Kafka writes the marker of a transaction after the answer to its end.
+ * Waits until readers see all records that a partition holds now. A test calls it before it reads
+ * its own records: Kafka writes the marker of a transaction after the answer to its end.
  */
 export async function settled(settings: KafkaSettings, topic: string, partition = 0): Promise<void> {
   const topics = [{ name: topic, partitions: partition + 1 }];
   assert.ok(await untilReadable(settings, topics, AbortSignal.timeout(SETTLE_MS_MAX)), `${topic} is not readable`);
 }
-/** Above the time after which Kafka ends a transaction that nobody ends. */
+/** Longer than the time after which Kafka ends a transaction that no producer ends. */
 const SETTLE_MS_MAX = 30_000;
 
-/** Makes the topics of an election as stages do, who try again where a broker has not heard of them yet. */
+/**
+ * Makes the topics of an election as stages do: they retry if a broker has not heard of them yet.
+ */
 export async function makeTopics(settings: KafkaSettings, election: ElectionId, partitions: number): Promise<void> {
   for (;;)
     try {
@@ -53,7 +58,10 @@ export async function makeTopics(settings: KafkaSettings, election: ElectionId, 
     }
 }
 
-/** Removes topics, and waits until the broker knows: it hears a moment later than the controller has answered. */
+/**
+ * Removes topics, and waits until the broker knows. It hears of it a moment after the controller
+ * has answered.
+ */
 export async function deleteTopics(settings: KafkaSettings, topics: string[]): Promise<void> {
   await withAdmin(settings, async (admin) => {
     await admin.deleteTopics({ topics });

@@ -6,7 +6,10 @@ import pg from 'pg';
 import { type EmbeddedServer, IN_USE_LOCK, openEmbeddedServer } from '../../src/bundled-postgres/server.ts';
 import { type Ended, type Outcome, type Started, start, tellOfFailure, temporaryDirectory } from './tallyroom.ts';
 
-/** A directory for one test with its own data directory in it, and the processes that work there; all gone when the test is. */
+/**
+ * A directory for one test with its own data directory in it, and the processes that work there.
+ * All are gone when the test has ended.
+ */
 export interface Workspace {
   readonly dataDir: string;
   /** Writes a file beside the data directory. @returns its path */
@@ -14,19 +17,22 @@ export interface Workspace {
   /** Starts a command on the data directory. */
   start(args: readonly string[], environment?: NodeJS.ProcessEnv): Started;
   run(args: readonly string[], environment?: NodeJS.ProcessEnv): Promise<Ended>;
-  /** The server of the data directory, kept running until the test ends; so commands start faster too. */
+  /**
+   * The server of the data directory. It runs until the test ends, which also makes commands start
+   * faster.
+   */
   server(): Promise<EmbeddedServer>;
   /** A connection to the database, for a test that looks, listens or tampers. */
   connect(): Promise<pg.Client>;
 }
 
-/** What has an `after`: the context of a test, or the functions of node:test inside a suite. */
+/** An object with `after`: the context of a test, or the functions of node:test inside a suite. */
 interface Owner extends Outcome {
   after(work: () => Promise<void>): void;
 }
 
 const ENVIRONMENT: NodeJS.ProcessEnv = {
-  // Tests may be started where somebody works with the program.
+  // Tests may be started in a shell that is set up for the program.
   DATABASE_URL: undefined,
   KAFKA_BROKERS: undefined,
   SPARK_REMOTE: undefined,
@@ -71,7 +77,7 @@ export function openWorkspace(owner: Owner): Workspace {
     for (const { child } of started) if (child.exitCode === null) child.kill('SIGKILL');
     await Promise.all(started.map(({ ended }) => ended));
     for (const client of clients) await client.end();
-    // Whoever was killed has left the server running: the next to close stops it.
+    // A killed process has left the server running. The next process to close stops it.
     if (existsSync(join(dataDir, 'postgres'))) {
       const own = await workspace.server();
       await untilAlone(own);
@@ -83,7 +89,10 @@ export function openWorkspace(owner: Owner): Workspace {
   return workspace;
 }
 
-/** Waits until the server has noticed that the processes which were killed are gone: only the last to leave stops it. */
+/**
+ * Waits until the server has noticed that the killed processes are gone: only the last to leave
+ * stops it.
+ */
 export async function untilAlone({ connection }: EmbeddedServer): Promise<void> {
   const client = new pg.Client(connection);
   await client.connect();
@@ -102,7 +111,7 @@ export const isServing = (dataDir: string): boolean =>
 export const urlOf = ({ connection: { host, port, user, database } }: EmbeddedServer): string =>
   `postgresql:///${database}?host=${encodeURIComponent(host)}&port=${port}&user=${user}`;
 
-/** Ends as expected, or shows what it said. @returns its standard output */
+/** The process ended with 0; otherwise its output is shown. @returns its standard output */
 export function succeeded({ code, stdout, stderr }: Ended): string {
   assert.equal(code, 0, stderr + stdout);
   return stdout;
