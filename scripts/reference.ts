@@ -76,7 +76,10 @@ function crashPointTable(): string {
   );
 }
 
-/** Limits and settings of time and size, by how their names end; a number that is part of a format is not one. */
+/**
+ * Limits and settings of time and size, by the end of their names. A number that is part of a
+ * format is not one.
+ */
 const LIMIT =
   /^(?:export )?const ((?!DAY_|MINUTE_)[A-Z][A-Z\d_]*(?:_(?:MAX|MIN|RATIO|SHARE|MS|SECONDS|YEARS)|_MS_[A-Z]+|_PER_[A-Z_]+)) = ([^'"[({]+);$/;
 
@@ -133,8 +136,8 @@ Change the code, then make this page again.
 
 Defaults come first, then \`tallyroom.json\` in the working directory, then the environment, then the
 command line; the later wins. The file has each option by its name:
-\`{"port": 8080, "data-dir": "/srv/election"}\`. A flag in the environment is on where its value is \`1\`
-or \`true\`. An option that a command does not take is refused on the command line and ignored
+\`{"port": 8080, "data-dir": "/srv/election"}\`. A flag in the environment is on where its value is
+\`1\` or \`true\`. An option that a command does not take is refused on the command line and ignored
 elsewhere. \`npm run tallyroom -- COMMAND --help\` lists the options of one command.
 
 A second \`run\` or \`register\` with the same options, or with none, goes on with the election that is
@@ -144,8 +147,8 @@ ${optionTable()}
 
 ## Environment
 
-These names choose the servers and say how to reach them. [operations.md](operations.md) says more of
-each.
+These names choose the servers and say how to reach them. [operations.md](operations.md) says more
+of each.
 
 ${environmentTable()}
 
@@ -159,16 +162,16 @@ ${environmentTable()}
 | 3 | a dependency is unreachable: PostgreSQL, Kafka, Spark, the service of \`--api\`, Java or Maven, the packages of npm |
 | 130 | stopped by Ctrl-C before its work was done (\`register\`, \`vote\`, \`count --once\`, \`run --once\`) or while it waited for a server; a second Ctrl-C |
 
-An error on standard error says what happened, a line a problem, and the next step. \`--debug\` adds the
-stack. Each error has a code, and the code decides the exit code. A defect of Tallyroom ends with 1.
+An error on standard error says what happened, a line a problem, and the next step. \`--debug\` adds
+the stack. Each error has a code, and the code decides the exit code. A defect of Tallyroom ends with 1.
 [operations.md](operations.md) says what to do about each.
 
 ${errorTable()}
 
 ## Crash points
 
-\`TALLYROOM_CRASH_AT=NAME#3\` kills the process with SIGKILL when it passes a point for the third time.
-A test dies at each of them, starts again, and compares totals and \`verify\`.
+\`TALLYROOM_CRASH_AT=NAME#3\` kills the process with SIGKILL when it passes a point for the third
+time. A test dies at each of them, starts again, and compares totals and \`verify\`.
 
 ${crashPointTable()}
 

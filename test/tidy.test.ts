@@ -263,7 +263,7 @@ function isInCode(written: string): boolean {
   return exported.has(name) || errorCodes.has(name) || (name.includes('/') && existsSync(join(ROOT, name)));
 }
 
-/** The words of each name in a program, in lower case: `ballotIndex` and `ballot_index` are " ballot index ". */
+/** The words of each name in a program, in lower case: `ballotIndex` gives " ballot index ". */
 function namesOf(text: string): string[] {
   const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, ' ').replace(/'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"/g, ' ');
   const words = (name: string): string => name.replace(/([a-z\d])(?=[A-Z])|([A-Z])(?=[A-Z][a-z])|_/g, '$1$2 ');

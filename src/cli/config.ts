@@ -96,7 +96,10 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
   return config;
 }
 
-/** The variables of the environment that are not options: where the servers are, and how to reach them. */
+/**
+ * The variables of the environment that are not options: where the servers are, and how to reach
+ * them.
+ */
 export const SERVER_VARIABLES = {
   DATABASE_URL: 'a PostgreSQL 15 or later to use instead of the bundled one',
   KAFKA_BROKERS: 'some brokers of Kafka, host:port,host:port; set, it keeps the log in Kafka',
