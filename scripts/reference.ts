@@ -163,8 +163,8 @@ ${environmentTable()}
 | 130 | stopped by Ctrl-C before its work was done (\`register\`, \`vote\`, \`count --once\`, \`run --once\`) or while it waited for a server; a second Ctrl-C |
 
 An error on standard error says what happened, a line a problem, and the next step. \`--debug\` adds
-the stack. Each error has a code, and the code decides the exit code. A defect of Tallyroom ends with 1.
-[operations.md](operations.md) says what to do about each.
+the stack. Each error has a code, and the code decides the exit code. A defect of Tallyroom ends
+with 1. [operations.md](operations.md) says what to do about each.
 
 ${errorTable()}
 
