@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { CRASH_POINTS } from '../src/base/crash-points.ts';
+import { TOPICS } from '../src/ports/log.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** A longer file answers more than one question. */
@@ -72,7 +73,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 };
 
 const sources = globSync(
-  ['src/**/*.{ts,sql}', 'web/**/*.{ts,tsx,css}', 'bench/**/*.ts', 'scripts/**/*.mjs', 'test/**/*.ts'],
+  ['src/**/*.{ts,sql}', 'web/**/*.{ts,tsx,css}', 'bench/**/*.ts', 'scripts/**/*.{ts,mjs}', 'test/**/*.ts'],
   {
     cwd: ROOT,
     exclude: ['**/node_modules/**'],
@@ -205,8 +206,7 @@ test('no real election is committed', { skip: !existsSync(join(ROOT, '.git')) &&
   );
 });
 
-test('ARCHITECTURE.md lists every crash point, and every crash point is passed somewhere', () => {
-  const architecture = read('ARCHITECTURE.md');
+test('every crash point is passed somewhere', () => {
   const code = sources
     .filter((path) => path.startsWith('src/') && !isTest(path))
     .map(read)
@@ -214,11 +214,108 @@ test('ARCHITECTURE.md lists every crash point, and every crash point is passed s
   const names = Object.keys(CRASH_POINTS);
   assert.ok(names.length > 0);
   assert.deepEqual(
-    names.filter((name) => !architecture.includes(name)),
-    [],
-  );
-  assert.deepEqual(
     names.filter((name) => !code.includes(`crashPoint('${name}')`)),
     [],
   );
+});
+
+const programTexts = programs.filter((path) => !path.endsWith('_pb.ts')).map(read);
+const exported = new Set(
+  programTexts.flatMap((text) =>
+    [...text.matchAll(/^export (?:async )?(?:class|const|function\*?|interface|type) (\w+)/gm)].map(
+      ([, name]) => name!,
+    ),
+  ),
+);
+const errorCodes = new Set(read('src/base/errors.ts').match(/\b[A-Z]+(?:_[A-Z]+)*\b/g));
+const tables = globSync('src/adapters/postgres/migrations/*.sql', { cwd: ROOT }).flatMap((path) =>
+  [...read(path).matchAll(/^CREATE TABLE (\w+)/gm)].map(([, name]) => name!),
+);
+
+/** A row of docs/glossary.md. */
+interface GlossaryEntry {
+  readonly word: string;
+  readonly meaning: string;
+  /** As written, `name` or kind and `name`. */
+  readonly names: readonly string[];
+  readonly unused: readonly string[];
+}
+
+const glossary: readonly GlossaryEntry[] = [
+  ...read('docs/glossary.md').matchAll(/^\| (.+) \| (.+) \| (.+) \| (.*)\|$/gm),
+]
+  .slice(1)
+  .map(([, word = '', meaning = '', names = '', unused = '']) => ({
+    word,
+    meaning,
+    names: names === 'none yet' ? [] : names.split(', '),
+    unused: unused
+      .split(',')
+      .map((each) => each.trim())
+      .filter(Boolean),
+  }));
+
+function isInCode(written: string): boolean {
+  const [, kind, name] = /^(?:(table|topic) )?`([^`]+)`$/.exec(written) ?? [];
+  if (name === undefined) return false;
+  if (kind === 'table') return tables.includes(name);
+  if (kind === 'topic') return TOPICS.some((topic) => topic === name);
+  return exported.has(name) || errorCodes.has(name) || (name.includes('/') && existsSync(join(ROOT, name)));
+}
+
+/** The words of each name in a program, in lower case: `ballotIndex` gives " ballot index ". */
+function namesOf(text: string): string[] {
+  const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, ' ').replace(/'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"/g, ' ');
+  const words = (name: string): string => name.replace(/([a-z\d])(?=[A-Z])|([A-Z])(?=[A-Z][a-z])|_/g, '$1$2 ');
+  return [...new Set(code.match(/[A-Za-z_$][\w$]*/g))].map((name) => ` ${words(name).toLowerCase()} `);
+}
+
+test('the words of docs/glossary.md are in order, each with a sentence', () => {
+  const words = glossary.map(({ word }) => word);
+  assert.ok(words.length >= 45);
+  assert.deepEqual(words, words.toSorted());
+  assert.deepEqual(
+    glossary.filter(({ meaning }) => !/^[A-Z].*\.$/.test(meaning)).map(({ word }) => word),
+    [],
+  );
+});
+
+test('docs/glossary.md names types, tables and topics that exist', () => {
+  assert.deepEqual(
+    glossary.flatMap(({ word, names }) => names.filter((name) => !isInCode(name)).map((name) => `${word}: ${name}`)),
+    [],
+  );
+});
+
+test('no name in the code has a word that docs/glossary.md rules out', () => {
+  const names = new Set(programTexts.flatMap(namesOf));
+  const unused = glossary.flatMap((entry) => entry.unused);
+  assert.ok(unused.length > 0);
+  assert.deepEqual(
+    unused.flatMap((word) => [...names].filter((name) => name.includes(` ${word} `) || name.includes(` ${word}s `))),
+    [],
+  );
+});
+
+test('docs/data.md lists every topic and table', () => {
+  const listed = [...read('docs/data.md').matchAll(/^\| (`[^|]+`) \|/gm)].flatMap(([, names]) =>
+    names!.split(', ').map((name) => name.replaceAll('`', '')),
+  );
+  assert.deepEqual(
+    [...TOPICS, ...tables].filter((name) => !listed.includes(name)),
+    [],
+  );
+});
+
+test('a path that a page names exists', () => {
+  const pages = globSync(['*.md', 'docs/*.md'], { cwd: ROOT });
+  assert.ok(pages.includes('ARCHITECTURE.md') && pages.includes('docs/glossary.md'));
+  const missing = pages.flatMap((page) => {
+    const paths = read(page).matchAll(/`((?:src|web|test|scripts|bench|docs)\/[^`\s*]*)`/g);
+    const links = read(page).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g);
+    return [...[...paths].map(([, path]) => path!), ...[...links].map(([, path]) => join(dirname(page), path!))]
+      .filter((path) => !existsSync(join(ROOT, path)))
+      .map((path) => `${page}: ${path}`);
+  });
+  assert.deepEqual(missing, []);
 });

@@ -1,38 +1,127 @@
 /**
- * Named places where a test can make the process die, each side of everything that becomes durable. TALLYROOM_CRASH_AT=NAME kills at the first
- * passing, NAME#3 at the third. The kill is SIGKILL: no handler runs, nothing is flushed, as when the machine takes the process away.
+ * Named places where a test can make the process die: one on each side of everything that becomes
+ * durable. TALLYROOM_CRASH_AT=NAME kills at the first passing, NAME#3 at the third. The kill is
+ * SIGKILL: no handler runs and nothing is flushed, as when the system is out of memory. `now` is
+ * true at the place, `next` is how the election goes on after it.
  */
 export const CRASH_POINTS = {
-  'postgres.before-init': 'No cluster directory exists yet.',
-  'postgres.after-init': 'The cluster was made in its temporary directory and is not yet renamed into place.',
-  'postgres.before-start': 'The cluster is in place, its server is not running.',
-  'postgres.after-start': 'The server runs, this process holds no lock on it yet.',
-  'postgres.before-stop': 'This process is the last user and is about to stop the server.',
-  'postgres.after-stop': 'The server has stopped, this process has not ended yet.',
-  'migrate.before-commit': 'A migration has run and is not committed.',
-  'migrate.after-commit': 'A migration is committed, the next has not begun.',
-  'define.before-commit': 'An election is written to its tables and to topic definition, not committed.',
-  'define.after-commit': 'The definition is committed, no voter is registered.',
-  'register.before-log-append': 'Voters of a batch are written, its log batch is not.',
-  'register.after-log-append': 'The log batch of voters is written too, in the same open transaction.',
-  'register.before-commit': 'A batch of voters is written with its log batch and source offset, not committed.',
-  'register.after-commit': 'A batch of voters is committed and not yet reported as progress.',
-  'vote.before-log-append': 'Participation and votes of a batch are written, its log batch is not.',
-  'vote.after-log-append': 'The log batch is written too, in the same open transaction.',
-  'vote.before-commit': 'Everything of a batch of votes is written, not committed.',
-  'vote.after-commit': 'A batch of votes is committed, its readers may not have been woken.',
-  'votes-end.before-commit': 'The end of the votes of a partition is written, not committed.',
-  'votes-end.after-commit': 'The end of the votes of a partition is committed, the stage has not ended yet.',
-  'relay.before-publish': 'Committed batches are read from table log, nothing of them is in Kafka.',
-  'relay.before-commit': 'Records and position are in an open transaction of Kafka, not committed.',
-  'relay.after-commit': 'The batches are in Kafka with the position, and still in table log.',
-  'relay.after-prune': 'The batches are removed from table log, nobody has been told.',
-  'count.before-flush': 'Votes are folded in memory, no result record of them is written.',
-  'count.before-checkpoint': 'The changed results are written, the checkpoint that covers them is not committed.',
-  'compact.before-commit': 'A topic is rewritten as one batch, not committed.',
-  'compact.after-commit': 'A topic is compacted, the writer does not know it yet.',
-  'count.after-checkpoint': 'Results and checkpoint are committed, nobody has been told yet.',
-} as const;
+  'postgres.before-init': {
+    now: 'No cluster directory exists yet.',
+    next: 'The next start makes the cluster.',
+  },
+  'postgres.after-init': {
+    now: 'The cluster was made in a temporary directory and is not renamed into place.',
+    next: 'The next start removes the directory and makes another.',
+  },
+  'postgres.before-start': {
+    now: 'The cluster is in place; its server does not run.',
+    next: 'The next start starts the server.',
+  },
+  'postgres.after-start': {
+    now: 'The server runs; this process holds no lock on it yet.',
+    next: 'The next start takes the server over.',
+  },
+  'postgres.before-stop': {
+    now: 'This process is the last user, has let go, and is about to stop the server.',
+    next: 'The server runs on; the next start takes it over.',
+  },
+  'postgres.after-stop': {
+    now: 'The server has stopped cleanly; this process has not ended yet.',
+    next: 'The next start starts the server.',
+  },
+  'migrate.before-commit': {
+    now: 'The migrations have run and are not committed.',
+    next: 'PostgreSQL undoes all migrations of this start; the next start runs them again.',
+  },
+  'migrate.after-commit': {
+    now: 'The migrations are committed; nothing else was done yet.',
+    next: 'The next start goes on with what is missing.',
+  },
+  'define.before-commit': {
+    now: 'The definition is written to its tables and to topic definition, and is not committed.',
+    next: 'PostgreSQL undoes it; the next start defines the election again.',
+  },
+  'define.after-commit': {
+    now: 'The definition is committed; no voter is registered.',
+    next: 'The next start begins the registration.',
+  },
+  'register.before-log-append': {
+    now: 'The voters of a batch are written; its log batch is not.',
+    next: 'PostgreSQL undoes the batch; the next start registers it again.',
+  },
+  'register.after-log-append': {
+    now: 'The log batch of voters is written too, in the same open transaction.',
+    next: 'PostgreSQL undoes the batch; the next start registers it again.',
+  },
+  'register.before-commit': {
+    now: 'A batch of voters is written with its log batch and source offset, and is not committed.',
+    next: 'PostgreSQL undoes the batch; the next start registers it again.',
+  },
+  'register.after-commit': {
+    now: 'A batch of voters is committed; nobody was told of the progress.',
+    next: 'The source offset tells the next start where to go on.',
+  },
+  'vote.before-log-append': {
+    now: 'Participation, votes and the batch row are written; the log batch is not.',
+    next: 'PostgreSQL undoes the batch; its voters are asked again and choose the same.',
+  },
+  'vote.after-log-append': {
+    now: 'The log batch is written too, in the same open transaction.',
+    next: 'PostgreSQL undoes the batch; its voters are asked again and choose the same.',
+  },
+  'vote.before-commit': {
+    now: 'Everything of a batch of votes is written and not committed.',
+    next: 'PostgreSQL undoes the batch; its voters are asked again and choose the same.',
+  },
+  'vote.after-commit': {
+    now: 'A batch of votes is committed; its readers may not have been woken.',
+    next: 'The source offset tells the next start where to go on; readers find the batch at their next read.',
+  },
+  'votes-end.before-commit': {
+    now: 'The end of the votes of a partition is written and not committed.',
+    next: 'PostgreSQL undoes it; the next process that claims the partition writes it.',
+  },
+  'votes-end.after-commit': {
+    now: 'The end of the votes of a partition is committed; the stage has not ended yet.',
+    next: 'The next start finds it written.',
+  },
+  'relay.before-publish': {
+    now: 'Committed batches are read from table log; nothing of them is in Kafka.',
+    next: 'The next relay publishes them.',
+  },
+  'relay.before-commit': {
+    now: 'Records and position are in an open transaction of Kafka and not committed.',
+    next: "The next relay's start aborts the transaction; readers never see its records.",
+  },
+  'relay.after-commit': {
+    now: 'The batches are in Kafka with the position, and still in table log.',
+    next: 'The next relay finds them published and removes them.',
+  },
+  'relay.after-prune': {
+    now: 'The batches are removed from table log; nobody was told.',
+    next: 'Readers find them at their next read.',
+  },
+  'count.before-flush': {
+    now: 'Votes are folded in memory; no result record of them is written.',
+    next: 'The next counter folds them again from the last checkpoint.',
+  },
+  'count.before-checkpoint': {
+    now: 'The changed results and the checkpoint are written and not committed.',
+    next: 'The transaction is undone; the last checkpoint holds.',
+  },
+  'compact.before-commit': {
+    now: 'A topic is rewritten as one batch and not committed.',
+    next: 'The transaction is undone; the topic is as before.',
+  },
+  'compact.after-commit': {
+    now: 'A topic is compacted; the writer does not know it yet.',
+    next: 'The next writer counts the records anew.',
+  },
+  'count.after-checkpoint': {
+    now: 'Results and checkpoint are committed; nobody was told.',
+    next: 'Readers find them at their next read.',
+  },
+} as const satisfies Record<string, { readonly now: string; readonly next: string }>;
 
 /** The name of a crash point. */
 export type CrashPoint = keyof typeof CRASH_POINTS;
@@ -40,12 +129,15 @@ export type CrashPoint = keyof typeof CRASH_POINTS;
 const [target, nth = '1'] = (process.env.TALLYROOM_CRASH_AT ?? '').split('#');
 let passings = 0;
 
-/** Dies here, at once and without a trace, when the environment asks for it; costs one comparison otherwise. */
+/**
+ * Dies here, at once and without a trace, when the environment asks for it. It costs one comparison
+ * otherwise.
+ */
 export function crashPoint(name: CrashPoint): void {
   if (name !== target) return;
   passings += 1;
   if (passings < Number(nth)) return;
   process.kill(process.pid, 'SIGKILL');
-  // The signal is delivered at once on Linux; waiting here makes it certain everywhere that nothing after this line happens.
+  // Linux delivers the signal at once. The wait makes sure everywhere that no later line runs.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 }

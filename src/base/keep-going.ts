@@ -3,6 +3,7 @@ import { type ErrorCode, OperationalError } from './errors.ts';
 
 /** Waits between two tries double from the first to the last of these. */
 const PAUSE_MS_FIRST = 100;
+/** A server that is back is found within this time; the load of asking for it is nothing. */
 const PAUSE_MS_LAST = 2_000;
 /** How long a stage waits before it gives up: a database that recovers from a crash may take minutes. */
 const PATIENCE_MS = 10 * 60_000;

@@ -23,11 +23,13 @@ const POSTGRES_VERSION = '15';
 const MEBIBYTE = 1024 * 1024;
 /** PostgreSQL caches in the system's page cache too, so more than this gained nothing. */
 const SHARED_BUFFERS_MIB_MAX = 256;
+/** A quarter of the default of PostgreSQL: enough to start on a machine with little memory. */
 const SHARED_BUFFERS_MIB_MIN = 32;
 /** The server's log grows by a few lines a start; one old file is kept beside it. */
 const SERVER_LOG_BYTES_MAX = 10 * MEBIBYTE;
 /** What of the log an error shows. */
 const LOG_TAIL_LINES = 8;
+/** Read from the end of the log to find those lines; a line has some hundred bytes. */
 const LOG_TAIL_BYTES_MAX = 16 * 1024;
 
 /** Makes the cluster where there is none: whole or not at all, whenever the process dies. @throws OperationalError */

@@ -48,6 +48,7 @@ export const IN_USE_LOCK = 7_411_001;
 export const START_RETRY_MS_MAX = 30_000;
 /** Recovery after a crash reads the log since the last checkpoint: seconds, minutes on a slow disk. */
 const RECOVERY_S_MAX = 600;
+/** A start or a stop takes some tenths of a second; asking this often costs nothing. */
 const RETRY_PAUSE_MS = 50;
 
 /**

@@ -96,20 +96,23 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
   return config;
 }
 
-/** What the environment can say besides TALLYROOM_ and the name of an option: where the servers are, and how to reach them. */
-const SERVER_NAMES = [
-  'DATABASE_URL',
-  'KAFKA_BROKERS',
-  'KAFKA_TLS',
-  'KAFKA_CA_FILE',
-  'KAFKA_CERT_FILE',
-  'KAFKA_KEY_FILE',
-  'KAFKA_SASL_MECHANISM',
-  'KAFKA_USERNAME',
-  'KAFKA_PASSWORD',
-  'KAFKA_REPLICATION',
-  'SPARK_REMOTE',
-] as const;
+/**
+ * The variables of the environment that are not options: where the servers are, and how to reach
+ * them.
+ */
+export const SERVER_VARIABLES = {
+  DATABASE_URL: 'a PostgreSQL 15 or later to use instead of the bundled one',
+  KAFKA_BROKERS: 'some brokers of Kafka, host:port,host:port; set, it keeps the log in Kafka',
+  KAFKA_TLS: 'true where the brokers use TLS (false)',
+  KAFKA_CA_FILE: "a PEM file of the authority that signed the brokers' certificates (Node's own list)",
+  KAFKA_CERT_FILE: 'a PEM file of the client certificate, where the brokers ask for one',
+  KAFKA_KEY_FILE: 'a PEM file of the key of that certificate',
+  KAFKA_SASL_MECHANISM: 'PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512',
+  KAFKA_USERNAME: 'the user of that mechanism',
+  KAFKA_PASSWORD: 'the password of that user',
+  KAFKA_REPLICATION: 'the number of brokers that keep a copy of a topic that Tallyroom makes (1)',
+  SPARK_REMOTE: 'the Spark Connect server, sc://host:port; --engine spark counts there',
+} as const;
 
 /** Which servers to use. @throws OperationalError USAGE for a value that is wrong. */
 export function serversOf(environment: NodeJS.ProcessEnv): Pick<Config, 'databaseUrl' | 'kafka' | 'sparkRemote'> {
@@ -122,7 +125,7 @@ export function serversOf(environment: NodeJS.ProcessEnv): Pick<Config, 'databas
 
 /** Every name of the environment that the program reads. */
 export const ENVIRONMENT_NAMES: readonly string[] = [
-  ...SERVER_NAMES,
+  ...Object.keys(SERVER_VARIABLES),
   ...Object.keys(OPTIONS).map((name) => environmentName(name)),
 ];
 
@@ -133,7 +136,7 @@ function environmentName(option: string): string {
 const BROKER = /^[^\s:,/]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/;
 
 function kafkaSettings(environment: NodeJS.ProcessEnv): KafkaSettings | null {
-  const text = (name: (typeof SERVER_NAMES)[number]): string | null => environment[name] || null;
+  const text = (name: keyof typeof SERVER_VARIABLES): string | null => environment[name] || null;
   const brokers = text('KAFKA_BROKERS')?.split(',') ?? null;
   if (brokers === null) return null;
   const strange = brokers.find((broker) => !BROKER.test(broker));

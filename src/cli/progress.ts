@@ -15,8 +15,11 @@ export interface Progress {
   stop(): void;
 }
 
+/** Four times a second looks live on a terminal. */
 const REFRESH_MS = 250;
+/** A file gets a line this often: enough to follow, few enough to read. */
 const LINE_MS = 5_000;
+/** Several stages meet the same event within this time. */
 const SAME_LINE_MS = 5_000;
 /** Votes a second are averaged over this long. */
 const RATE_WINDOW_MS = 2_000;

@@ -5,12 +5,20 @@ import { OperationalError } from '../base/errors.ts';
 
 /** A page of 5,000 people is about 6 MB. */
 const BODY_BYTES_MAX = 64_000_000;
+/** One to https and one to another host are usual; more is a circle. */
 const REDIRECTS_MAX = 3;
+/**
+ * With the pauses between them about a quarter of a minute: a service that restarts is back
+ * then.
+ */
 const ATTEMPTS_MAX = 6;
+/** The pause after the first failure; each next one is twice as long. */
 const BACK_OFF_FIRST_MS = 500;
+/** No pause is longer than this, so a person at the command line still sees progress. */
 const BACK_OFF_MS_MAX = 30_000;
 /** Whoever asks for a longer pause is not worth waiting for at the command line. */
 const RETRY_AFTER_MS_MAX = 120_000;
+/** A page of 5,000 people has about 6 MB; a slow line needs a while for it. */
 const TIMEOUT_MS_DEFAULT = 60_000;
 
 /** What a request takes from outside; real by default, silent and at once in tests. */

@@ -55,6 +55,7 @@ export interface CastVotesFile extends FileIdentity {
 
 /** What a box of votes holds at most on average (domain/counting.ts); no ballot paper has as many marks. */
 const SELECTIONS_PER_VOTE_MAX = 200;
+/** As on the roll: a longer number is not on it. */
 const REGISTRATION_NUMBER_LENGTH_MAX = 100;
 /** Columns of CSV that are no contest. */
 const COLUMNS = ['registration_number', 'location_id', 'selections'] as const;

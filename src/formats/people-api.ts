@@ -14,6 +14,7 @@ import type { LocatedPerson } from './roll.ts';
 export const PAGE_SIZE_MAX = 5_000;
 /** After so many pages without anybody the service has no more, whatever it says. */
 export const EMPTY_PAGES_MAX = 3;
+/** As on the roll: longer than any name or address line in use. */
 const FIELD_LENGTH_MAX = 500;
 
 export interface PeopleApi extends HttpOptions {

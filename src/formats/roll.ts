@@ -15,6 +15,7 @@ import { LOCATIONS_MAX } from './results/results-table.ts';
 const FIELD_LENGTH_MAX = 500;
 /** A database index keeps it. */
 const REGISTRATION_NUMBER_LENGTH_MAX = 100;
+/** Nobody has been registered for longer than a life. */
 const AGE_YEARS_MAX = 150;
 
 /** Fields of a person that are plain text, by column. */

@@ -72,7 +72,9 @@ const DAMAGED_KEYS_MAX = 1_000;
  * Nor does one after which more waits than it read: a reader that falls behind would show older and older states.
  */
 const CORE_SHARE_MAX = 0.1;
+/** A shorter round needs no pause after it. */
 const CHEAP_ROUND_MS = 5;
+/** A page that is older than this is not live. */
 const PAUSE_MS_MAX = 500;
 
 const FOLLOWED = ['definition', 'results-by-location'] as const satisfies readonly Topic[];

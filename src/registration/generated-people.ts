@@ -62,8 +62,11 @@ export const GENERATED_PEOPLE_MAX = REGISTRATION_LETTERS.length ** 3 * REGISTRAT
 const POSTCODE_LETTERS = 'ABDEFGHJLNPQRSTUWXYZ';
 const POSTCODE_DISTRICTS = 20;
 
+/** The voting age in Britain, whose people are invented here. */
 const VOTING_AGE_YEARS = 18;
+/** The oldest invented voter. */
 const AGE_YEARS_MAX = 98;
+/** People move, so few are registered at one place for longer. */
 const REGISTERED_YEARS_MAX = 20;
 const DAY_MS = 86_400_000;
 

@@ -15,6 +15,7 @@ export interface OpenOptions {
   readonly making: MakingOptions;
 }
 
+/** A drawn seed has at most ten digits, so it can be copied from the terminal. */
 const SEED_MAX = 2 ** 32;
 
 /**

@@ -14,6 +14,7 @@ import { LOOPBACK, type StackState } from './state.ts';
 export const KAFKA_PORTS = ['kafka', 'kafka-controller'] as const;
 /** Enough for a few thousand partitions; what it reads and writes is in the system's page cache. */
 const MEMORY = ['-Xms128m', '-Xmx512m'];
+/** A server on the same machine answers at once; one that does not in this time is not ready. */
 const ANSWER_MS_MAX = 2_000;
 
 export interface KafkaPlace {
@@ -74,6 +75,7 @@ export function kafkaServer(places: StackPlaces, state: StackState, { java, jars
  * too long for who tests failures.
  */
 const SESSION_MS = 4_000;
+/** Several fit into a session, so one that is late does not end it. */
 const HEARTBEAT_MS = 1_000;
 
 /** Topics are made by who needs them, with the partitions they need; every internal topic fits one broker. */

@@ -8,7 +8,9 @@ import type { StackPlaces } from './places.ts';
 const LOCK = 'lock';
 /** Held only while the file of a dead owner is removed, which takes no time: an older one is of one who died just then. */
 const REMOVAL = 'lock.removal';
+/** To remove a file takes milliseconds. */
 const REMOVAL_MS_MAX = 5_000;
+/** Asking this often costs nothing and delays nobody. */
 const POLL_MS = 50;
 
 /**

@@ -25,7 +25,9 @@ const PASSWORD = 'postgres.password';
 const PASSWORD_BYTES = 18;
 /** Connections end and what is in memory is written: seconds. Then without them, as after a crash. */
 const STOP_S_MAX = 60;
+/** A server on the same machine answers at once; one that does not in this time is not ready. */
 const ANSWER_MS_MAX = 5_000;
+/** Asking this often costs nothing and delays nobody. */
 const POLL_MS = 50;
 /** Several processes with several connections each; the server that comes along has one process's. */
 const CONNECTIONS_MAX = 200;

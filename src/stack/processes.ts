@@ -44,11 +44,13 @@ export interface ServerProcess {
 const STOP_MS_MAX = 30_000;
 /** What was killed is gone at once, unless the system is at its limit. */
 const KILL_MS_MAX = 10_000;
+/** Asking this often costs nothing and delays nobody. */
 const POLL_MS = 20;
 /** A process of the system itself has no arguments at all. */
 const EXEC_TRIES_MAX = 50;
 /** A log is set aside at a start when it has grown beyond this; one old file is kept. */
 const LOG_BYTES_MAX = 10 * 1024 * 1024;
+/** Read from the end of a log to find the lines that an error shows. */
 const LOG_TAIL_BYTES_MAX = 16 * 1024;
 const LOG_TAIL_LINES = 12;
 const HASH_CHARACTERS = 16;

@@ -24,7 +24,9 @@ export interface Server {
 
 /** A broker that recovers its log after a crash on a busy machine; in ordinary life it is five seconds. */
 const READY_MS_MAX = 180_000;
+/** Asking this often costs nothing and delays nobody. */
 const POLL_MS = 100;
+/** A port on loopback accepts at once or is closed. */
 const CONNECT_MS_MAX = 2_000;
 
 /**

@@ -25,6 +25,7 @@ const DRIVER_MEMORY = ['-Xms1g', '-Xmx1g'];
 const DAEMON_MEMORY = ['-Xms64m', '-Xmx256m'];
 const EXECUTOR_MEMORY = '1g';
 const EXECUTOR_CORES = 1;
+/** A server on the same machine answers at once; one that does not in this time is not ready. */
 const ANSWER_MS_MAX = 2_000;
 
 /** What Spark reaches into on Java 17, as its own launcher opens it. */

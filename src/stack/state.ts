@@ -30,6 +30,7 @@ const STATE = 'state.json';
  * the server's own port, and then holds it.
  */
 const PORTS = { first: 20_000, last: 30_000 } as const;
+/** Of ten thousand ports nearly all are free: the second try finds one. */
 const PORT_TRIES_MAX = 200;
 export const LOOPBACK = '127.0.0.1';
 

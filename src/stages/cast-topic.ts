@@ -15,6 +15,7 @@ import { type PartitionWork, workShare } from './voting/share.ts';
 
 /** A commit takes at most so many records, and so many bytes of them: no batch of the log then gets too large for its readers. */
 const RECORDS_PER_BATCH_MAX = 20_000;
+/** Records of 400 bytes on average fill it at the limit of their number. */
 const BYTES_PER_BATCH_MAX = 8 * 1024 * 1024;
 
 /**

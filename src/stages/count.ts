@@ -33,6 +33,7 @@ export async function count(context: StageContext, engine: Engine, once = false)
   });
 }
 
+/** Metrics are read every few seconds; a newer figure would be read by nobody. */
 const MEASURE_MS = 1_000;
 
 /** For the metrics; a database that does not answer just now is no reason to stop counting. */

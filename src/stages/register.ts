@@ -18,6 +18,7 @@ import type { StageContext } from './context.ts';
 
 /** The store's limit of a batch; smaller elections are split further, so that their first voters can vote early. */
 const VOTERS_PER_BATCH_MAX = 20_000;
+/** Voting begins when a quarter of a partition is registered. */
 const BATCHES_PER_PARTITION_MIN = 4;
 
 /** Invented people need a day on which they are of age; an election without a date takes this one, so that it repeats. */

@@ -29,6 +29,7 @@ export interface Reconciliation {
   readonly passed: boolean;
 }
 
+/** A few show what is wrong; all of them may be a line for each vote. */
 const DIFFERENCES_SHOWN_MAX = 5;
 
 /**

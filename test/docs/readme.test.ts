@@ -1,6 +1,6 @@
 /**
- * The examples of README.md run as they stand, with fewer voters. Its lists are compared with the
- * program.
+ * The examples of README.md and docs/examples.md run as they stand, with fewer voters. The commands
+ * and the result document that are written down are compared with the program.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -8,12 +8,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { COMMANDS, OPTIONS } from '../../src/cli/command-table.ts';
+import { COMMANDS } from '../../src/cli/command-table.ts';
 import type { Results } from '../../src/domain/results/results.ts';
 import { tallyroom, temporaryDirectory } from '../support/tallyroom.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const read = (page: string): string => readFileSync(join(ROOT, page), 'utf8');
+/** The pages with examples. */
+const PAGES = ['README.md', 'docs/examples.md'];
 const PROGRAM = `"${process.execPath}" "${join(ROOT, 'src/main.ts')}"`;
 
 /** More voters than this would show nothing more. */
@@ -22,7 +24,7 @@ const VOTERS_MAX = 2_000;
 const DESCRIBED = /--(voters|results|roll|api|election)\b/;
 const COMMAND = /^npm (?:start|run(?: --silent)? tallyroom)\b/;
 /** Fewer commands would mean that the examples are no longer found. */
-const COMMANDS_MIN = 15;
+const COMMANDS_MIN = 25;
 
 interface Block {
   /** The HTML comment right above the fence: why it cannot run here. */
@@ -33,9 +35,17 @@ interface Block {
   readonly text: string;
 }
 
-const blocks: readonly Block[] = [
-  ...README.matchAll(/(?:^<!-- not run in a test: (.+) -->\n)?^```(\w+)(?: (\S+))?\n([\s\S]*?)^```$/gm),
-].map(([, reason, language = '', file, text = '']) => ({ reason, language, file, text }));
+const FENCE = /(?:^<!-- not run in a test: (.+) -->\n)?^```(\w+)(?: (\S+))?\n([\s\S]*?)^```$/gm;
+
+const blocksOf = (page: string): Block[] =>
+  [...read(page).matchAll(FENCE)].map(([, reason, language = '', file, text = '']) => ({
+    reason,
+    language,
+    file,
+    text,
+  }));
+
+const isRunnable = ({ language, reason }: Block): boolean => language === 'sh' && reason === undefined;
 
 /** The lines of a block that call the program. Lines that end with a backslash are joined. */
 const commandsOf = ({ text }: Block): string[] =>
@@ -99,30 +109,35 @@ function runLine(line: string, cwd: string, dataDir: string): Promise<Ended> {
   });
 }
 
-describe('README.md', { concurrency: 1 }, () => {
-  const runnable = blocks.filter(({ language, reason }) => language === 'sh' && reason === undefined);
-
-  test('has examples to run', () => {
-    assert.ok(runnable.flatMap(commandsOf).length >= COMMANDS_MIN, `${runnable.flatMap(commandsOf).length} commands`);
-    assert.ok(blocks.filter(({ file }) => file !== undefined).length > 0);
+describe('the examples', { concurrency: 1 }, () => {
+  test('are found on every page', () => {
+    const commands = PAGES.flatMap(blocksOf).filter(isRunnable).flatMap(commandsOf);
+    assert.ok(commands.length >= COMMANDS_MIN, `${commands.length} commands`);
+    for (const page of PAGES)
+      assert.ok(
+        blocksOf(page).some(({ file }) => file !== undefined),
+        page,
+      );
   });
 
-  for (const block of runnable) {
-    const lines = commandsOf(block);
-    test(`runs ${lines[0]}`, async (context) => {
-      const directory = temporaryDirectory();
-      context.after(directory.remove);
-      for (const { file, text } of blocks) if (file !== undefined) writeFileSync(join(directory.path, file), text);
-      for (const line of lines) {
-        const { code, stderr } = await runLine(line, directory.path, join(directory.path, 'data'));
-        assert.equal(code, 0, `${line}\n${stderr}`);
-        // After a pipe the shell only reports the exit code of the last program.
-        assert.doesNotMatch(stderr, /^Error:/m, line);
-      }
-    });
-  }
+  for (const page of PAGES)
+    for (const block of blocksOf(page).filter(isRunnable)) {
+      const lines = commandsOf(block);
+      test(`of ${page} run: ${lines[0]}`, async (context) => {
+        const directory = temporaryDirectory();
+        context.after(directory.remove);
+        for (const { file, text } of blocksOf(page))
+          if (file !== undefined) writeFileSync(join(directory.path, file), text);
+        for (const line of lines) {
+          const { code, stderr } = await runLine(line, directory.path, join(directory.path, 'data'));
+          assert.equal(code, 0, `${line}\n${stderr}`);
+          // After a pipe the shell only reports the exit code of the last program.
+          assert.doesNotMatch(stderr, /^Error:/m, line);
+        }
+      });
+    }
 
-  test('describes the result document, field by field', async (context) => {
+  test('name every field of the result document (docs/data.md)', async (context) => {
     const directory = temporaryDirectory();
     context.after(directory.remove);
     const { code, stdout, stderr } = await tallyroom([
@@ -141,7 +156,9 @@ describe('README.md', { concurrency: 1 }, () => {
     assert.equal(code, 0, stderr);
     const results: Results = JSON.parse(stdout);
     const [contest] = results.contests;
-    const described = blocks.find(({ text }) => text.startsWith('{ election:'))?.text.match(/\w+/g);
+    const described = blocksOf('docs/data.md')
+      .find(({ text }) => text.startsWith('{ election:'))
+      ?.text.match(/\w+/g);
     const parts = [results, results.election, results.totals, contest!, contest!.candidates[0]!, results.locations[0]!];
     assert.deepEqual(
       new Set(described),
@@ -149,10 +166,9 @@ describe('README.md', { concurrency: 1 }, () => {
     );
   });
 
-  test('lists every option and every command', () => {
-    const listed = [...README.matchAll(/^\| `--([a-z-]+)/gm)].map(([, name]) => name);
-    assert.deepEqual(listed.toSorted(), Object.keys(OPTIONS).toSorted());
+  test('name every command', () => {
+    const text = PAGES.map(read).join('\n');
     for (const command of Object.keys(COMMANDS))
-      assert.match(README, new RegExp(`\`${command}\`|tallyroom -- ${command}\\b`), command);
+      assert.match(text, new RegExp(`\`${command}\`|tallyroom -- ${command}\\b`), command);
   });
 });

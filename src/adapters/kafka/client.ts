@@ -11,9 +11,14 @@ import type { KafkaSettings } from './settings.ts';
 /** The name of a topic in Kafka: elections share a cluster. */
 export const topicName = (election: ElectionId, topic: Topic): string => `${election}.${topic}`;
 
+/**
+ * A broker in the same data centre accepts in milliseconds; one that does not in this time is
+ * down.
+ */
 const CONNECT_MS_MAX = 10_000;
 /** A broker that hangs is left after this long; a long poll takes at most {@link LONG_POLL_MS_MAX} of it. */
 const REQUEST_MS_MAX = 10_000;
+/** A reader that waits for a record asks again after this time, so it sees a signal to stop. */
 export const LONG_POLL_MS_MAX = 1_000;
 /**
  * The client takes this as the timeout of a transaction, too: so long a crashed writer's open transaction can hold readers
@@ -22,6 +27,7 @@ export const LONG_POLL_MS_MAX = 1_000;
 const TRANSACTION_MS_MAX = 10_000;
 /** A coordinator that is still ending the last transaction answers "try again": so these begin short. About a second in all. */
 const RETRIES_MAX = 7;
+/** Each pause is twice the one before, up to about half a second. */
 const RETRY_MS_FIRST = 8;
 
 interface ClientOptions extends ConnectionOptions {

@@ -111,6 +111,7 @@ export function openPartitionReader(
   };
 }
 
+/** An answer of a single byte is worth sending: a reader shows records as they come. */
 const BYTES_MIN = 1;
 /** The broker keeps nothing about us between two requests. */
 const WITHOUT_SESSION = -1;

@@ -20,9 +20,19 @@ import type { KafkaSettings } from './settings.ts';
 
 /** So much of the table, compressed, goes into one transaction of Kafka, and at least one batch. */
 const BYTES_PER_TRANSACTION_MAX = 256 * 1024;
+/**
+ * Small batches compress to little: the number of rows bounds a transaction where their bytes do
+ * not.
+ */
 const ROWS_PER_TRANSACTION_MAX = 64;
+/** No batch of our own comes near it; a length in a damaged row cannot fill the memory. */
 const PAYLOAD_BYTES_MAX = 256 * 1024 * 1024;
+/** The relay is done in one or two of these where little is left to publish. */
 const DRAIN_POLL_MS = 20;
+/**
+ * Kafka may give up the transaction of a process that stood still; more often in a row is a
+ * fault.
+ */
 const FENCED_MAX = 3;
 
 export interface RelayOptions {

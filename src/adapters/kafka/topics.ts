@@ -149,6 +149,7 @@ export function untilReadable(
     return false;
   });
 }
+/** Kafka writes the marker of a transaction some milliseconds after its answer. */
 const READABLE_POLL_MS = 20;
 
 /** The id that Kafka gave a topic: one that is removed and made again has another. */

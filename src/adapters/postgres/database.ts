@@ -269,6 +269,7 @@ export function explain(cause: unknown): unknown {
 
 /** The settings without which a committed vote can be lost in a power cut. Asserted at the start of every stage that stores votes. */
 const DURABLE_SETTINGS = ['fsync', 'full_page_writes', 'synchronous_commit'];
+/** PostgreSQL 15, as server_version_num has it: the oldest version that the tests run on. */
 const SERVER_VERSION_MIN = 150_000;
 
 /** @throws OperationalError DATABASE_UNSAFE naming the setting or the version that is wrong. */

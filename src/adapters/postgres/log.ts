@@ -9,6 +9,7 @@ import type { Database } from './database.ts';
  * hundredfold: 64 KB are some 8 MB of text, and eight times as much made the process a third larger and no faster.
  */
 const ROWS_PER_READ_MAX = 256;
+/** Compressed: some 8 MB of text. */
 const BYTES_PER_READ_MAX = 64 * 1024;
 /** No batch of our own comes near it; a length in a damaged row cannot fill the memory. */
 const PAYLOAD_BYTES_MAX = 256 * 1024 * 1024;

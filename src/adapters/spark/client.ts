@@ -9,6 +9,7 @@ import { type CommandSchema, type ExecutePlanResponse, PlanSchema, SparkConnectS
 const CALL_MS_MAX = 60_000;
 /** A peer that vanished without closing its connection is noticed after the sum of these. */
 const PING_INTERVAL_MS = 10_000;
+/** A peer that does not answer a ping in this time is gone. */
 const PING_TIMEOUT_MS = 10_000;
 const CLIENT_TYPE = 'tallyroom';
 

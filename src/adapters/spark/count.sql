@@ -167,7 +167,7 @@ LATERAL VIEW stack(2,
     WHEN 0 THEN to_json(named_struct(
       'ballots', number, 'marks', marks, 'overvotes', overvotes, 'malformed', malformed, 'other_definition', other_definition,
       'definition', :definition, 'epoch', epoch, 'as_of', as_of))
-    -- Dense: the seqs counted are 0 to seq_end - 1, each once (ARCHITECTURE.md, "Spark").
+    -- Dense: the seqs counted are 0 to seq_end - 1, each once (docs/exactness.md, "Counting by Spark").
     WHEN 1 THEN to_json(named_struct(
       'partition', CAST(key1 AS INT), 'votes', number, 'seq_end', seq_end,
       'is_dense', coalesce(number = seq_end AND seq_sum = seq_end * (seq_end - 1L) DIV 2L, false), 'epoch', epoch, 'as_of', as_of))

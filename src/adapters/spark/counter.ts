@@ -18,16 +18,19 @@ import { zeroReport } from './zero-report.ts';
 const POLL_MS = 1_000;
 /** While the last batch is waited for, which takes a second or two. */
 const END_POLL_MS = 50;
+/** A line about the query for a person who watches; more lines say nothing more. */
 const LINE_MS = 10_000;
 /** Foreign records come in any number. */
 const WARNINGS_MAX = 100;
 /** Another counter that opens its writer at the same moment has this long to publish the zero report. */
 const ZERO_REPORT_MS_MAX = 5_000;
+/** Two counters that start at once fence each other once; a third failure has another cause. */
 const ZERO_REPORT_TRIES_MAX = 3;
 /** Boxes a micro-batch reads at most: a million votes, so that a long backlog shows results every few seconds. */
 const BOXES_PER_BATCH_MAX = 2_000;
 /** A state partition is a task and some files a micro-batch: one is the fastest as long as it holds its keys in milliseconds. */
 const CELLS_PER_SHUFFLE_PARTITION = 50_000;
+/** A partition is a task in each micro-batch; more of them than cores only wait. */
 const SHUFFLE_PARTITIONS_MAX = 16;
 /** There is no command yet that begins a new generation of results. */
 const GENERATION = 1;

@@ -42,6 +42,7 @@ interface Known {
   readonly registered_voters?: number | null;
 }
 
+/** Spark searches a map from first to last, so a bucket holds few names. */
 const NAMES_PER_BUCKET = 4;
 
 /** The names by key, each in the bucket that the crc32 of its key says: Spark and Node agree on it. */

@@ -20,6 +20,7 @@ export function parseElectionId(text: string): Outcome<ElectionId, string> {
   return ok(text as ElectionId);
 }
 
+/** Longer than the name of any contest, candidate or location; it bounds records and keys. */
 export const TEXT_LENGTH_MAX = 1_000;
 
 /** Ids of contests, candidates and locations are the input's own text: not empty, bounded, without control characters. */

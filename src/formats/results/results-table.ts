@@ -6,8 +6,11 @@ import { parseWholeNumber, textProblem } from '../../files/values.ts';
 
 /** Every precinct of a large country, and more; what an election may hold in memory. */
 export const LOCATIONS_MAX = 250_000;
+/** Room for every local contest of a large country. */
 export const CONTESTS_MAX = 10_000;
+/** Ten for each contest at its limit. */
 export const CANDIDATES_MAX = 100_000;
+/** A row is kept in memory until the file is checked: some hundred bytes each. */
 export const RESULT_ROWS_MAX = 5_000_000;
 /** The same limit as that of the counting tables (domain/ballot.ts), refused here by name. */
 export const LOCATION_CONTEST_PAIRS_MAX = 16_000_000;
