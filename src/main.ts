@@ -1,24 +1,7 @@
-import { type ErrorCode, OperationalError } from './base/errors.ts';
+import { ERROR_CODES, OperationalError } from './base/errors.ts';
 import { type CommandName, helpOf, parseCommandLine } from './cli/command-table.ts';
 import { resolveConfig } from './cli/config.ts';
 import type { Command } from './commands/shared.ts';
-
-/** The exit code of an operational error: 2 for usage, 3 for something that does not answer, else 1. */
-const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
-  USAGE: 2,
-  ELECTION_DIFFERS: 2,
-  NO_ELECTION: 2,
-  INPUT_REFUSED: 2,
-  DATABASE_UNREACHABLE: 3,
-  DATABASE_START_FAILED: 3,
-  KAFKA_UNREACHABLE: 3,
-  KAFKA_REFUSED: 3,
-  SPARK_UNREACHABLE: 3,
-  SPARK_REFUSED: 3,
-  SOURCE_UNREACHABLE: 3,
-  TOOL_MISSING: 3,
-  STACK_FAILED: 3,
-};
 
 /** Imported only when asked for: `--help` answers without loading a database driver. */
 const COMMAND_MODULES: Record<CommandName, () => Promise<{ command: Command }>> = {
@@ -92,7 +75,7 @@ function explain(error: unknown, debug: boolean): number {
   if (error instanceof OperationalError) {
     process.stderr.write(`Error: ${error.message}\nNext:  ${error.nextStep}\n`);
     if (debug) process.stderr.write(`${error.stack}\ncaused by ${causeOf(error)}\n`);
-    return EXIT_CODES[error.code] ?? 1;
+    return ERROR_CODES[error.code].exitCode;
   }
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(

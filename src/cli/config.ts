@@ -3,7 +3,7 @@ import { type KafkaSettings, SASL_MECHANISMS } from '../adapters/kafka/settings.
 import { parseSparkRemote, type SparkRemote } from '../adapters/spark/remote.ts';
 import { OperationalError } from '../base/errors.ts';
 import type { Engine } from '../ports/counter.ts';
-import type { MakingOptions } from '../registration/making.ts';
+import type { OriginOptions } from '../registration/origin.ts';
 import {
   COMMANDS,
   type CommandLine,
@@ -23,7 +23,7 @@ export interface Config {
   readonly kafka: KafkaSettings | null;
   readonly sparkRemote: SparkRemote | null;
   readonly id: string | null;
-  readonly making: MakingOptions;
+  readonly origin: OriginOptions;
   /** Voters a second; null means as many as take about a minute. */
   readonly rate: number | 'max' | null;
   readonly votes: string | null;
@@ -66,7 +66,7 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
     dataDir: text('data-dir') ?? '.tallyroom',
     ...serversOf(environment),
     id: text('id'),
-    making: {
+    origin: {
       election: text('election'),
       candidates: text('candidates'),
       roll: text('roll'),
@@ -90,7 +90,7 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
     host: text('host') ?? '127.0.0.1',
     debug: options.debug === true,
   };
-  checkTogether(config.making);
+  checkTogether(config.origin);
   checkFrom(config);
   checkEngine(config);
   return config;
@@ -195,7 +195,7 @@ function checkTogether({
   scale,
   voters,
   turnout,
-}: MakingOptions): void {
+}: OriginOptions): void {
   const given = (options: Record<string, unknown>): string[] =>
     Object.entries(options).flatMap(([name, value]) => (value === null ? [] : [`--${name}`]));
   if (results !== null) {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { memoryUsage } from 'node:process';
-import type { ResultsFeed } from '../live/follow-results.ts';
+import type { ResultsFeed } from '../live/results-feed.ts';
 import type { Gauge } from '../ports/counter.ts';
 import { type Hub, VIEWERS_MAX } from './hub.ts';
 import { photoOf } from './photo.ts';

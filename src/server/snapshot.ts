@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { type LocationResult, type Results, resultsCsv } from '../domain/results/results.ts';
-import type { DashboardState } from '../live/follow-results.ts';
+import type { DashboardState } from '../live/state-builder.ts';
 
 const compress = promisify(gzip);
 

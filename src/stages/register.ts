@@ -1,20 +1,14 @@
 import { keepGoing } from '../base/keep-going.ts';
-import { assert } from '../domain/assert.ts';
-import type { Chooser } from '../domain/ballots/chooser.ts';
-import type { ReplayedVotes } from '../domain/ballots/replay.ts';
-import { createReplay, layOutVotes, replayedVoters } from '../domain/ballots/replay.ts';
-import { createSimulation } from '../domain/ballots/simulate.ts';
-import { indexElection } from '../domain/election/election-index.ts';
 import type { VoterPerson } from '../domain/election/voter.ts';
 import type { RollLayout, RollPlace } from '../domain/generated/roll-layout.ts';
 import { createRollLayout } from '../domain/generated/roll-layout.ts';
 import { createVoterColumns } from '../domain/log/voter-records.ts';
 import type { Backend } from '../ports/backend.ts';
-import type { ElectionEntry } from '../ports/elections.ts';
+import { definitionOf, type ElectionEntry } from '../ports/elections.ts';
 import type { Roll } from '../ports/roll.ts';
+import type { StageContext } from '../ports/stage-context.ts';
 import { createPeople } from '../registration/generated-people.ts';
-import { type MakingArguments, TURNOUT_DEFAULT } from '../registration/making.ts';
-import type { StageContext } from './context.ts';
+import { votersByLocation } from '../registration/voters.ts';
 
 /** The store's limit of a batch; smaller elections are split further, so that their first voters can vote early. */
 const VOTERS_PER_BATCH_MAX = 20_000;
@@ -30,14 +24,11 @@ const REFERENCE_DATE = '2026-01-01';
 export async function registerElection({ backend, entry, progress, signal }: StageContext): Promise<boolean> {
   return keepGoing(
     async () => {
-      const { kind } = entry.arguments as MakingArguments;
+      const { kind } = entry.arguments;
       const roll = await openOrAbort(backend, entry, signal);
       if (roll === null) return false;
-      const registered = (total: number): void => {
-        progress.registered = total;
-      };
       try {
-        const context: RegisterContext = { entry, roll, registered };
+        const context: RegisterContext = { entry, roll, registered: progress.registered };
         if (kind === 'roll' || kind === 'api') return await publishStaged(context, signal);
         const sizes = votersByLocation(entry, await backend.elections.replayed(entry));
         const people = kind === 'results' ? null : createPeople(entry.seed, definitionOf(entry).date ?? REFERENCE_DATE);
@@ -58,24 +49,6 @@ async function openOrAbort(backend: Backend, entry: ElectionEntry, signal: Abort
     if (signal.aborted) return null;
     throw error;
   }
-}
-
-/** How many voters each location has on the roll. */
-export function votersByLocation(entry: ElectionEntry, replayed: readonly ReplayedVotes[]): ArrayLike<number> {
-  const { locations } = definitionOf(entry);
-  if ((entry.arguments as MakingArguments).kind !== 'results')
-    return locations.map((location) => location.registered_voters ?? 0);
-  const index = indexElection(definitionOf(entry));
-  return replayedVoters(index, layOutVotes(index, replayed));
-}
-
-/** How the voters of an election vote where nobody's real votes are given: a replay of real results, or a simulation. */
-export function chooserOf(entry: ElectionEntry, replayed: readonly ReplayedVotes[]): Chooser {
-  const { kind, turnout } = entry.arguments as MakingArguments;
-  const index = indexElection(definitionOf(entry));
-  return kind === 'results'
-    ? createReplay(index, layOutVotes(index, replayed), entry.seed)
-    : createSimulation(index, votersByLocation(entry, []), turnout ?? TURNOUT_DEFAULT, entry.seed);
 }
 
 interface RegisterContext {
@@ -149,9 +122,3 @@ async function publishStaged({ entry, roll, registered }: RegisterContext, signa
   await roll.finish(total);
   return true;
 }
-
-/** The definition of an election that has one by now. */
-export const definitionOf = (entry: ElectionEntry): NonNullable<ElectionEntry['definition']> => {
-  assert(entry.definition !== null, 'the election is defined');
-  return entry.definition;
-};
