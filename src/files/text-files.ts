@@ -35,28 +35,40 @@ export interface FileIdentity {
   readonly bytes: number;
 }
 
+/** Says which file it was that is being read. */
+export class FileHash {
+  readonly #hash = createHash('sha256');
+  #bytes = 0;
+
+  update(chunk: Buffer): void {
+    this.#hash.update(chunk);
+    this.#bytes += chunk.length;
+  }
+
+  /** Asked once, after the file was read to its end. */
+  identity(): FileIdentity {
+    return { sha256: this.#hash.digest('hex'), bytes: this.#bytes };
+  }
+}
+
 /**
  * Reads a file once and says which one it is. What would make it useless as a whole (empty, not text, not UTF-8) is found
  * here, before anything of it is used.
  * @throws InputRefused
  */
 export async function identifyFile(path: string): Promise<FileIdentity> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  const see = (chunk: Buffer): void => {
-    hash.update(chunk);
-    bytes += chunk.length;
-  };
-  for await (const _ of readBlocks(path, 1, see));
-  return { sha256: hash.digest('hex'), bytes };
+  const hash = new FileHash();
+  for await (const _ of readBlocks(path, 1, hash));
+  return hash.identity();
 }
 
 /**
  * The lines of a UTF-8 file from line `fromLine` on, a byte order mark and carriage returns removed.
+ * @param hash is given every byte of the file as it is read
  * @throws InputRefused when the file cannot be read, is empty, not text or not UTF-8
  */
-export async function* readLines(path: string, fromLine = 1): AsyncGenerator<LineBlock> {
-  for await (const { first_line, bytes } of readBlocks(path, fromLine)) {
+export async function* readLines(path: string, fromLine = 1, hash?: FileHash): AsyncGenerator<LineBlock> {
+  for await (const { first_line, bytes } of readBlocks(path, fromLine, hash)) {
     if (bytes === null) {
       yield { first_line, lines: [null] };
       continue;
@@ -74,8 +86,7 @@ export async function* readLines(path: string, fromLine = 1): AsyncGenerator<Lin
   }
 }
 
-/** @param see is given every chunk of the file as it is read, from its beginning */
-async function* readBlocks(path: string, fromLine: number, see?: (chunk: Buffer) => void): AsyncGenerator<ByteBlock> {
+async function* readBlocks(path: string, fromLine: number, hash?: FileHash): AsyncGenerator<ByteBlock> {
   const stream = createReadStream(path, { highWaterMark: CHUNK_BYTES });
   let line = 1;
   let carry: Buffer = Buffer.alloc(0);
@@ -85,7 +96,7 @@ async function* readBlocks(path: string, fromLine: number, see?: (chunk: Buffer)
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       if (isFirst) checkHead(path, chunk);
       isFirst = false;
-      see?.(chunk);
+      hash?.update(chunk);
       let from = 0;
       for (; line < fromLine && from < chunk.length; line++) {
         const newline = chunk.indexOf(NEWLINE, from);
