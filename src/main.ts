@@ -3,7 +3,7 @@ import { type CommandName, helpOf, parseCommandLine } from './cli/command-table.
 import { resolveConfig } from './cli/config.ts';
 import type { Command } from './commands/shared.ts';
 
-/** Imported only when asked for: `--help` answers without loading a database driver. */
+/** A module is imported only when its command runs: `--help` answers without a database driver. */
 const COMMAND_MODULES: Record<CommandName, () => Promise<{ command: Command }>> = {
   run: () => import('./commands/run.ts'),
   register: () => import('./commands/register.ts'),
@@ -36,7 +36,10 @@ async function main(argv: readonly string[]): Promise<number> {
 /** One Ctrl-C may arrive twice: from the terminal, and passed on by npm. */
 const SAME_SIGNAL_MS = 1_000;
 
-/** The first Ctrl-C or SIGTERM lets every stage finish what it holds; a second Ctrl-C ends at once, which loses nothing either. */
+/**
+ * The first Ctrl-C or SIGTERM lets every stage finish what it holds; a second Ctrl-C ends at once,
+ * which loses nothing either.
+ */
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
   let first = 0;
@@ -55,13 +58,19 @@ function stopSignal(): AbortSignal {
   return controller.signal;
 }
 
-/** The cause with its stack; of PostgreSQL's errors the code alone, since their text may repeat personal data. */
+/**
+ * The cause with its stack; of PostgreSQL's errors the code alone, since their text may repeat
+ * personal data.
+ */
 function causeOf({ code, cause }: OperationalError): unknown {
   if (code === 'DATABASE_FAILED') return 'PostgreSQL';
   return cause instanceof Error ? cause.stack : cause;
 }
 
-/** A reader that has gone (`| head`) ends the command as Ctrl-C does, so that nothing it started is left behind. */
+/**
+ * A reader that has gone (`| head`) ends the command as Ctrl-C does, so nothing that it started is
+ * left behind.
+ */
 function stopWhenUnread(stop: () => void): void {
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,4 +1,7 @@
-/** Runs work for each item at once. When one fails, the others are told to stop and waited for, and the failure is thrown. */
+/**
+ * Runs work for each item at once. When one fails, the others are told to stop and waited for, and
+ * the failure is thrown.
+ */
 export async function allOrStop<Item>(
   signal: AbortSignal,
   items: readonly Item[],
@@ -16,8 +19,8 @@ export async function allOrStop<Item>(
 }
 
 /**
- * Waits for work that `told` ends once its results are durable. Work that was waiting for a server just then has nothing to
- * add, so its AbortError is not a failure.
+ * Waits for work that `told` ends once its results are durable. Work that was waiting for a server
+ * just then has nothing to add, so its AbortError is not a failure.
  * @throws whatever else ended it.
  */
 export async function untilStopped(running: Promise<void>, told: AbortSignal): Promise<void> {

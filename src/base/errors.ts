@@ -1,11 +1,14 @@
 /** The exit code where a person must correct the command or its input. */
 const CORRECT_IT = 2;
-/** The exit code where a server, a service or a tool is missing: the same command may succeed later. */
+/**
+ * The exit code where a server, a service or a tool is missing: the same command may succeed later.
+ */
 const MISSING = 3;
 
 /**
- * Everything that can end a command in operation, by name: the exit code, and what happened in one sentence. Tests and
- * callers tell cases apart by the name; it never changes its meaning. The manual's table is made from this one.
+ * Everything that can end a command in operation, by name: the exit code, and what happened in one
+ * sentence. Tests and callers tell cases apart by the name; it never changes its meaning. The
+ * manual's table is made from this one.
  */
 export const ERROR_CODES = {
   USAGE: { exitCode: CORRECT_IT, meaning: 'An option or a name on the command line is wrong.' },
@@ -64,7 +67,10 @@ export type ErrorDetails = {
   cause?: unknown;
 };
 
-/** An error that is expected in operation: shown to the user as message and next step, without a stack unless --debug. */
+/**
+ * An error that is expected in operation: shown to the user as message and next step, without a
+ * stack unless --debug.
+ */
 export class OperationalError extends Error {
   override readonly name = 'OperationalError';
   readonly code: ErrorCode;

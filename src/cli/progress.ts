@@ -12,16 +12,21 @@ export interface ProgressSums {
 }
 
 /**
- * Progress as a terminal shows it, on standard error: one live line on a terminal, a line every few seconds in a file.
- * The same line said again within {@link SAME_LINE_MS} is shown once, as when several stages meet one thing.
+ * Progress as a terminal shows it, on standard error: one live line on a terminal, a line every few
+ * seconds in a file. The same line said again within {@link SAME_LINE_MS} is shown once, as when
+ * several stages meet one thing.
  */
 export interface ShownProgress extends Progress, Disposable {
   readonly sums: ProgressSums;
 }
 
+/** Four times a second looks live on a terminal. */
 const REFRESH_MS = 250;
+/** A file gets a line this often: enough to follow, few enough to read. */
 const LINE_MS = 5_000;
+/** Several stages meet the same event within this time. */
 const SAME_LINE_MS = 5_000;
+/** Votes per second are averaged over this time. */
 const RATE_WINDOW_MS = 2_000;
 
 const whole = new Intl.NumberFormat('en-GB');
@@ -81,7 +86,7 @@ export function showProgress(out: NodeJS.WriteStream): ShownProgress {
   };
 }
 
-/** Averages votes counted over {@link RATE_WINDOW_MS}. @returns a function of votes and time that gives votes a second. */
+/** @returns a function that is told how many votes are counted, and gives votes per second. */
 function createRate(): (counted: number, now: number) => number {
   const samples: { at: number; counted: number }[] = [];
   return (counted, now) => {

@@ -8,7 +8,10 @@ import { startServer } from '../server/server.ts';
 import { openResults } from '../wire/kafka.ts';
 import { type Command, EXIT, findElection, type Terminal, withBackend } from './shared.ts';
 
-/** Shows the results of one election. Where the log is in Kafka no database is opened, so any number of dashboards may run. */
+/**
+ * Shows the results of one election. Where the log is in Kafka no database is opened, so any number
+ * of dashboards may run.
+ */
 export const command: Command = async (config, terminal) => {
   const { kafka, id } = config;
   if (kafka === null)

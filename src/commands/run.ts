@@ -16,7 +16,10 @@ import { voteFromRoll } from '../stages/vote.ts';
 import { paceOf } from '../stages/voting/pace.ts';
 import { type Command, EXIT, withBackend } from './shared.ts';
 
-/** Registers, votes, counts and shows an election in this process. Each stage goes on from where the last process left it. */
+/**
+ * Registers, votes, counts and shows an election in this process. Each stage goes on from where the
+ * last process left it.
+ */
 export const command: Command = (config, terminal) =>
   withBackend(config, terminal, async (backend, progress) => {
     const { signal } = terminal;
@@ -79,7 +82,10 @@ async function runStages(context: StageContext, feed: WritableFeed, config: Conf
   }
 }
 
-/** What earlier processes have cast: how many votes are in the log, and the real results that are cast again. */
+/**
+ * What earlier processes have cast: how many votes are in the log, and the real results that are
+ * cast again.
+ */
 const readCast = ({ backend, entry, progress, signal }: StageContext) =>
   keepGoing(
     async () => ({

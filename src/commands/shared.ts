@@ -9,7 +9,7 @@ import type { Backend } from '../ports/backend.ts';
 import type { ElectionEntry } from '../ports/elections.ts';
 import { openBackend } from '../wire/backend.ts';
 
-/** What a command works with besides its configuration. */
+/** The streams and the signal of a command. */
 export interface Terminal {
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
@@ -17,7 +17,7 @@ export interface Terminal {
   readonly signal: AbortSignal;
 }
 
-/** What a command ends with where no error ends it; those of errors are in `base/errors.ts`. */
+/** The exit codes where no error ends a command; those of errors are in `base/errors.ts`. */
 export const EXIT = { done: 0, check_failed: 1, interrupted: 130 } as const;
 
 /** @returns the exit code. @throws OperationalError, which main explains. */
@@ -68,7 +68,10 @@ export async function withBackend(
   return code;
 }
 
-/** The election a command is about: `--id`, or the last one made. @throws OperationalError NO_ELECTION. */
+/**
+ * The election a command is about: `--id`, or the last one made.
+ * @throws OperationalError NO_ELECTION.
+ */
 export async function findElection(backend: Backend, id: string | null): Promise<ElectionEntry> {
   const entry = id === null ? await backend.elections.latest() : await backend.elections.find(id as ElectionId);
   if (entry === null)

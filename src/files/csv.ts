@@ -3,8 +3,9 @@ import { type InputProblem, quoteValue, refusal } from './problems.ts';
 import { FileHash, type FileIdentity, LINE_BYTES_MAX, type LineBlock, readLines } from './text-files.ts';
 
 /**
- * Tables as CSV, read in blocks. A record without a quote is split natively; csv-parse takes those with quotes. So line numbers
- * are exact, and one broken quote costs one row instead of the rest of the file.
+ * Tables as CSV, read in blocks. A record without a quote is split natively; csv-parse takes those
+ * with quotes. So line numbers are exact, and one broken quote costs one row instead of the rest of
+ * the file.
  */
 
 export interface CsvFile {
@@ -19,7 +20,7 @@ export interface CsvFile {
 export interface CsvRow {
   /** Where the row begins, from 1. */
   readonly line: number;
-  /** As many as there are columns, trimmed. */
+  /** One per column, trimmed. */
   readonly fields: readonly string[];
 }
 
@@ -27,7 +28,10 @@ export interface CsvBlock {
   /** Reading can go on from here. */
   readonly next_line: number;
   readonly rows: readonly CsvRow[];
-  /** Rows that are none. Their values are not repeated, so they may be shown whatever the file holds. */
+  /**
+   * Lines that are not rows. Their values are not repeated, so the problems of any file may be
+   * shown.
+   */
   readonly problems: readonly InputProblem[];
 }
 
@@ -39,13 +43,17 @@ export interface CsvOptions {
   readonly required: readonly string[];
   /** In lower case. */
   readonly optional: readonly string[];
-  /** Whether rows are personal data: a header without any known column may then be a row, and is not repeated in a message. */
+  /**
+   * Whether rows are personal data: a header without any known column may then be a row, and is not
+   * repeated in a message.
+   */
   readonly personal: boolean;
 }
 
 /**
  * Reads the header: separator (comma, semicolon or tab) and columns.
- * @throws InputRefused when the file cannot be read, is no CSV, lacks a required column or names one twice
+ * @throws InputRefused when the file cannot be read, is not CSV, lacks a required column or names
+ * one twice
  */
 export async function openCsv(path: string, options: CsvOptions): Promise<CsvFile> {
   const lines = readLines(path);
@@ -184,7 +192,8 @@ function parseQuoted(text: string, delimiter: string): string[][] | null {
 }
 
 /**
- * The rows of a table from line `fromLine` on, which must be the first or a `next_line` of before. Blank rows are left out.
+ * The rows of a table from line `fromLine` on, which must be the first or a `next_line` of before.
+ * Blank rows are left out.
  * @throws InputRefused when the file cannot be read or is not UTF-8
  */
 export function readRows(file: CsvFile, fromLine = file.first_row_line): AsyncGenerator<CsvBlock> {
@@ -261,7 +270,10 @@ class RecordReader {
     this.#takeQuoted();
   }
 
-  /** @returns false where more lines are needed to see its end. A record that is none costs its first line only. */
+  /**
+   * @returns false where more lines are needed to see its end. A broken record costs its first line
+   * only.
+   */
   #takeLong(isEnd: boolean): boolean {
     let length = 0;
     for (let end = this.#at; end < this.#lines.length; end++) {

@@ -468,7 +468,10 @@ describe('results of Spark', () => {
   });
 });
 
-/** A log as Kafka keeps it: a marker that no reader sees behind each transaction, so offsets jump and the end is no record's. */
+/**
+ * A log as Kafka keeps it: a marker that no reader sees behind each transaction, so offsets jump
+ * and the end is no record's.
+ */
 class MarkedLog implements Log {
   readonly #topics = new Map<Topic, LogBatch[]>();
   readonly #waiting = new Set<() => void>();

@@ -9,20 +9,24 @@ import { type Log, type LogRecord, recordsOf, type Topic } from '../ports/log.ts
 import { type DashboardState, StateBuilder } from './state-builder.ts';
 
 /**
- * Follows the topics `definition` and `results-by-location` of an election and shows each new state that they add up to. Votes
- * are never read. Resolves when the signal aborts. @throws when the log fails, or nothing can be shown any more.
+ * Follows the topics `definition` and `results-by-location` of an election and shows each new state
+ * that they add up to. Votes are never read. Resolves when the signal aborts.
+ * @throws when the log fails, or nothing can be shown any more.
  */
 export function followLog(log: Log, show: (state: DashboardState) => void, signal: AbortSignal): Promise<void> {
   return new Follower(log, show).run(signal);
 }
 
 /**
- * Reading takes at most this part of a core (3,143 counties that all changed take 18 ms): after a costly round it pauses, and
- * what was flushed meanwhile is read at once, each location only in its newest record. A round of less than 5 ms needs no pause.
- * Nor does one after which more waits than it read: a reader that falls behind would show older and older states.
+ * Reading takes at most this part of a core (3,143 counties that all changed take 18 ms): after a
+ * costly round it pauses, and what was flushed meanwhile is read at once, each location only in its
+ * newest record. A round of less than 5 ms needs no pause. Nor does one after which more waits than
+ * it read: a reader that falls behind would show older and older states.
  */
 const CORE_SHARE_MAX = 0.1;
+/** A shorter round needs no pause after it. */
 const CHEAP_ROUND_MS = 5;
+/** A page that is older than this is not live. */
 const PAUSE_MS_MAX = 500;
 
 const FOLLOWED = ['definition', 'results-by-location'] as const satisfies readonly Topic[];
@@ -39,7 +43,10 @@ class Follower {
   /** Null before the definition is read. */
   #builder: StateBuilder | null = null;
   #shown: DashboardState | null = null;
-  /** Time spent on the records of this round, without the waiting for them; and how many results were among them. */
+  /**
+   * Time spent on the records of this round, without the waiting for them; and how many results
+   * were among them.
+   */
   #busyMs = 0;
   #resultsRead = 0;
 
@@ -75,7 +82,10 @@ class Follower {
     return end - this.#next['results-by-location'] > this.#resultsRead;
   }
 
-  /** Applies the next records of a topic, or begins to wait for one. @returns whether there is news. */
+  /**
+   * Applies the next records of a topic, or begins to wait for one.
+   * @returns whether there is news.
+   */
   async #take(topic: Followed, signal: AbortSignal): Promise<boolean> {
     // Results mean nothing without their definition: until it is there, both wait for it.
     if (topic === 'results-by-location' && this.#builder === null) return this.#wait(topic, 'definition', signal);
@@ -95,15 +105,20 @@ class Follower {
     return true;
   }
 
-  /** Leaves a topic alone until another (or itself) has grown. @returns whether its end was reached for the first time. */
+  /**
+   * Leaves a topic alone until another (or itself) has grown.
+   * @returns whether its end was reached for the first time.
+   */
   #wait(topic: Followed, awaited: Followed, signal: AbortSignal): boolean {
     const wait = this.#log.wait(awaited, 0, this.#next[awaited], signal).then(() => {
       if (this.#waits.get(topic) === wait) this.#waits.delete(topic);
     });
-    // A failed wait is thrown by the race in `run`; until that starts it must not count as unhandled.
+    // A failed wait is thrown by the race in `run`; until that starts it must not count as
+    // unhandled.
     wait.catch(() => {});
     this.#waits.set(topic, wait);
-    // A log may end before its end: behind the last record there may be a marker that no reader sees.
+    // A log may end before its end: behind the last record there may be a marker that no reader
+    // sees.
     return topic !== 'definition' && this.#builder !== null && this.#builder.catchUp();
   }
 

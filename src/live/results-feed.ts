@@ -4,7 +4,10 @@ import type { Progress } from '../ports/progress.ts';
 import { followLog } from './follow-log.ts';
 import type { DashboardState } from './state-builder.ts';
 
-/** The results that viewers see, and the news of them. Every listener is called after each change, until it unsubscribes. */
+/**
+ * The results that viewers see, and the news of them. Every listener is called after each change,
+ * until it unsubscribes.
+ */
 export interface ResultsFeed {
   /** Null while waiting: there is no definition yet, or its results are still being read. */
   state(): DashboardState | null;
@@ -33,8 +36,8 @@ export function createFeed(): WritableFeed {
 }
 
 /**
- * Shows what the result topics of a log say, until the signal aborts. Where the log goes away it is opened again and again;
- * meanwhile the last state stays, for as long as that takes: a page that goes away helps nobody.
+ * Shows what the result topics of a log say, until the signal aborts. Where the log goes away it is
+ * opened again and again; meanwhile the last state stays, for as long as that takes.
  */
 export function followResults(
   open: () => Promise<ClosableLog>,

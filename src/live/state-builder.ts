@@ -25,33 +25,47 @@ export interface DashboardState {
   readonly results: Results;
   /** The counter's epoch; 0 before its first state. */
   readonly epoch: number;
-  /** Records of topic `votes` that are not boxes and were left out, where the engine counts them. */
+  /**
+   * Records of topic `votes` that are not boxes and were left out, where the engine counts them.
+   */
   readonly foreign_records: number;
   /** Why a newer state is not shown, in a sentence; null while the newest one is. */
   readonly held: string | null;
 }
 
-/** This many records that cannot be read are remembered by key; the first one already holds the state. */
+/**
+ * This many records that cannot be read are remembered by key; the first one already holds the
+ * state.
+ */
 const DAMAGED_KEYS_MAX = 1_000;
 
 /**
- * Builds states from the result records of one definition; another definition needs a builder of its own. A state is what the
- * records up to a checkpoint say, or what a micro-batch of Spark left, if it balances and covers every vote exactly. Where it
- * does not, the last good state stays, with the reason in `held`. The keys tell which engine counts.
+ * Builds states from the result records of one definition; another definition needs a builder of
+ * its own. A state is what the records up to a checkpoint say, or what a micro-batch of Spark left,
+ * if it balances and covers every vote exactly. Where it does not, the last good state stays, with
+ * the reason in `held`. The keys tell which engine counts.
+ *
  * Memory: two tallies and one document, whatever the number of records.
  */
 export class StateBuilder {
   readonly definition: DefinitionRecord;
   /**
-   * Nothing is shown before the records up to this offset are read: they tell of older states. A compacted topic may lack
-   * records before it that newer ones replaced, so a state there is held or passed over.
+   * Nothing is shown before the records up to this offset are read: they tell of older states.
+   * Beyond it a compacted topic may still lack records that newer ones replaced. A state there is
+   * incomplete, so it is held or passed over.
    */
   readonly catchUpTo: number;
   readonly #shape: PublishedShape;
   readonly #running: RunningResults;
-  /** What the records say so far, complete or not; null before the first record that tells which engine counts. */
+  /**
+   * What the records say so far, complete or not; null before the first record that tells which
+   * engine counts.
+   */
   #published: PublishedResults | null = null;
-  /** Records that cannot be counted, by key, with what is wrong. A good record of the same key mends it. */
+  /**
+   * Records that cannot be counted, by key, with what is wrong. A good record of the same key mends
+   * it.
+   */
   readonly #damaged = new Map<string, string>();
   #isCaughtUp = false;
   /** The newest state that was good: the one on show. */
@@ -97,12 +111,13 @@ export class StateBuilder {
 
   /**
    * @param votesEnd where the votes of each partition end, as far as that is known.
-   * @returns the state to show, the same object while nothing has changed; null while there is none.
+   * @returns the state to show, the same object while nothing has changed; null while there is
+   * none.
    */
   build(votesEnd: ReadonlyMap<number, number>): DashboardState | null {
     if (!this.#isCaughtUp) return null;
     this.#held ??= this.#published?.overdue ?? null;
-    // Records without a state among them: what they say is not nothing, but it is not known yet.
+    // There are records, and no state among them yet: it is too early to show zeros.
     if (this.#published !== null && this.#good === null && this.#held === null) return null;
     const running = this.#running;
     const moment = { ...this.#moment(), status: this.#status(votesEnd) };
@@ -140,7 +155,10 @@ export class StateBuilder {
     };
   }
 
-  /** Complete when every partition has said where its votes end, and the counts on show cover all of them. */
+  /**
+   * Complete when every partition has said where its votes end, and the counts on show cover all of
+   * them.
+   */
   #status(votesEnd: ReadonlyMap<number, number>): ResultStatus {
     const covers = this.#good?.covers ?? [];
     let isComplete = true;

@@ -7,7 +7,9 @@ export interface ElectionEntry {
   readonly election_no: number;
   readonly id: ElectionId;
   readonly name: string;
-  /** What the election was made from, as `run` compares it; without the seed where that was drawn. */
+  /**
+   * What the election was made from, as `run` compares it; without the seed where that was drawn.
+   */
   readonly arguments: ElectionOrigin;
   readonly seed: string;
   readonly partitions: number;
@@ -32,8 +34,9 @@ export interface Elections {
   /** @throws OperationalError ELECTION_DIFFERS where the id is taken. */
   create(entry: NewElection): Promise<ElectionEntry>;
   /**
-   * Fixes the definition, once: tables and topic `definition` in one transaction. A second call with the same one does
-   * nothing. @throws OperationalError ELECTION_DIFFERS where it is defined differently.
+   * Fixes the definition, once: tables and topic `definition` in one transaction. A second call
+   * with the same one does nothing.
+   * @throws OperationalError ELECTION_DIFFERS where it is defined differently.
    */
   define(entry: ElectionEntry, election: Election, replayed?: readonly ReplayedVotes[]): Promise<ElectionEntry>;
   /** What is cast again; empty for any other election. */

@@ -2,7 +2,10 @@ import type { Results } from '../domain/results/results.ts';
 import type { Committed } from './ballot-batch.ts';
 import type { Gauge } from './counter.ts';
 
-/** What the stages of a process tell about their work, once it is durable. One place sums it and shows it. */
+/**
+ * What the stages of a process tell about their work, once it is durable. One place sums it and
+ * shows it.
+ */
 export interface Progress {
   /** A line for people. */
   say(line: string): void;

@@ -17,7 +17,9 @@ import { describeElection, readGivenElection } from './given-election.ts';
 import { filesOf, type OpenedOrigin, type OriginOptions, type Say, TURNOUT_DEFAULT, VOTERS_DEFAULT } from './origin.ts';
 import { createReporter, openStagedRoll, type StagedRoll } from './staged-roll.ts';
 
-/** Voters from a service that answers like randomuser.me; candidates too, where no file names them. */
+/**
+ * Voters from a service that answers like randomuser.me; candidates too, where no file names them.
+ */
 export async function openApiOrigin(options: OriginOptions, address: string, say: Say): Promise<OpenedOrigin> {
   const url = parseApiUrl(address);
   const given = await readGivenElection(options, say);
@@ -35,15 +37,11 @@ export async function openApiOrigin(options: OriginOptions, address: string, say
     define: async (context) => {
       const { entry, signal } = context;
       const api: PeopleApi = { url, seed: entry.seed, page_size: Math.min(PAGE_SIZE_MAX, voters), signal, say };
-      const staged = await openStagedRoll(context, given.election);
-      try {
-        await fetchInto(staged, api, voters, given.election, say);
-        const described = describeElection(given, entry, entry.name);
-        const hasCandidates = given.election !== null || given.candidates !== null;
-        return { election: await staged.define(hasCandidates ? described : await withCandidates(described, api)) };
-      } finally {
-        await staged.close();
-      }
+      await using staged = await openStagedRoll(context, given.election);
+      await fetchInto(staged, api, voters, given.election, say);
+      const described = describeElection(given, entry, entry.name);
+      const hasCandidates = given.election !== null || given.candidates !== null;
+      return { election: await staged.define(hasCandidates ? described : await withCandidates(described, api)) };
     },
   };
 }

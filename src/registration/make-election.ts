@@ -16,11 +16,13 @@ export interface OpenOptions {
   readonly origin: OriginOptions;
 }
 
+/** A drawn seed has at most ten digits, so it can be copied from the terminal. */
 const SEED_MAX = 2 ** 32;
 
 /**
- * Finds the election that the options mean, or makes it. It is the last one (or `id`) where the options are the same or none
- * are given, and a new one where there is none or `fresh` asks for it. Its definition is fixed when this returns.
+ * Finds the election that the options mean, or makes it. It is the last one (or `id`) where the
+ * options are the same or none are given, and a new one where there is none or `fresh` asks for it.
+ * Its definition is fixed when this returns.
  * @throws OperationalError ELECTION_DIFFERS where the one found was made from something else.
  */
 export async function openElection(
@@ -48,7 +50,10 @@ function electionId(text: string): ElectionId {
   throw new OperationalError('USAGE', { message: `--id: ${id.error}`, nextStep: 'Give it another --id.' });
 }
 
-/** Of two first starts at once one makes the election, and the other finds it; of two fresh ones each makes its own. */
+/**
+ * Of two first starts at once, one makes the election and the other finds it. Of two fresh starts,
+ * each makes its own.
+ */
 async function createOrFind(
   backend: Backend,
   options: OpenOptions,
@@ -81,7 +86,10 @@ async function freeId(backend: Backend, id: ElectionId): Promise<ElectionId> {
   }
 }
 
-/** @throws OperationalError ELECTION_DIFFERS. Where a file was may change, what is in it may not. */
+/**
+ * Compares everything but the paths: a file may move, its content may not change.
+ * @throws OperationalError ELECTION_DIFFERS
+ */
 function assertSame(entry: ElectionEntry, now: ElectionOrigin, seed: string | null): void {
   const { paths: _, ...was } = entry.arguments;
   const differing = Object.entries(was).flatMap(([name, value]) =>

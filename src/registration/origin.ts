@@ -4,7 +4,10 @@ import type { Election, ElectionId } from '../domain/election/election.ts';
 import type { ElectionOrigin } from '../domain/election/origin.ts';
 import type { StageContext } from '../ports/stage-context.ts';
 
-/** What an election is to be made from, as options say it. Null means "not said", so a later start may leave it out. */
+/**
+ * What an election is to be made from, as options say it. Null means "not said", so a later start
+ * may leave it out.
+ */
 export interface OriginOptions {
   readonly election: string | null;
   readonly candidates: string | null;
@@ -34,7 +37,10 @@ export type Say = (line: string) => void;
 export const VOTERS_DEFAULT = 100_000;
 export const TURNOUT_DEFAULT = 0.7;
 
-/** The files of an origin: the hashes that are compared, and the paths where the files are found again. */
+/**
+ * The files of an origin: the hashes that are compared, and the paths where the files are found
+ * again.
+ */
 export function filesOf(
   hashes: { readonly [option: string]: string | null },
   options: OriginOptions,

@@ -43,8 +43,8 @@ function generated(options: OriginOptions): OpenedOrigin {
 }
 
 /**
- * A defined election with generated voters, and so a test. Each location has as many voters as it has registered, or its
- * share of `voters`.
+ * A defined election with generated voters, and so a test. Each location has as many voters as it
+ * has registered, or its share of `voters`.
  */
 async function generatedVoters(options: OriginOptions, path: string): Promise<OpenedOrigin> {
   const { election, sha256 } = await readElectionFile(path);

@@ -22,19 +22,15 @@ export async function openRollOrigin(options: OriginOptions, path: string, say: 
     id: given.election?.id ?? named.id,
     name: given.election?.name ?? named.name,
     define: async (context) => {
-      const staged = await openStagedRoll(context, given.election);
-      try {
-        const report = createReporter(say);
-        for await (const block of readRoll(path, given.election, Math.max(1, staged.position))) {
-          report(block.problems);
-          const repeated = await staged.add(block.rows, block.next_line);
-          report(repeated.map((position) => onTheRollAlready(path, block.rows[position]!.line)));
-          if (context.signal.aborted) throw context.signal.reason;
-        }
-        return { election: await staged.define(describeElection(given, context.entry, named.name), names) };
-      } finally {
-        await staged.close();
+      await using staged = await openStagedRoll(context, given.election);
+      const report = createReporter(say);
+      for await (const block of readRoll(path, given.election, Math.max(1, staged.position))) {
+        report(block.problems);
+        const repeated = await staged.add(block.rows, block.next_line);
+        report(repeated.map((position) => onTheRollAlready(path, block.rows[position]!.line)));
+        context.signal.throwIfAborted();
       }
+      return { election: await staged.define(describeElection(given, context.entry, named.name), names) };
     },
   };
 }

@@ -7,10 +7,11 @@ import type { StageContext } from '../ports/stage-context.ts';
 import type { Say } from './origin.ts';
 
 /**
- * A roll whose people come from outside. The people are stored first. When the last one is there, the locations and their
- * registered voters are known, the definition is fixed, and the roll goes to the topic.
+ * A roll whose people come from outside. The people are stored first. When the last one is there,
+ * the locations and their registered voters are known, the definition is fixed, and the roll goes
+ * to the topic.
  */
-export interface StagedRoll {
+export interface StagedRoll extends AsyncDisposable {
   /** Where the source goes on; what a position means is the source's own. */
   readonly position: number;
   /** The number of people stored. */
@@ -22,10 +23,11 @@ export interface StagedRoll {
    * @param names of locations that the election does not define, by id; the id where there is none.
    */
   define(election: Election, names?: ReadonlyMap<string, string>): Promise<Election>;
-  close(): Promise<void>;
 }
 
-/** @param election names all locations that people may have; with null they are taken as they come. */
+/**
+ * @param election names all locations that people may have; with null they are taken as they come.
+ */
 export async function openStagedRoll(
   { backend, entry, progress, signal }: StageContext,
   election: Election | null,
@@ -63,7 +65,8 @@ export async function openStagedRoll(
       return repeated;
     },
     define: async (defined, names = new Map()) => ({ ...defined, locations: await locationsOf(roll, defined, names) }),
-    close: () => roll.close(),
+    // It never throws, so it cannot hide what the work throws.
+    [Symbol.asyncDispose]: () => roll.close(),
   };
 }
 
@@ -81,7 +84,10 @@ async function locationsOf(roll: Roll, election: Election, names: ReadonlyMap<st
   return locations.map((location, number) => ({ ...location, registered_voters: voters.get(number) ?? 0 }));
 }
 
-/** Numbers the locations of staged people as they are met, so that they keep their numbers over restarts. */
+/**
+ * Numbers the locations of staged people as they are met, so that they keep their numbers over
+ * restarts.
+ */
 class StagedLocations {
   readonly #numbers: Map<string, number>;
   #fresh: string[] = [];

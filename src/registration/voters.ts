@@ -18,7 +18,9 @@ export function votersByLocation(entry: ElectionEntry, replayed: readonly Replay
 export const votersOf = (entry: ElectionEntry, replayed: readonly ReplayedVotes[]): number =>
   Array.from(votersByLocation(entry, replayed)).reduce((sum, size) => sum + size, 0);
 
-/** How voters vote where their real votes are not given: a replay of real results, or a simulation. */
+/**
+ * How voters vote where their real votes are not given: a replay of real results, or a simulation.
+ */
 export function chooserOf(entry: ElectionEntry, replayed: readonly ReplayedVotes[]): Chooser {
   const { kind, turnout } = entry.arguments;
   const index = indexElection(definitionOf(entry));

@@ -4,11 +4,12 @@ import type { Counter, Engine } from '../ports/counter.ts';
 import type { Log } from '../ports/log.ts';
 import type { StageContext } from '../ports/stage-context.ts';
 
-/** How often the count is measured for the metrics. */
+/** Metrics are read every few seconds; a newer figure would be read by nobody. */
 const MEASURE_MS = 1_000;
 
 /**
- * Counts the election until the signal aborts; with `once`, until everything that was in the log at the start is counted.
+ * Counts the election until the signal aborts; with `once`, until everything that was in the log at
+ * the start is counted.
  * @returns whether that was reached.
  * @throws OperationalError USAGE where it was begun with another engine.
  */

@@ -10,11 +10,18 @@ import type { StageContext } from '../ports/stage-context.ts';
 import { createPeople } from '../registration/generated-people.ts';
 import { votersByLocation } from '../registration/voters.ts';
 
-/** The store's limit of a batch; smaller elections are split further, so that their first voters can vote early. */
+/**
+ * The store's limit of a batch; smaller elections are split further, so that their first voters can
+ * vote early.
+ */
 const VOTERS_PER_BATCH_MAX = 20_000;
+/** Voting begins when a quarter of a partition is registered. */
 const BATCHES_PER_PARTITION_MIN = 4;
 
-/** Invented people need a day on which they are of age; an election without a date takes this one, so that it repeats. */
+/**
+ * Invented people need a day on which they are of age; an election without a date takes this one,
+ * so that it repeats.
+ */
 const REFERENCE_DATE = '2026-01-01';
 
 /**
@@ -59,8 +66,9 @@ interface RegisterContext {
 }
 
 /**
- * Registers voters whose order and locations are laid out beforehand (generated and replayed elections); goes on from where the
- * last process stopped, with the same batches, since a batch's partition follows from its place.
+ * Registers voters whose order and locations are laid out beforehand (generated and replayed
+ * elections); goes on from where the last process stopped, with the same batches, since a batch's
+ * partition follows from its place.
  * @param personOf the person with an ordinal, or null for voters without one.
  * @returns true when all are registered, false when the signal aborted.
  */
@@ -97,7 +105,8 @@ async function registerLayout(
 }
 
 /**
- * Puts staged voters into the topic, once their locations are defined. The source `publish` stands at a voter id.
+ * Puts staged voters into the topic, once their locations are defined. The source `publish` stands
+ * at a voter id.
  * @returns true when all are in, false when the signal aborted.
  */
 async function publishStaged({ entry, roll, registered }: RegisterContext, signal: AbortSignal): Promise<boolean> {

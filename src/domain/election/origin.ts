@@ -2,7 +2,10 @@ import { err, type Outcome, ok } from '../outcome.ts';
 
 const KINDS = ['generated', 'results', 'roll', 'api'] as const;
 
-/** What an election was made from, as table `elections` keeps it. Two starts with equal origins mean the same election. */
+/**
+ * What an election was made from, as table `elections` keeps it. Two starts with equal origins mean
+ * the same election.
+ */
 export interface ElectionOrigin {
   readonly kind: (typeof KINDS)[number];
   readonly voters: number | null;
@@ -27,7 +30,10 @@ export const originOf = (given: Pick<ElectionOrigin, 'kind'> & Partial<ElectionO
   ...given,
 });
 
-/** Parses what table `elections` holds. @returns what is wrong with it, where it is not an origin. */
+/**
+ * Parses what table `elections` holds.
+ * @returns what is wrong with it, where it is not an origin.
+ */
 export function parseOrigin(value: unknown): Outcome<ElectionOrigin, string> {
   if (!isObject(value)) return err('it is not an object');
   const kind = KINDS.find((each) => each === value.kind);

@@ -34,7 +34,7 @@ export async function readElectorate(path: string, locations: ReadonlyMap<string
   return { registered: rows.registered, sha256: file.identity().sha256, notices };
 }
 
-/** What the rows say, checked one by one and against each other. */
+/** The rows, checked one by one and against each other. */
 class ElectorateRows {
   readonly problems: ProblemList;
   readonly registered = new Map<number, number>();

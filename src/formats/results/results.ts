@@ -18,7 +18,10 @@ import { AGGREGATE_NAMES, createAggregateTest } from './aggregates.ts';
 import { type Electorate, readElectorate } from './electorate.ts';
 import { RESULTS_COLUMNS, RESULTS_OPTIONAL, RESULTS_REQUIRED, ResultsTable } from './results-table.ts';
 
-/** Official results as CSV, read whole: a file with any problem is refused, since a part of a result is a wrong result. */
+/**
+ * Official results as CSV, read whole: a file with any problem is refused, since a part of a result
+ * is a wrong result.
+ */
 
 export interface ResultsOptions {
   /** A file of registered voters by location. */
@@ -95,7 +98,8 @@ function assemble(
   const checked = checkElection({
     ...electionNameOf(path),
     date: null,
-    // A replay is not a real count: its ballots are cast by the program, so it must never be taken for one.
+    // A replay is not a real count: its ballots are cast by the program, so it must never be taken
+    // for one.
     is_test: true,
     source: 'ballots',
     contests: contestIds.map((id) => contestOf(id, table, locations, vote_for.get(id) ?? 1)),
@@ -166,7 +170,10 @@ function parentsOf(table: ResultsTable, locations: readonly Location[]): Locatio
   }));
 }
 
-/** `us-mn-2024.csv` is election us-mn-2024, "Us mn 2024"; a name without a Latin letter or digit is "results". */
+/**
+ * `us-mn-2024.csv` is election us-mn-2024, "Us mn 2024"; a name without a Latin letter or digit is
+ * "results".
+ */
 export function electionNameOf(path: string): { id: ElectionId; name: string } {
   const stem = parsePath(path).name;
   const slug = stem
