@@ -1,10 +1,12 @@
 /// <reference lib="dom" />
 import { parseArgs } from 'node:util';
-import { showResults } from '../src/live/show-results.ts';
+import { createFeed, followResults } from '../src/live/results-feed.ts';
 import type { Engine } from '../src/ports/counter.ts';
+import type { Progress } from '../src/ports/progress.ts';
+import { chooserOf } from '../src/registration/voters.ts';
 import { startServer } from '../src/server/server.ts';
 import { count } from '../src/stages/count.ts';
-import { chooserOf, registerElection } from '../src/stages/register.ts';
+import { registerElection } from '../src/stages/register.ts';
 import { voteFromRoll } from '../src/stages/vote.ts';
 import { paceOf } from '../src/stages/voting/pace.ts';
 import { builtPage, openBrowser } from '../test/support/page.ts';
@@ -62,22 +64,22 @@ export async function bench(argv: readonly string[]): Promise<void> {
     const signal = new AbortController().signal;
     await registerElection({ backend, entry, progress: silent(), signal });
     const commits: Paint[] = [];
-    const progress = silent();
     let voted = 0;
-    Object.defineProperty(progress, 'voted', {
-      get: () => voted,
-      set(total: number) {
-        voted = total;
-        commits.push({ ballots: total, at: performance.timeOrigin + performance.now() });
+    const progress: Progress = {
+      ...silent(),
+      cast(committed) {
+        voted += committed.votes;
+        commits.push({ ballots: voted, at: performance.timeOrigin + performance.now() });
       },
-    });
+    };
     const done = new AbortController();
     const context = { backend, entry, progress, signal: done.signal };
-    const shown = showResults({ progress: silent() });
-    const server = await startServer({ port: 0, results: shown.feed, page: await builtPage() });
+    const feed = createFeed();
+    const server = await startServer({ port: 0, results: feed, page: await builtPage() });
     const browser = await openBrowser();
     try {
-      const following = Promise.all([shown.follow(() => backend.openLog(entry), done.signal), count(context, engine)]);
+      const open = () => backend.openLog(entry);
+      const following = Promise.all([followResults(open, feed, silent(), done.signal), count(context, engine)]);
       const page = await browser.context.newPage();
       await page.goto(server.url);
       await page.waitForSelector('[data-figure="ballots"]');

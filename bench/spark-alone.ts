@@ -13,6 +13,7 @@ import { sha256 } from '../src/base/sha256.ts';
 import { createVoteColumns, type VoteColumns } from '../src/domain/ballots/vote-columns.ts';
 import { canonicalDefinition } from '../src/domain/election/election.ts';
 import { indexElection } from '../src/domain/election/election-index.ts';
+import { originOf } from '../src/domain/election/origin.ts';
 import { type BoxWriter, chainStart, createBoxWriter } from '../src/domain/log/box.ts';
 import type { ElectionEntry } from '../src/ports/elections.ts';
 import { kafkaProperties } from '../src/wire/kafka-properties.ts';
@@ -249,7 +250,7 @@ function makeEntry(name: string): ElectionEntry {
     election_no: 1,
     id,
     name,
-    arguments: null,
+    arguments: originOf({ kind: 'generated' }),
     seed: '1',
     partitions: PARTITIONS,
     definition,

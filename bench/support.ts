@@ -4,9 +4,9 @@ import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { ReplayedVotes } from '../src/domain/ballots/replay.ts';
 import type { Election } from '../src/domain/election/election.ts';
+import { originOf } from '../src/domain/election/origin.ts';
 import type { Backend } from '../src/ports/backend.ts';
 import type { ElectionEntry } from '../src/ports/elections.ts';
-import type { MakingArguments } from '../src/registration/making.ts';
 import { type BackendOptions, openBackend } from '../src/wire/backend.ts';
 
 export const print = (figure: object): void => void process.stdout.write(`${JSON.stringify(figure)}\n`);
@@ -57,19 +57,10 @@ export async function makeReplay(backend: Backend, votes: number, partitions = 2
     { length: CANDIDATES },
     (_, number) => `Candidate ${number + 1} and Running Mate ${number + 1}`,
   );
-  const making: MakingArguments = {
-    kind: 'results',
-    voters: null,
-    turnout: null,
-    scale: null,
-    api: null,
-    files: {},
-    paths: {},
-  };
   const entry = await backend.elections.create({
     id: `bench-${votes}-${randomBytes(4).toString('hex')}` as ElectionEntry['id'],
     name: 'Benchmark',
-    arguments: making,
+    arguments: originOf({ kind: 'results' }),
     seed: '1',
     partitions,
   });

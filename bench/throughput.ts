@@ -6,8 +6,10 @@ import { parseArgs } from 'node:util';
 import type { Backend } from '../src/ports/backend.ts';
 import type { Engine } from '../src/ports/counter.ts';
 import type { ElectionEntry } from '../src/ports/elections.ts';
+import type { Progress } from '../src/ports/progress.ts';
+import { chooserOf } from '../src/registration/voters.ts';
 import { count } from '../src/stages/count.ts';
-import { chooserOf, registerElection } from '../src/stages/register.ts';
+import { registerElection } from '../src/stages/register.ts';
 import { verify } from '../src/stages/verify.ts';
 import { voteFromRoll } from '../src/stages/vote.ts';
 import { paceOf } from '../src/stages/voting/pace.ts';
@@ -123,13 +125,13 @@ export async function voteAndCount(
   votes: number,
   engine: Engine = 'local',
 ): Promise<{ votes_per_s: number; node_cores: number; postgresql_cores: number }> {
-  const progress = silent();
   const counted = new AbortController();
-  Object.defineProperty(progress, 'counted', {
-    set(total: number) {
+  const progress: Progress = {
+    ...silent(),
+    counted(total) {
       if (total === votes) counted.abort();
     },
-  });
+  };
   const chooser = chooserOf(entry, await backend.elections.replayed(entry));
   const before = process.cpuUsage();
   const machineBefore = machineSeconds();

@@ -1,26 +1,9 @@
-import { type ErrorCode, OperationalError } from './base/errors.ts';
+import { ERROR_CODES, OperationalError } from './base/errors.ts';
 import { type CommandName, helpOf, parseCommandLine } from './cli/command-table.ts';
 import { resolveConfig } from './cli/config.ts';
 import type { Command } from './commands/shared.ts';
 
-/** The exit code of an operational error: 2 for usage, 3 for something that does not answer, else 1. */
-const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
-  USAGE: 2,
-  ELECTION_DIFFERS: 2,
-  NO_ELECTION: 2,
-  INPUT_REFUSED: 2,
-  DATABASE_UNREACHABLE: 3,
-  DATABASE_START_FAILED: 3,
-  KAFKA_UNREACHABLE: 3,
-  KAFKA_REFUSED: 3,
-  SPARK_UNREACHABLE: 3,
-  SPARK_REFUSED: 3,
-  SOURCE_UNREACHABLE: 3,
-  TOOL_MISSING: 3,
-  STACK_FAILED: 3,
-};
-
-/** Imported only when asked for: `--help` answers without loading a database driver. */
+/** A module is imported only when its command runs: `--help` answers without a database driver. */
 const COMMAND_MODULES: Record<CommandName, () => Promise<{ command: Command }>> = {
   run: () => import('./commands/run.ts'),
   register: () => import('./commands/register.ts'),
@@ -53,7 +36,10 @@ async function main(argv: readonly string[]): Promise<number> {
 /** One Ctrl-C may arrive twice: from the terminal, and passed on by npm. */
 const SAME_SIGNAL_MS = 1_000;
 
-/** The first Ctrl-C or SIGTERM lets every stage finish what it holds; a second Ctrl-C ends at once, which loses nothing either. */
+/**
+ * The first Ctrl-C or SIGTERM lets every stage finish what it holds; a second Ctrl-C ends at once,
+ * which loses nothing either.
+ */
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
   let first = 0;
@@ -72,13 +58,19 @@ function stopSignal(): AbortSignal {
   return controller.signal;
 }
 
-/** The cause with its stack; of PostgreSQL's errors the code alone, since their text may repeat personal data. */
+/**
+ * The cause with its stack; of PostgreSQL's errors the code alone, since their text may repeat
+ * personal data.
+ */
 function causeOf({ code, cause }: OperationalError): unknown {
   if (code === 'DATABASE_FAILED') return 'PostgreSQL';
   return cause instanceof Error ? cause.stack : cause;
 }
 
-/** A reader that has gone (`| head`) ends the command as Ctrl-C does, so that nothing it started is left behind. */
+/**
+ * A reader that has gone (`| head`) ends the command as Ctrl-C does, so nothing that it started is
+ * left behind.
+ */
 function stopWhenUnread(stop: () => void): void {
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -92,7 +84,7 @@ function explain(error: unknown, debug: boolean): number {
   if (error instanceof OperationalError) {
     process.stderr.write(`Error: ${error.message}\nNext:  ${error.nextStep}\n`);
     if (debug) process.stderr.write(`${error.stack}\ncaused by ${causeOf(error)}\n`);
-    return EXIT_CODES[error.code] ?? 1;
+    return ERROR_CODES[error.code].exitCode;
   }
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(

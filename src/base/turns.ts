@@ -1,4 +1,7 @@
-/** Runs what is given one after the other, in the order it was given; a failure is its caller's alone. */
+/**
+ * Runs pieces of work one after the other, in the order they were given. The failure of one reaches
+ * its caller alone.
+ */
 export type Turns = <Value>(work: () => Promise<Value>) => Promise<Value>;
 
 export function createTurns(): Turns {

@@ -3,8 +3,8 @@ import { OperationalError } from '../base/errors.ts';
 import { parseElectionId } from '../domain/election/election.ts';
 
 /**
- * The command table: what each command is called, takes and says about itself. Help is printed from it and arguments are checked
- * against it, all before any file is opened or any connection made.
+ * The command table: the name of each command, the options it takes, and its help. Arguments are
+ * checked against it before any file is opened or any connection made.
  */
 
 interface OptionSpec {
@@ -30,39 +30,49 @@ const fraction = (text: string): string | null => {
 const positive = (text: string): string | null =>
   Number(text) > 0 && Number(text) <= 1 ? null : 'must be above 0 and at most 1';
 
-/** Ten times as many as there are people: generated registration numbers suffice, and ids stay below 2^53. */
+/**
+ * Ten times the population of the world: generated registration numbers suffice, and ids stay below
+ * 2^53.
+ */
 const VOTERS_MAX = 80_000_000_000;
 
-/** What `--from` begins with. */
+/** The beginning of the value of `--from`. */
 export const TOPIC_PREFIX = 'topic:';
 /** Kafka's own rule for the names of topics. */
 const TOPIC = /^topic:[a-zA-Z0-9._-]{1,249}$/;
 
 export const OPTIONS = {
-  election: { value: 'FILE', help: 'an election file (JSON, docs/election.schema.json)' },
-  candidates: { value: 'FILE', help: 'candidates as CSV (docs/inputs.md)' },
-  roll: { value: 'FILE', help: 'the roll of voters as CSV (docs/inputs.md)' },
-  api: { value: 'URL', help: 'people from a service that answers like randomuser.me' },
+  election: { value: 'FILE', help: 'the election as JSON (docs/election.schema.json)' },
+  candidates: { value: 'FILE', help: 'the candidates as CSV (docs/inputs.md)' },
+  roll: { value: 'FILE', help: 'the voters as CSV (docs/inputs.md)' },
+  api: { value: 'URL', help: 'fetch the voters from a service that answers like randomuser.me' },
   results: { value: 'FILE', help: 'cast the votes of a real election again, from its results as CSV' },
-  electorate: { value: 'FILE', help: 'registered voters by location, for --results' },
-  scale: { value: 'X', help: 'take only this part of --results, e.g. 0.01', check: positive },
-  voters: { value: 'N', help: 'how many voters to generate or fetch (100000)', check: wholeNumber(1, VOTERS_MAX) },
-  turnout: { value: 'X', help: 'the part of simulated voters who vote (0.7)', check: fraction },
+  electorate: { value: 'FILE', help: 'registered voters by location as CSV, for --results' },
+  scale: { value: 'X', help: 'cast only this share of --results, e.g. 0.01 (default: all)', check: positive },
+  voters: {
+    value: 'N',
+    help: 'number of voters to generate or fetch (default: 100000)',
+    check: wholeNumber(1, VOTERS_MAX),
+  },
+  turnout: { value: 'X', help: 'share of the simulated voters that vote (default: 0.7)', check: fraction },
   seed: {
     value: 'N',
-    help: 'repeats an election to the vote (drawn and printed where not given)',
+    help: 'repeat an election to the vote (default: drawn and printed)',
     check: wholeNumber(0, 2 ** 49),
   },
   rate: {
     value: 'N|max',
-    help: 'voters asked a second (as many as take about a minute)',
+    help: 'voters per second (default: all of them in about a minute)',
     check: (text) =>
       text === 'max' || wholeNumber(1, 1e9)(text) === null ? null : 'must be max or a whole number from 1',
   },
-  votes: { value: 'FILE|-', help: 'real cast votes as CSV or NDJSON instead of simulated ones; - is standard input' },
+  votes: {
+    value: 'FILE|-',
+    help: 'cast real votes from CSV or NDJSON instead of simulated ones; - is standard input',
+  },
   from: {
     value: 'topic:NAME',
-    help: 'real cast votes from a Kafka topic of another system (docs/inputs.md)',
+    help: 'cast real votes from a Kafka topic of another system (docs/inputs.md)',
     check: (text) =>
       TOPIC.test(text)
         ? null
@@ -70,19 +80,23 @@ export const OPTIONS = {
   },
   engine: {
     value: 'local|spark',
-    help: 'what counts: local, in this process; or Spark, which needs KAFKA_BROKERS and SPARK_REMOTE',
+    help: 'count in this process, or on Spark with KAFKA_BROKERS and SPARK_REMOTE (default: local)',
     check: (text) => (text === 'local' || text === 'spark' ? null : 'must be local or spark'),
   },
-  partitions: { value: 'N', help: 'parts that the log of a new election has (2)', check: wholeNumber(1, 64) },
+  partitions: {
+    value: 'N',
+    help: 'number of partitions in the log of a new election (default: 2)',
+    check: wholeNumber(1, 64),
+  },
   id: {
     value: 'NAME',
-    help: 'the id of the election; the last one made where not given',
+    help: 'id of the election (default: the last one made)',
     check: (text) => {
       const id = parseElectionId(text);
-      return id.ok ? null : 'is no election id: use lower-case letters, digits and hyphens, e.g. council-2026';
+      return id.ok ? null : 'is not an election id: use lower-case letters, digits and hyphens, e.g. council-2026';
     },
   },
-  fresh: { value: null, help: 'start a new election beside the one that is there' },
+  fresh: { value: null, help: 'start a new election beside the existing one' },
   once: { value: null, help: 'end when the input is used up and the results are durable' },
   json: {
     value: null,
@@ -90,30 +104,42 @@ export const OPTIONS = {
   },
   port: {
     value: 'N',
-    help: 'where the dashboard listens; 0 takes any free port (8080)',
+    help: 'port of the dashboard; 0 takes any free port (default: 8080)',
     check: wholeNumber(0, 65_535),
   },
-  host: { value: 'ADDRESS', help: 'where the dashboard listens (127.0.0.1)' },
+  host: { value: 'ADDRESS', help: 'address that the dashboard listens on (default: 127.0.0.1)' },
   workers: {
     value: 'N',
-    help: 'Spark with a master and N workers, each a process; 0 is all in one (as before; 0)',
+    help: 'number of Spark workers, each a process; 0 runs Spark in one process (default: as before, or 0)',
     check: wholeNumber(0, 16),
   },
   only: {
     value: 'LIST',
-    help: 'only these of kafka,postgres,spark',
+    help: 'only these servers of kafka,postgres,spark (default: all)',
     check: (text) =>
       /^(kafka|postgres|spark)(,(kafka|postgres|spark))*$/.test(text)
         ? null
         : 'must name one or more of kafka,postgres,spark',
   },
-  jars: { value: 'DIR', help: 'where the jars of Kafka and Spark are kept (in the stack itself)' },
-  'kafka-port': { value: 'N', help: 'where Kafka listens (as before; any free port)', check: wholeNumber(1, 65_535) },
-  'postgres-port': { value: 'N', help: 'where PostgreSQL listens (likewise)', check: wholeNumber(1, 65_535) },
-  'spark-port': { value: 'N', help: 'where Spark Connect listens (likewise)', check: wholeNumber(1, 65_535) },
-  'data-dir': { value: 'DIR', help: 'where everything is kept (./.tallyroom)' },
-  debug: { value: null, help: 'show the stack of an error' },
-  help: { value: null, help: 'this text' },
+  jars: { value: 'DIR', help: 'directory for the jars of Kafka and Spark (default: inside the stack)' },
+  'kafka-port': {
+    value: 'N',
+    help: 'port of Kafka (default: as before, or any free port)',
+    check: wholeNumber(1, 65_535),
+  },
+  'postgres-port': {
+    value: 'N',
+    help: 'port of PostgreSQL (default: as before, or any free port)',
+    check: wholeNumber(1, 65_535),
+  },
+  'spark-port': {
+    value: 'N',
+    help: 'port of Spark Connect (default: as before, or any free port)',
+    check: wholeNumber(1, 65_535),
+  },
+  'data-dir': { value: 'DIR', help: 'directory for all data (default: ./.tallyroom)' },
+  debug: { value: null, help: 'print the stack trace of an error' },
+  help: { value: null, help: 'print this text' },
 } as const satisfies Record<string, OptionSpec>;
 
 export type OptionName = keyof typeof OPTIONS;
@@ -123,12 +149,13 @@ interface CommandSpec {
   readonly options: readonly OptionName[];
   /** The one positional argument, where the command takes one. */
   readonly positional?: string;
-  /** What it must be, where it must be there. */
+  /** The values it may have. Where they are given, it must be there. */
   readonly choices?: readonly string[];
   readonly examples: readonly string[];
 }
 
-const MAKING = [
+/** What an election is made from. */
+const ORIGIN = [
   'election',
   'candidates',
   'roll',
@@ -145,8 +172,8 @@ const EVERYWHERE = ['id', 'data-dir', 'debug', 'help'] as const;
 
 export const COMMANDS = {
   run: {
-    summary: 'Registers, votes, counts and shows an election, all in this process. The main job: `npm start`.',
-    options: [...MAKING, 'rate', 'engine', 'fresh', 'once', 'json', 'port', 'host', ...EVERYWHERE],
+    summary: 'Registers, votes, counts and shows an election, all in one process. The same as `npm start`.',
+    options: [...ORIGIN, 'rate', 'engine', 'fresh', 'once', 'json', 'port', 'host', ...EVERYWHERE],
     examples: [
       'npm start',
       'npm start -- --voters 100000 --turnout 1 --rate max --once --json',
@@ -155,12 +182,12 @@ export const COMMANDS = {
   },
   register: {
     summary: 'Makes an election and registers its candidates and voters; the voters go to topic `voters`.',
-    options: [...MAKING, 'fresh', ...EVERYWHERE],
+    options: [...ORIGIN, 'fresh', ...EVERYWHERE],
     examples: ['npm run tallyroom -- register --election council.json --roll voters.csv'],
   },
   vote: {
     summary:
-      'Lets registered voters vote, simulated, from a file or from a topic; the votes go to topic `votes`. Several processes share the work.',
+      'Casts votes: simulated, from a file or from a topic. They go to topic `votes`. Several processes share the work.',
     options: ['votes', 'from', 'rate', 'once', ...EVERYWHERE],
     examples: [
       'npm run tallyroom -- vote --rate 1000',
@@ -191,7 +218,7 @@ export const COMMANDS = {
     examples: ['npm run tallyroom -- topics votes-per-candidate'],
   },
   doctor: {
-    summary: 'Says what this installation has, what it lacks, where its data is, and whether its servers answer.',
+    summary: 'Checks this installation: what it has, what it lacks, where its data is, and whether its servers answer.',
     options: [...EVERYWHERE],
     examples: ['npm run tallyroom -- doctor'],
   },
@@ -304,7 +331,7 @@ export function helpOf(name: CommandName): string {
       '',
       'Every option can also stand in tallyroom.json ({"port": 8080}) or in the environment (TALLYROOM_PORT=8080).',
     );
-    lines.push('DATABASE_URL names a PostgreSQL 15 or later to use instead of the one that comes along;');
+    lines.push('DATABASE_URL names a PostgreSQL 15 or later to use instead of the bundled one;');
     lines.push(
       'KAFKA_BROKERS=host:port,... keeps the log in Kafka; SPARK_REMOTE=sc://host:port is where --engine spark counts.',
     );

@@ -3,7 +3,7 @@ import { type KafkaSettings, SASL_MECHANISMS } from '../adapters/kafka/settings.
 import { parseSparkRemote, type SparkRemote } from '../adapters/spark/remote.ts';
 import { OperationalError } from '../base/errors.ts';
 import type { Engine } from '../ports/counter.ts';
-import type { MakingOptions } from '../registration/making.ts';
+import type { OriginOptions } from '../registration/origin.ts';
 import {
   COMMANDS,
   type CommandLine,
@@ -17,14 +17,14 @@ import {
 /** The configuration of one command: defaults < tallyroom.json < environment < command line. */
 export interface Config {
   readonly dataDir: string;
-  /** Null means the PostgreSQL that comes along. */
+  /** Null means the bundled PostgreSQL. */
   readonly databaseUrl: string | null;
   /** Null means that the log is kept in PostgreSQL alone. */
   readonly kafka: KafkaSettings | null;
   readonly sparkRemote: SparkRemote | null;
   readonly id: string | null;
-  readonly making: MakingOptions;
-  /** Voters a second; null means as many as take about a minute. */
+  readonly origin: OriginOptions;
+  /** Voters per second; null means all of them in about a minute. */
   readonly rate: number | 'max' | null;
   readonly votes: string | null;
   /** The topic of another system to take votes from. */
@@ -41,7 +41,10 @@ export interface Config {
 
 const CONFIG_FILE = 'tallyroom.json';
 
-/** The options of a command from wherever they are said. @throws OperationalError USAGE for a value that is wrong. */
+/**
+ * The options of a command: from the file, the environment and the command line.
+ * @throws OperationalError USAGE for a value that is wrong.
+ */
 export function resolveOptions(line: CommandLine, environment: NodeJS.ProcessEnv): RawOptions {
   const accepted: readonly OptionName[] = COMMANDS[line.command].options;
   const options: RawOptions = {
@@ -53,7 +56,9 @@ export function resolveOptions(line: CommandLine, environment: NodeJS.ProcessEnv
   return options;
 }
 
-/** @throws OperationalError USAGE for a value that is wrong, or for options that exclude each other. */
+/**
+ * @throws OperationalError USAGE for a value that is wrong, or for options that exclude each other.
+ */
 export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv): Config {
   const options = resolveOptions(line, environment);
   const text = (name: OptionName): string | null => {
@@ -66,7 +71,7 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
     dataDir: text('data-dir') ?? '.tallyroom',
     ...serversOf(environment),
     id: text('id'),
-    making: {
+    origin: {
       election: text('election'),
       candidates: text('candidates'),
       roll: text('roll'),
@@ -90,7 +95,7 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
     host: text('host') ?? '127.0.0.1',
     debug: options.debug === true,
   };
-  checkTogether(config.making);
+  checkTogether(config.origin);
   checkFrom(config);
   checkEngine(config);
   return config;
@@ -142,7 +147,7 @@ function kafkaSettings(environment: NodeJS.ProcessEnv): KafkaSettings | null {
   const strange = brokers.find((broker) => !BROKER.test(broker));
   if (strange !== undefined)
     return refuse(
-      `KAFKA_BROKERS holds "${strange}", which is no host:port`,
+      `KAFKA_BROKERS holds "${strange}", which is not a host:port`,
       'Write it like KAFKA_BROKERS=a:9092,b:9092.',
     );
   const mechanism = text('KAFKA_SASL_MECHANISM');
@@ -165,7 +170,10 @@ function kafkaSettings(environment: NodeJS.ProcessEnv): KafkaSettings | null {
     return refuse('KAFKA_CA_FILE, KAFKA_CERT_FILE and KAFKA_KEY_FILE need KAFKA_TLS=true', 'Set KAFKA_TLS=true too.');
   const replication = text('KAFKA_REPLICATION') ?? '1';
   if (!/^[1-9]\d?$/.test(replication))
-    return refuse(`KAFKA_REPLICATION "${replication}" is no number of brokers`, 'Write it like KAFKA_REPLICATION=3.');
+    return refuse(
+      `KAFKA_REPLICATION "${replication}" is not a number of brokers`,
+      'Write it like KAFKA_REPLICATION=3.',
+    );
   return {
     brokers,
     tls: isTls === 'true' ? { ca_file, cert_file, key_file } : null,
@@ -178,7 +186,7 @@ function databaseUrl(text: string | undefined): string | null {
   if (text === undefined || text === '') return null;
   if (/^postgres(ql)?:\/\//.test(text)) return text;
   return refuse(
-    'DATABASE_URL is no postgres:// address',
+    'DATABASE_URL is not a postgres:// address',
     'Write it like postgresql://user:password@host:5432/database.',
   );
 }
@@ -198,7 +206,7 @@ function checkTogether({
   scale,
   voters,
   turnout,
-}: MakingOptions): void {
+}: OriginOptions): void {
   const given = (options: Record<string, unknown>): string[] =>
     Object.entries(options).flatMap(([name, value]) => (value === null ? [] : [`--${name}`]));
   if (results !== null) {
@@ -213,9 +221,12 @@ function checkTogether({
   const lonely = given({ electorate, scale });
   if (lonely.length > 0)
     refuse(`${lonely.join(' and ')} without --results`, 'Name the results to cast again with --results FILE.');
-  // Said without the value: an address may hold a password.
+  // The value is not repeated: an address may hold a password.
   if (api !== null && !(URL.canParse(api) && /^https?:$/.test(new URL(api).protocol) && new URL(api).username === ''))
-    refuse('--api is no http or https address, or holds a password', 'Give one such as https://randomuser.me/api/.');
+    refuse(
+      '--api is not an http or https address, or holds a password',
+      'Give one such as https://randomuser.me/api/.',
+    );
   if (api !== null && roll !== null) refuse('--api and --roll both say who the voters are', 'Leave one of them out.');
   if (election !== null && candidates !== null)
     refuse('--election and --candidates both say who the candidates are', 'Leave one of them out.');
@@ -244,7 +255,7 @@ function checkEngine({ engine, kafka, sparkRemote }: Config): void {
     );
 }
 
-/** What to tell who asks for a topic where there is no Kafka. */
+/** The error for a command that needs a topic where there is no Kafka. */
 export const needsKafka = (what: string): OperationalError =>
   new OperationalError('USAGE', {
     message: `${what} is in Kafka, and KAFKA_BROKERS is not set`,
@@ -278,7 +289,7 @@ function readFileOptions(accepted: readonly OptionName[]): RawOptions {
   const options: { [Name in OptionName]?: string | true } = {};
   for (const [name, value] of Object.entries(content)) {
     if (!Object.hasOwn(OPTIONS, name))
-      refuse(`${CONFIG_FILE} has "${name}", which is no option`, 'See `npm start -- --help` for the options.');
+      refuse(`${CONFIG_FILE} has "${name}", which is not an option`, 'See `npm start -- --help` for the options.');
     const option = name as OptionName;
     const isFlag = OPTIONS[option].value === null;
     if (value !== null && !(isFlag ? typeof value === 'boolean' : /^(string|number)$/.test(typeof value)))

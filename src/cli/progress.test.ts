@@ -25,10 +25,13 @@ test('a terminal has one live line, a file a line every few seconds; both say wh
     for (const isTTY of [true, false]) {
       const { out, written } = terminal(isTTY);
       const progress = showProgress(out);
-      Object.assign(progress, { registered: 1_000, voted: 700, counted: 690, rejected: 2 });
-      progress.results = results([{ name: 'Ada', leading: true, share: 0.5 }]);
+      progress.registered(1_000);
+      progress.cast({ votes: 400, rejected: 2 });
+      progress.cast({ votes: 300, rejected: 0 });
+      progress.counted(690);
+      progress.shown(results([{ name: 'Ada', leading: true, share: 0.5 }]));
       mock.timers.tick(5_000);
-      progress.stop();
+      progress[Symbol.dispose]();
       assert.match(
         written(),
         /registered 1,000 {2}voted 700 {2}counted 690 {2}[\d,]+ votes\/s {2}refused 2 {2}Ada leads with 50\.0%/,
@@ -46,7 +49,7 @@ test('the same line from several stages is said once', () => {
   progress.say('waiting');
   progress.say('waiting');
   progress.say('going on');
-  progress.stop();
+  progress[Symbol.dispose]();
   assert.equal(written(), 'waiting\ngoing on\n');
 });
 

@@ -6,6 +6,7 @@ export const command: Command = (config, terminal) =>
     const entry = await findElection(backend, config.id);
     progress.say(`Counting election ${entry.id}. Ctrl-C ends it.`);
     const isDone = await count({ backend, entry, progress, signal: terminal.signal }, config.engine, config.once);
-    progress.say(`Counted ${progress.counted.toLocaleString('en-GB')} ${progress.counted === 1 ? 'vote' : 'votes'}.`);
+    const { counted } = progress.sums;
+    progress.say(`Counted ${counted.toLocaleString('en-GB')} ${counted === 1 ? 'vote' : 'votes'}.`);
     return config.once && !isDone ? EXIT.interrupted : EXIT.done;
   });

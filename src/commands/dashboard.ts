@@ -1,13 +1,17 @@
 import type { Config } from '../cli/config.ts';
-import { type Progress, showProgress } from '../cli/progress.ts';
+import { showProgress } from '../cli/progress.ts';
 import type { ElectionId } from '../domain/election/election.ts';
-import { showResults } from '../live/show-results.ts';
+import { createFeed, followResults } from '../live/results-feed.ts';
 import type { ClosableLog } from '../ports/backend.ts';
+import type { Progress } from '../ports/progress.ts';
 import { startServer } from '../server/server.ts';
 import { openResults } from '../wire/kafka.ts';
 import { type Command, EXIT, findElection, type Terminal, withBackend } from './shared.ts';
 
-/** Shows the results of one election. Where the log is in Kafka no database is opened: as many dashboards as are wanted may run. */
+/**
+ * Shows the results of one election. Where the log is in Kafka no database is opened, so any number
+ * of dashboards may run.
+ */
 export const command: Command = async (config, terminal) => {
   const { kafka, id } = config;
   if (kafka === null)
@@ -15,12 +19,8 @@ export const command: Command = async (config, terminal) => {
       const entry = await findElection(backend, id);
       return show(config, terminal, progress, { id: entry.id, open: () => backend.openLog(entry) });
     });
-  const progress = showProgress(terminal.stderr);
-  try {
-    return await show(config, terminal, progress, await openResults(kafka, id as ElectionId | null));
-  } finally {
-    progress.stop();
-  }
+  using progress = showProgress(terminal.stderr);
+  return await show(config, terminal, progress, await openResults(kafka, id as ElectionId | null));
 };
 
 async function show(
@@ -29,11 +29,11 @@ async function show(
   progress: Progress,
   { id, open }: { id: ElectionId; open(): Promise<ClosableLog> },
 ): Promise<number> {
-  const shown = showResults({ progress });
-  const server = await startServer({ port, host, results: shown.feed });
+  const feed = createFeed();
+  const server = await startServer({ port, host, results: feed });
   try {
     progress.say(`Election ${id}. Results: ${server.url}`);
-    await shown.follow(open, signal);
+    await followResults(open, feed, progress, signal);
   } finally {
     await server.close();
   }

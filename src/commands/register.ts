@@ -8,7 +8,7 @@ export const command: Command = (config, terminal) =>
     const finished = await registerElection({ backend, entry, progress, signal: terminal.signal });
     if (!finished) return EXIT.interrupted;
     progress.say(
-      `Election ${entry.id} (seed ${entry.seed}): ${progress.registered.toLocaleString('en-GB')} voters are registered.`,
+      `Election ${entry.id} (seed ${entry.seed}): ${progress.sums.registered.toLocaleString('en-GB')} voters are registered.`,
     );
     return EXIT.done;
   });

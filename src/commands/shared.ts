@@ -2,14 +2,14 @@ import { existsSync } from 'node:fs';
 import { OperationalError } from '../base/errors.ts';
 import type { CommandLine } from '../cli/command-table.ts';
 import type { Config } from '../cli/config.ts';
-import { type Progress, showProgress } from '../cli/progress.ts';
+import { type ShownProgress, showProgress } from '../cli/progress.ts';
 import type { ElectionId } from '../domain/election/election.ts';
 import { InputRefused } from '../files/problems.ts';
 import type { Backend } from '../ports/backend.ts';
 import type { ElectionEntry } from '../ports/elections.ts';
 import { openBackend } from '../wire/backend.ts';
 
-/** What a command works with besides its configuration. */
+/** The streams and the signal of a command. */
 export interface Terminal {
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
@@ -17,14 +17,15 @@ export interface Terminal {
   readonly signal: AbortSignal;
 }
 
-export const EXIT = { done: 0, check_failed: 1, usage: 2, unreachable: 3, interrupted: 130 } as const;
+/** The exit codes where no error ends a command; those of errors are in `base/errors.ts`. */
+export const EXIT = { done: 0, check_failed: 1, interrupted: 130 } as const;
 
 /** @returns the exit code. @throws OperationalError, which main explains. */
 export type Command = (config: Config, terminal: Terminal, line: CommandLine) => Promise<number>;
 
-/** A misspelt name is told before a database is made. @throws InputRefused */
-function assertFilesExist({ making, votes }: Config): void {
-  const { election, candidates, roll, results, electorate } = making;
+/** Tells of a misspelt name before a database is made. @throws InputRefused */
+function assertFilesExist({ origin, votes }: Config): void {
+  const { election, candidates, roll, results, electorate } = origin;
   const missing = [election, candidates, roll, results, electorate, votes === '-' ? null : votes].filter(
     (path) => path !== null && !existsSync(path),
   );
@@ -44,34 +45,33 @@ function assertFilesExist({ making, votes }: Config): void {
 export async function withBackend(
   config: Config,
   terminal: Terminal,
-  work: (backend: Backend, progress: Progress) => Promise<number>,
+  work: (backend: Backend, progress: ShownProgress) => Promise<number>,
 ): Promise<number> {
   assertFilesExist(config);
-  const progress = showProgress(terminal.stderr);
+  using progress = showProgress(terminal.stderr);
+  const backend = await openBackend({
+    dataDir: config.dataDir,
+    databaseUrl: config.databaseUrl,
+    kafka: config.kafka,
+    sparkRemote: config.sparkRemote,
+    onProgress: progress.say,
+  });
+  let code: number;
   try {
-    const backend = await openBackend({
-      dataDir: config.dataDir,
-      databaseUrl: config.databaseUrl,
-      kafka: config.kafka,
-      sparkRemote: config.sparkRemote,
-      onProgress: progress.say,
-    });
-    let code: number;
-    try {
-      code = await work(backend, progress);
-    } catch (error) {
-      // What it was closed for is told, and not what follows from it.
-      await backend.close().catch(() => {});
-      throw error;
-    }
-    await backend.close();
-    return code;
-  } finally {
-    progress.stop();
+    code = await work(backend, progress);
+  } catch (error) {
+    // The failure is told, and not what follows from it when the backend is closed.
+    await backend.close().catch(() => {});
+    throw error;
   }
+  await backend.close();
+  return code;
 }
 
-/** The election a command is about: `--id`, or the last one made. @throws OperationalError NO_ELECTION. */
+/**
+ * The election a command is about: `--id`, or the last one made.
+ * @throws OperationalError NO_ELECTION.
+ */
 export async function findElection(backend: Backend, id: string | null): Promise<ElectionEntry> {
   const entry = id === null ? await backend.elections.latest() : await backend.elections.find(id as ElectionId);
   if (entry === null)

@@ -36,7 +36,10 @@ const unknownTopic = (name: string): never => {
   });
 };
 
-/** A line a record, `key TAB value`, as the log holds it. Stops early when nobody reads on or at Ctrl-C. */
+/**
+ * Prints a line per record, `key TAB value`, as the log holds it. Stops early at Ctrl-C, or when
+ * the reader has gone.
+ */
 async function printTopic(log: Log, topic: Topic, partitions: number, { stdout, signal }: Terminal): Promise<void> {
   for (let partition = 0; partition < partitions; partition++)
     for (let from = 0; ; ) {

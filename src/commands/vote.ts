@@ -1,7 +1,7 @@
 import { join } from 'node:path';
+import { chooserOf, votersOf } from '../registration/voters.ts';
 import { castFile, castStandardInput } from '../stages/cast-file.ts';
 import { castTopic } from '../stages/cast-topic.ts';
-import { chooserOf, votersByLocation } from '../stages/register.ts';
 import { assertTest, voteFromRoll } from '../stages/vote.ts';
 import { paceOf } from '../stages/voting/pace.ts';
 import { type Command, EXIT, findElection, withBackend } from './shared.ts';
@@ -16,10 +16,10 @@ export const command: Command = (config, terminal) =>
     else {
       assertTest(entry);
       const replayed = await backend.elections.replayed(entry);
-      const voters = Array.from(votersByLocation(entry, replayed)).reduce((sum, size) => sum + size, 0);
-      await voteFromRoll(context, chooserOf(entry, replayed), paceOf(config.rate, voters));
+      const pace = paceOf(config.rate, votersOf(entry, replayed));
+      await voteFromRoll(context, chooserOf(entry, replayed), pace);
     }
-    const { voted, rejected } = progress;
+    const { voted, rejected } = progress.sums;
     const votes = voted === 1 ? 'vote' : 'votes';
     progress.say(`${voted.toLocaleString('en-GB')} ${votes} cast, ${rejected.toLocaleString('en-GB')} refused.`);
     return terminal.signal.aborted ? EXIT.interrupted : EXIT.done;

@@ -1,10 +1,11 @@
 import { parse } from 'csv-parse/sync';
 import { type InputProblem, quoteValue, refusal } from './problems.ts';
-import { LINE_BYTES_MAX, readLines } from './text-files.ts';
+import { FileHash, type FileIdentity, LINE_BYTES_MAX, type LineBlock, readLines } from './text-files.ts';
 
 /**
- * Tables as CSV, read in blocks. A record without a quote is split natively; csv-parse takes those with quotes. So line numbers
- * are exact, and one broken quote costs one row instead of the rest of the file.
+ * Tables as CSV, read in blocks. A record without a quote is split natively; csv-parse takes those
+ * with quotes. So line numbers are exact, and one broken quote costs one row instead of the rest of
+ * the file.
  */
 
 export interface CsvFile {
@@ -19,7 +20,7 @@ export interface CsvFile {
 export interface CsvRow {
   /** Where the row begins, from 1. */
   readonly line: number;
-  /** As many as there are columns, trimmed. */
+  /** One per column, trimmed. */
   readonly fields: readonly string[];
 }
 
@@ -27,7 +28,10 @@ export interface CsvBlock {
   /** Reading can go on from here. */
   readonly next_line: number;
   readonly rows: readonly CsvRow[];
-  /** Rows that are none. Their values are not repeated, so they may be shown whatever the file holds. */
+  /**
+   * Lines that are not rows. Their values are not repeated, so the problems of any file may be
+   * shown.
+   */
   readonly problems: readonly InputProblem[];
 }
 
@@ -39,25 +43,77 @@ export interface CsvOptions {
   readonly required: readonly string[];
   /** In lower case. */
   readonly optional: readonly string[];
-  /** Whether rows are personal data: a header without any known column may then be a row, and is not repeated in a message. */
+  /**
+   * Whether rows are personal data: a header without any known column may then be a row, and is not
+   * repeated in a message.
+   */
   readonly personal: boolean;
 }
 
 /**
  * Reads the header: separator (comma, semicolon or tab) and columns.
- * @throws InputRefused when the file cannot be read, is no CSV, lacks a required column or names one twice
+ * @throws InputRefused when the file cannot be read, is not CSV, lacks a required column or names
+ * one twice
  */
 export async function openCsv(path: string, options: CsvOptions): Promise<CsvFile> {
-  for await (const { first_line, lines } of readLines(path)) {
+  const lines = readLines(path);
+  try {
+    return (await readHead(path, lines, options)).file;
+  } finally {
+    await lines.return(undefined);
+  }
+}
+
+/** A table that is read once, as a pipe can be. Disposing of it closes the file. */
+export interface CsvTable extends CsvFile, AsyncDisposable {
+  /** All rows, once. */
+  readonly blocks: AsyncIterable<CsvBlock>;
+  /** Which file it was; asked once, after its blocks were read to the end. */
+  identity(): FileIdentity;
+}
+
+/** Opens a table to be read whole. @throws InputRefused as {@link openCsv} does */
+export async function openTable(path: string, options: CsvOptions): Promise<CsvTable> {
+  const hash = new FileHash();
+  const lines = readLines(path, 1, hash);
+  const close = async (): Promise<void> => void (await lines.return(undefined));
+  try {
+    const { file, rest } = await readHead(path, lines, options);
+    return {
+      ...file,
+      blocks: blocksOf(file, file.first_row_line, continued(rest, lines)),
+      identity: () => hash.identity(),
+      [Symbol.asyncDispose]: close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Reads up to the header. @returns the lines behind it too, as far as they were read with it. */
+async function readHead(
+  path: string,
+  blocks: AsyncGenerator<LineBlock>,
+  options: CsvOptions,
+): Promise<{ file: CsvFile; rest: LineBlock }> {
+  for (let block = await blocks.next(); !block.done; block = await blocks.next()) {
+    const { first_line, lines } = block.value;
     const at = lines.findIndex((line) => line === null || line.trim() !== '');
     if (at === -1) continue;
     const header = lines[at]!;
     const line = first_line + at;
     if (header === null)
       throw refusal(path, line, null, 'the first line is too long for a header', 'check that this is a CSV file');
-    return readHeader(path, line, header, options);
+    const file = readHeader(path, line, header, options);
+    return { file, rest: { first_line: file.first_row_line, lines: lines.slice(at + 1) } };
   }
   throw refusal(path, null, null, 'the file has blank lines only', 'export it again and check that it has content');
+}
+
+async function* continued(first: LineBlock, others: AsyncIterable<LineBlock>): AsyncGenerator<LineBlock> {
+  if (first.lines.length > 0) yield first;
+  yield* others;
 }
 
 function readHeader(path: string, line: number, header: string, options: CsvOptions): CsvFile {
@@ -136,13 +192,19 @@ function parseQuoted(text: string, delimiter: string): string[][] | null {
 }
 
 /**
- * The rows of a table from line `fromLine` on, which must be the first or a `next_line` of before. Blank rows are left out.
+ * The rows of a table from line `fromLine` on, which must be the first or a `next_line` of before.
+ * Blank rows are left out.
  * @throws InputRefused when the file cannot be read or is not UTF-8
  */
-export async function* readRows(file: CsvFile, fromLine = file.first_row_line): AsyncGenerator<CsvBlock> {
+export function readRows(file: CsvFile, fromLine = file.first_row_line): AsyncGenerator<CsvBlock> {
+  const line = Math.max(fromLine, file.first_row_line);
+  return blocksOf(file, line, readLines(file.path, line));
+}
+
+async function* blocksOf(file: CsvFile, firstLine: number, blocks: AsyncIterable<LineBlock>): AsyncGenerator<CsvBlock> {
   let rest: (string | null)[] = [];
-  let restLine = Math.max(fromLine, file.first_row_line);
-  for await (const { lines } of readLines(file.path, restLine)) {
+  let restLine = firstLine;
+  for await (const { lines } of blocks) {
     const block = new RecordReader(file, restLine, rest.length === 0 ? lines : [...rest, ...lines]);
     block.readAll(false);
     rest = block.rest();
@@ -208,7 +270,10 @@ class RecordReader {
     this.#takeQuoted();
   }
 
-  /** @returns false where more lines are needed to see its end. A record that is none costs its first line only. */
+  /**
+   * @returns false where more lines are needed to see its end. A broken record costs its first line
+   * only.
+   */
   #takeLong(isEnd: boolean): boolean {
     let length = 0;
     for (let end = this.#at; end < this.#lines.length; end++) {

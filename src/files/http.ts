@@ -1,7 +1,7 @@
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { OperationalError } from '../base/errors.ts';
 
-/** Asking a service that may be slow, busy, wrong or down. */
+/** Requests to a service that may be slow, busy, wrong or down. */
 
 /** A page of 5,000 people is about 6 MB. */
 const BODY_BYTES_MAX = 64_000_000;
@@ -16,7 +16,7 @@ const ATTEMPTS_MAX = 6;
 const BACK_OFF_FIRST_MS = 500;
 /** No pause is longer than this, so a person at the command line still sees progress. */
 const BACK_OFF_MS_MAX = 30_000;
-/** Whoever asks for a longer pause is not worth waiting for at the command line. */
+/** A service that asks for a longer pause is not waited for at the command line. */
 const RETRY_AFTER_MS_MAX = 120_000;
 /** A page of 5,000 people has about 6 MB; a slow line needs a while for it. */
 const TIMEOUT_MS_DEFAULT = 60_000;
@@ -87,7 +87,10 @@ export async function getJson<Value>(
 /** Says that an answer came, was JSON, and is still of no use; another attempt may help. */
 export const unusable = (reason: string, nextStep: string): Error => new RequestFailed({ reason, nextStep });
 
-/** 0.5, 1, 2... seconds, of which a random half may be left out, so that many clients do not come back at once. */
+/**
+ * 0.5, 1, 2... seconds, of which a random half may be left out, so that many clients do not come
+ * back at once.
+ */
 function backOff(attempt: number, random: () => number): number {
   const full = Math.min(BACK_OFF_MS_MAX, BACK_OFF_FIRST_MS * 2 ** (attempt - 1));
   return Math.round(full * (0.5 + random() / 2));

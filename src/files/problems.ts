@@ -1,6 +1,6 @@
 import { OperationalError } from '../base/errors.ts';
 
-/** What is wrong with an input, where, and what to do about it. */
+/** A problem of an input: what is wrong, where, and what to do about it. */
 export interface InputProblem {
   /** The file or address as the user gave it. */
   readonly file: string;
@@ -39,7 +39,10 @@ export function quoteValue(value: string): string {
   return JSON.stringify(`${characters.slice(0, QUOTED_LENGTH_MAX).join('')}...`);
 }
 
-/** An input that is refused whole: its message lists the problems, so whoever prints the error prints them all. */
+/**
+ * An input that is refused whole. Its message lists the problems, so printing the error prints them
+ * all.
+ */
 export class InputRefused extends OperationalError {
   readonly problems: readonly InputProblem[];
 
@@ -68,7 +71,7 @@ export class ProblemList {
     return this.#problems.length === 0;
   }
 
-  /** @throws InputRefused when there are more than can be shown: nobody reads on. */
+  /** @throws InputRefused when there are more than can be shown. */
   add(line: number | null, column: string | null, reason: string, nextStep: string): void {
     this.addAll([{ file: this.#file, line, column, reason, nextStep: nextStep }]);
   }

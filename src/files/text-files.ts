@@ -7,11 +7,17 @@ import { pipeline } from 'node:stream/promises';
 import { OperationalError } from '../base/errors.ts';
 import { InputRefused, refusal } from './problems.ts';
 
-/** Text files of any size, a block of lines at a time: bounded memory, checked encoding, exact line numbers. */
+/**
+ * Text files of any size, a block of lines at a time: bounded memory, checked encoding, exact line
+ * numbers.
+ */
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** No line of a table is longer, a portrait in a data URI included; a longer one would be held in memory whole. */
+/**
+ * No line of a table is longer, a portrait in a data URI included; a longer one would be held in
+ * memory whole.
+ */
 export const LINE_BYTES_MAX = 1_000_000;
 
 const NEWLINE = 0x0a;
@@ -19,7 +25,9 @@ const NEWLINE = 0x0a;
 export interface LineBlock {
   /** The number of the first line, from 1. */
   readonly first_line: number;
-  /** Without their line ends; null for a line longer than {@link LINE_BYTES_MAX}, which is not kept. */
+  /**
+   * Without their line ends; null for a line longer than {@link LINE_BYTES_MAX}, which is not kept.
+   */
   readonly lines: readonly (string | null)[];
 }
 
@@ -35,28 +43,41 @@ export interface FileIdentity {
   readonly bytes: number;
 }
 
-/**
- * Reads a file once and says which one it is. What would make it useless as a whole (empty, not text, not UTF-8) is found
- * here, before anything of it is used.
- * @throws InputRefused
- */
-export async function identifyFile(path: string): Promise<FileIdentity> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  const see = (chunk: Buffer): void => {
-    hash.update(chunk);
-    bytes += chunk.length;
-  };
-  for await (const _ of readBlocks(path, 1, see));
-  return { sha256: hash.digest('hex'), bytes };
+/** Says which file it was that is being read. */
+export class FileHash {
+  readonly #hash = createHash('sha256');
+  #bytes = 0;
+
+  update(chunk: Buffer): void {
+    this.#hash.update(chunk);
+    this.#bytes += chunk.length;
+  }
+
+  /** Asked once, after the file was read to its end. */
+  identity(): FileIdentity {
+    return { sha256: this.#hash.digest('hex'), bytes: this.#bytes };
+  }
 }
 
 /**
- * The lines of a UTF-8 file from line `fromLine` on, a byte order mark and carriage returns removed.
+ * Reads a file once and says which one it is. A file that is useless as a whole (empty, not text,
+ * not UTF-8) is refused here, before anything of it is used.
+ * @throws InputRefused
+ */
+export async function identifyFile(path: string): Promise<FileIdentity> {
+  const hash = new FileHash();
+  for await (const _ of readBlocks(path, 1, hash));
+  return hash.identity();
+}
+
+/**
+ * The lines of a UTF-8 file from line `fromLine` on, a byte order mark and carriage returns
+ * removed.
+ * @param hash is given every byte of the file as it is read
  * @throws InputRefused when the file cannot be read, is empty, not text or not UTF-8
  */
-export async function* readLines(path: string, fromLine = 1): AsyncGenerator<LineBlock> {
-  for await (const { first_line, bytes } of readBlocks(path, fromLine)) {
+export async function* readLines(path: string, fromLine = 1, hash?: FileHash): AsyncGenerator<LineBlock> {
+  for await (const { first_line, bytes } of readBlocks(path, fromLine, hash)) {
     if (bytes === null) {
       yield { first_line, lines: [null] };
       continue;
@@ -74,8 +95,7 @@ export async function* readLines(path: string, fromLine = 1): AsyncGenerator<Lin
   }
 }
 
-/** @param see is given every chunk of the file as it is read, from its beginning */
-async function* readBlocks(path: string, fromLine: number, see?: (chunk: Buffer) => void): AsyncGenerator<ByteBlock> {
+async function* readBlocks(path: string, fromLine: number, hash?: FileHash): AsyncGenerator<ByteBlock> {
   const stream = createReadStream(path, { highWaterMark: CHUNK_BYTES });
   let line = 1;
   let carry: Buffer = Buffer.alloc(0);
@@ -85,7 +105,7 @@ async function* readBlocks(path: string, fromLine: number, see?: (chunk: Buffer)
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       if (isFirst) checkHead(path, chunk);
       isFirst = false;
-      see?.(chunk);
+      hash?.update(chunk);
       let from = 0;
       for (; line < fromLine && from < chunk.length; line++) {
         const newline = chunk.indexOf(NEWLINE, from);
@@ -201,7 +221,8 @@ function unreadable(path: string, cause: unknown): OperationalError {
 
 /**
  * Reads a file that is small by its nature whole, as text without a byte order mark.
- * @throws InputRefused when it cannot be read, is empty, longer than `bytesMax`, not text or not UTF-8
+ * @throws InputRefused when it cannot be read, is empty, longer than `bytesMax`, not text or not
+ * UTF-8
  */
 export async function readWhole(path: string, bytesMax: number): Promise<{ text: string; sha256: string }> {
   const chunks: Buffer[] = [];
@@ -227,7 +248,9 @@ export async function readWhole(path: string, bytesMax: number): Promise<{ text:
   return { text, sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
-/** A stream that was written to a file, so that it can be identified first and read from any line. */
+/**
+ * A stream that was written to a file, so it can be identified first and read from any line.
+ */
 export interface SpooledInput {
   readonly path: string;
   /** Deletes the file; a second call does nothing. */
@@ -235,7 +258,8 @@ export interface SpooledInput {
 }
 
 /**
- * Writes standard input to a file that only this user can read, as it holds who voted for whom until it is counted.
+ * Writes standard input to a file that only this user can read, because it holds the votes
+ * of named voters.
  * @param directory made where it is missing
  * @throws OperationalError INPUT_REFUSED when the disk does not take it
  */

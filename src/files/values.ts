@@ -1,7 +1,7 @@
 import { TEXT_LENGTH_MAX } from '../domain/election/election.ts';
 import { err, type Outcome, ok } from '../domain/outcome.ts';
 
-/** What is wrong with a value, in words that do not repeat the value. */
+/** A problem of a value, in words that do not repeat the value. */
 export interface ValueProblem {
   readonly reason: string;
   readonly nextStep: string;
@@ -9,10 +9,16 @@ export interface ValueProblem {
 
 const whole = (reason: string, nextStep: string): Outcome<never, ValueProblem> => err({ reason, nextStep });
 
-/** Every character that somebody groups digits with: comma, full stop, apostrophes, underscore and the spaces. */
+/**
+ * Every character that digits are grouped with in some country: comma, full stop, apostrophes,
+ * underscore and the spaces.
+ */
 const GROUPED = /^[+-]?\d{1,3}([.,'’_ \u00a0\u2009\u202f]\d{3})+$/;
 
-/** A count as a file may give it: digits alone, up to 2^53 - 1. Each way to be something else has its own reason. */
+/**
+ * A count as a file may give it: digits alone, up to 2^53 - 1. Everything else is refused with
+ * a reason of its own.
+ */
 export function parseWholeNumber(text: string): Outcome<number, ValueProblem> {
   if (/^\d+$/.test(text)) {
     const value = Number(text);
@@ -29,7 +35,10 @@ export function parseWholeNumber(text: string): Outcome<number, ValueProblem> {
   return whole('is not a number', 'write a whole number in the digits 0 to 9');
 }
 
-/** What PostgreSQL, Kafka or a screen could not carry in a name or an id. @returns null when there is nothing wrong. */
+/**
+ * Finds what PostgreSQL, Kafka or a screen could not carry in a name or an id.
+ * @returns null when there is nothing wrong.
+ */
 export function textProblem(text: string, lengthMax = TEXT_LENGTH_MAX): ValueProblem | null {
   if (/[\t\r\n]/.test(text)) return { reason: 'contains a tab or a line break', nextStep: 'write it on one line' };
   return proseProblem(text, lengthMax);
@@ -61,10 +70,15 @@ export function parseFlag(text: string): boolean | null {
 /** A biography or a platform is a page, not a book. */
 export const PROSE_LENGTH_MAX = 20_000;
 
-/** Long enough for a portrait in a data URI; it travels in topic `definition` and to every browser. */
+/**
+ * Long enough for a portrait in a data URI; it travels in topic `definition` and to every browser.
+ */
 export const PHOTO_LENGTH_MAX = 200_000;
 
-/** A picture that a page may show: an https address, or the picture itself. @returns null when there is nothing wrong. */
+/**
+ * A picture that a page may show: an https address, or the picture itself.
+ * @returns null when there is nothing wrong.
+ */
 export function photoProblem(text: string): ValueProblem | null {
   if (text.length > PHOTO_LENGTH_MAX)
     return {

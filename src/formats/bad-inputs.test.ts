@@ -289,7 +289,7 @@ const WHOLE_FILES: readonly Case[] = [
     'electorate: unknown location',
     'electorate',
     'location_id,registered_voters\n2,7\n3,6\n',
-    /:3: location_id: "3" is no location of the results/,
+    /:3: location_id: "3" is not a location of the results/,
     'refused whole',
   ],
   [

@@ -5,9 +5,8 @@ import {
   type Party,
   TEXT_LENGTH_MAX,
 } from '../domain/election/election.ts';
-import { columnOf, openCsv, readRows, unusedColumns } from '../files/csv.ts';
+import { columnOf, openTable, unusedColumns } from '../files/csv.ts';
 import { ProblemList, quoteValue, refusal } from '../files/problems.ts';
-import { identifyFile } from '../files/text-files.ts';
 import {
   PROSE_LENGTH_MAX,
   parseFlag,
@@ -50,13 +49,12 @@ interface Draft {
 
 /** @throws InputRefused with every problem by line */
 export async function readCandidates(path: string): Promise<CandidatesFile> {
-  const { sha256 } = await identifyFile(path);
-  const file = await openCsv(path, { required: REQUIRED, optional: OPTIONAL, personal: false });
+  await using file = await openTable(path, { required: REQUIRED, optional: OPTIONAL, personal: false });
   const positions = new Map(COLUMNS.map((column) => [column, columnOf(file, column)]));
   const problems = new ProblemList(path);
   const isAggregate = createAggregateTest(AGGREGATE_NAMES);
   const drafts: Draft[] = [];
-  for await (const block of readRows(file)) {
+  for await (const block of file.blocks) {
     problems.addAll(block.problems);
     for (const { line, fields } of block.rows) {
       if (drafts.length === CANDIDATES_MAX)
@@ -69,6 +67,7 @@ export async function readCandidates(path: string): Promise<CandidatesFile> {
   if (drafts.length === 0)
     throw refusal(path, null, null, 'there is no row below the header', 'check that the export was complete');
   const unused = unusedColumns(file, COLUMNS);
+  const { sha256 } = file.identity();
   return { ...groupDrafts(path, drafts), sha256, notices: unused === null ? [] : [unused] };
 }
 

@@ -40,7 +40,7 @@ export function parseApiUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url !== null && (url.protocol === 'http:' || url.protocol === 'https:') && url.username === '') return url;
   throw new OperationalError('USAGE', {
-    message: '--api is no http or https address, or holds a password',
+    message: '--api is not an http or https address, or holds a password',
     nextStep: 'Give one such as https://randomuser.me/api/.',
   });
 }

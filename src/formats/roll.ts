@@ -1,14 +1,13 @@
 import type { Election, Location, LocationId } from '../domain/election/election.ts';
 import type { VoterPerson } from '../domain/election/voter.ts';
-import { type CsvFile, columnOf, openCsv, readRows, unusedColumns } from '../files/csv.ts';
+import { type CsvFile, type CsvOptions, columnOf, openCsv, openTable, readRows, unusedColumns } from '../files/csv.ts';
 import { type InputProblem, InputRefused, PROBLEMS_SHOWN_MAX, refusal } from '../files/problems.ts';
-import { identifyFile } from '../files/text-files.ts';
 import { isDate, parseWholeNumber, proseProblem, textProblem, type ValueProblem } from '../files/values.ts';
 import { LOCATIONS_MAX } from './results/results-table.ts';
 
 /**
  * The roll of voters as CSV. It is personal data: no problem repeats a value. Good rows are taken, bad ones reported by line.
- * It is read twice: once for what is in it as a whole, once for its people; memory is bounded by the locations.
+ * It is read twice: once for what is in it as a whole, once for its people. Memory is bounded by the locations.
  */
 
 /** Longer than any registration number, address line or name in use; a column of a table, not an essay. */
@@ -38,6 +37,7 @@ const TEXT_COLUMNS = {
 
 const REQUIRED = ['registration_number'] as const;
 const OPTIONAL = ['location_id', 'location_name', 'name', 'birth_date', 'registered_age', ...Object.keys(TEXT_COLUMNS)];
+const CSV_OPTIONS: CsvOptions = { required: REQUIRED, optional: OPTIONAL, personal: true };
 
 export interface LocatedPerson {
   /** A location id of the election; without one, what the source calls the location. */
@@ -74,14 +74,14 @@ export interface RollSummary {
  * @throws InputRefused when it is no CSV, lacks a column, is not UTF-8 or has no good row
  */
 export async function scanRoll(path: string, election: Election | null): Promise<RollSummary> {
-  const { sha256 } = await identifyFile(path);
-  const file = await openRoll(path);
+  await using file = await openTable(path, CSV_OPTIONS);
+  assertLocated(file);
   const reader = new RollReader(file, election);
   const drafts = new Map<string, { name: string; voters: number }>();
   const shown: InputProblem[] = [];
   let problemCount = 0;
   let voters = 0;
-  for await (const { rows, problems } of readRows(file)) {
+  for await (const { rows, problems } of file.blocks) {
     const found = [...problems];
     for (const { line, fields } of rows) {
       const row = reader.read(line, fields, found);
@@ -119,7 +119,7 @@ export async function scanRoll(path: string, election: Election | null): Promise
   });
   const unused = unusedColumns(file, [...REQUIRED, ...OPTIONAL]);
   return {
-    sha256,
+    sha256: file.identity().sha256,
     locations,
     voters,
     problems: shown,
@@ -134,7 +134,8 @@ export async function scanRoll(path: string, election: Election | null): Promise
  * @throws InputRefused when the file cannot be read
  */
 export async function* readRoll(path: string, election: Election | null, fromLine = 1): AsyncGenerator<RollRows> {
-  const file = await openRoll(path);
+  const file = await openCsv(path, CSV_OPTIONS);
+  assertLocated(file);
   const reader = new RollReader(file, election);
   for await (const { next_line, rows, problems } of readRows(file, Math.max(fromLine, file.first_row_line))) {
     const found = [...problems];
@@ -147,17 +148,16 @@ export async function* readRoll(path: string, election: Election | null, fromLin
   }
 }
 
-async function openRoll(path: string): Promise<CsvFile> {
-  const file = await openCsv(path, { required: REQUIRED, optional: OPTIONAL, personal: true });
-  if (columnOf(file, 'location_id') === -1 && columnOf(file, 'location_name') === -1)
-    throw refusal(
-      path,
-      file.first_row_line - 1,
-      'location_id',
-      'neither location_id nor location_name is there',
-      'add one of them',
-    );
-  return file;
+/** @throws InputRefused where no column says where voters live */
+function assertLocated(file: CsvFile): void {
+  if (columnOf(file, 'location_id') !== -1 || columnOf(file, 'location_name') !== -1) return;
+  throw refusal(
+    file.path,
+    file.first_row_line - 1,
+    'location_id',
+    'neither location_id nor location_name is there',
+    'add one of them',
+  );
 }
 
 class RollReader {

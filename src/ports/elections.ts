@@ -1,12 +1,16 @@
+import { assert } from '../domain/assert.ts';
 import type { ReplayedVotes } from '../domain/ballots/replay.ts';
 import type { Election, ElectionId } from '../domain/election/election.ts';
+import type { ElectionOrigin } from '../domain/election/origin.ts';
 
 export interface ElectionEntry {
   readonly election_no: number;
   readonly id: ElectionId;
   readonly name: string;
-  /** What the election was made from, as `run` compares it; without the seed when that was drawn. */
-  readonly arguments: unknown;
+  /**
+   * What the election was made from, as `run` compares it; without the seed where that was drawn.
+   */
+  readonly arguments: ElectionOrigin;
   readonly seed: string;
   readonly partitions: number;
   readonly definition: Election | null;
@@ -15,15 +19,25 @@ export interface ElectionEntry {
   readonly voters_total: number | null;
 }
 
+/** The definition of an election that has one by now. */
+export function definitionOf({ definition }: ElectionEntry): Election {
+  assert(definition !== null, 'the election is defined');
+  return definition;
+}
+
 export interface NewElection extends Pick<ElectionEntry, 'id' | 'name' | 'arguments' | 'seed' | 'partitions'> {}
 
 export interface Elections {
   /** The election made last, or null in a new database. */
   latest(): Promise<ElectionEntry | null>;
   find(id: ElectionId): Promise<ElectionEntry | null>;
-  /** @throws OperationalError ELECTION_DIFFERS when the id is taken. */
+  /** @throws OperationalError ELECTION_DIFFERS where the id is taken. */
   create(entry: NewElection): Promise<ElectionEntry>;
-  /** Fixes the definition, once: tables and topic `definition` in one transaction. A second call with the same one does nothing. */
+  /**
+   * Fixes the definition, once: tables and topic `definition` in one transaction. A second call
+   * with the same one does nothing.
+   * @throws OperationalError ELECTION_DIFFERS where it is defined differently.
+   */
   define(entry: ElectionEntry, election: Election, replayed?: readonly ReplayedVotes[]): Promise<ElectionEntry>;
   /** What is cast again; empty for any other election. */
   replayed(entry: ElectionEntry): Promise<readonly ReplayedVotes[]>;

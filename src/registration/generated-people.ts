@@ -1,4 +1,5 @@
-// The subpaths load three of the 70 locales: 33 ms and 11 MB, where the package's index takes 190 ms and 47 MB.
+// The subpaths load three of the 70 locales: 33 ms and 11 MB, where the package's index takes 190
+// ms and 47 MB.
 import { faker as australian } from '@faker-js/faker/locale/en_AU';
 import { faker as british } from '@faker-js/faker/locale/en_GB';
 import { assert } from '../domain/assert.ts';
@@ -14,8 +15,9 @@ interface Name {
 }
 
 /**
- * The library has British streets but not British names: its en_GB takes names over from en, whose lists run to Camren
- * Runolfsdottir. First names are those of en_AU, as common in Britain; last names are the common ones of Britain.
+ * The library has British streets but not British names: its en_GB takes names over from en, whose
+ * lists run to Camren Runolfsdottir. First names are those of en_AU, as common in Britain; last
+ * names are the common ones of Britain.
  */
 const { first_name } = australian.rawDefinitions.person ?? {};
 const FEMALE_NAMES = readNames(first_name?.female);
@@ -45,7 +47,7 @@ function readNames(list: readonly unknown[] | null | undefined): readonly Name[]
   return readTexts(list).map((text) => ({ text, mailbox: text.toLowerCase().replaceAll(/[^a-z]/g, '') }));
 }
 
-/** Reserved for examples by RFC 2606: mail to them reaches nobody. */
+/** Reserved for examples by RFC 2606: mail to them is never delivered. */
 const MAIL_DOMAINS = ['example.com', 'example.net', 'example.org'] as const;
 
 /** Ofcom sets these aside for drama; each is followed by three digits that ring nowhere. */
@@ -55,7 +57,7 @@ const DRAMA_MOBILE = '07700 900';
 /** No vowels, so that no word appears; no Y, which reads as one. */
 const REGISTRATION_LETTERS = 'BCDFGHJKLMNPQRSTVWXZ';
 const REGISTRATION_DIGITS = 1e7;
-/** As many registration numbers as there are: three letters and seven digits. */
+/** The number of registration numbers: three letters and seven digits. */
 export const GENERATED_PEOPLE_MAX = REGISTRATION_LETTERS.length ** 3 * REGISTRATION_DIGITS;
 
 /** The letters that stand after the digit of a postcode's second half. */
@@ -70,7 +72,10 @@ const AGE_YEARS_MAX = 98;
 const REGISTERED_YEARS_MAX = 20;
 const DAY_MS = 86_400_000;
 
-/** Each field draws under a number of its own, so fields are independent and a new field changes no other. */
+/**
+ * Each field draws under a number of its own, so fields are independent and a new field changes no
+ * other.
+ */
 const FIELD = {
   gender: 1,
   first_name: 2,
@@ -99,10 +104,12 @@ const PLACE_BY_NAME = new Map(PLACES.map((place) => [place.name, place]));
 const ALL_POSTCODE_AREAS = PLACES.flatMap((place) => place.postcode_areas);
 
 /**
- * People for a roll, invented: the person with an ordinal is the same whenever it is asked for with the same seed and
- * reference date, and can be made alone. Registration numbers are unique by construction.
+ * Invents people for a roll. The same seed, reference date and ordinal always give the same person,
+ * and each person can be made alone. Registration numbers are unique by
+ * construction.
  * @param referenceDate ISO 8601 date on which everybody is of voting age
- * @returns a function of ordinal ([0, {@link GENERATED_PEOPLE_MAX})) and name of the voter's location
+ * @returns a function of ordinal ([0, {@link GENERATED_PEOPLE_MAX})) and name of the voter's
+ * location
  *
  * 900 ns a person (node 24, 2 million in a loop on a two-core VM).
  */
@@ -147,7 +154,8 @@ export function createPeople(
 }
 
 /**
- * Different full names for the candidates of a generated election, none of them a person of its roll but by chance.
+ * Different full names for the candidates of a generated election. Only by chance is one of them on
+ * its roll.
  * @param count at most a few; the lists hold tens of thousands of combinations
  */
 export function generateCandidateNames(seed: string, count: number): string[] {
@@ -161,7 +169,10 @@ export function generateCandidateNames(seed: string, count: number): string[] {
   return [...names];
 }
 
-/** Three letters and seven digits, `BCD-1234567`, one for each whole number below {@link GENERATED_PEOPLE_MAX}. */
+/**
+ * Three letters and seven digits, `BCD-1234567`, one for each whole number below
+ * {@link GENERATED_PEOPLE_MAX}.
+ */
 function registrationNumber(serial: number): string {
   const letters = Math.floor(serial / REGISTRATION_DIGITS);
   const digits = serial - letters * REGISTRATION_DIGITS;
@@ -180,12 +191,16 @@ function drawAge(seed: Seed, ordinal: number): number {
   return VOTING_AGE_YEARS + 50 + Math.floor(old * old * (AGE_YEARS_MAX - VOTING_AGE_YEARS - 50));
 }
 
-/** The birth date of one who turned `age` exactly `days` days before the reference day, as text; made once for each day. */
+/**
+ * The birth date of a person whose `age`th birthday was exactly `days` days before the reference
+ * day, as text. Each text is made once.
+ */
 function createBirthDates(referenceDay: number): (age: number, days: number) => string {
   const texts = new Map<number, string>();
   const reference = new Date(referenceDay * DAY_MS);
   const month = reference.getUTCMonth();
-  // Of the year's days only 29 February may be missing in the year of birth, and would become 1 March: a day too young.
+  // Of the year's days only 29 February may be missing in the year of birth, and would become 1
+  // March: a day too young.
   const date = month === 1 ? Math.min(reference.getUTCDate(), 28) : reference.getUTCDate();
   return (age, days) => {
     const slot = age * 366 + days;

@@ -23,7 +23,7 @@ test('of starts at once all find the one election, and of fresh ones each makes 
   try {
     const others = await Promise.all([1, 2, 3].map(() => under.openAnother()));
     const atOnce = async (options: Partial<OpenOptions>): Promise<string[]> => {
-      const common: OpenOptions = { id: null, fresh: false, partitions: 2, making: { ...NOTHING_SAID, voters: 10 } };
+      const common: OpenOptions = { id: null, fresh: false, partitions: 2, origin: { ...NOTHING_SAID, voters: 10 } };
       const open = others.map((backend) => openElection(backend, { ...common, ...options }, silent(), never));
       return (await Promise.all(open)).map(({ id }) => id).sort();
     };

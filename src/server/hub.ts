@@ -3,7 +3,8 @@ import { performance } from 'node:perf_hooks';
 import { constants, deflateRawSync } from 'node:zlib';
 import type { ContestResult, LocationResult } from '../domain/results/results.ts';
 import { resultsDelta } from '../domain/results/results-delta.ts';
-import type { DashboardState, ResultsFeed } from '../live/follow-results.ts';
+import type { ResultsFeed } from '../live/results-feed.ts';
+import type { DashboardState } from '../live/state-builder.ts';
 import { acceptsGzip } from './answer.ts';
 
 /**

@@ -4,18 +4,17 @@ import { get, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { createGunzip, gunzipSync } from 'node:zlib';
-import { stateWhere } from '../../test/support/feed.ts';
+import { feedOf, stateWhere } from '../../test/support/feed.ts';
 import { TestCount, type TestElectionShape, testElection } from '../../test/support/test-count.ts';
 import { OperationalError } from '../base/errors.ts';
 import type { Results } from '../domain/results/results.ts';
-import { followResults } from '../live/follow-results.ts';
 import { startServer } from './server.ts';
 
 /** A served election of one location's ballots; everything ends with the test. */
 async function serve(context: TestContext, shape?: TestElectionShape | null) {
   const count = new TestCount(testElection(shape ?? {}));
   const controller = new AbortController();
-  const feed = followResults(count.log, controller.signal);
+  const feed = feedOf(count.log, controller.signal);
   if (shape !== null) {
     count.define();
     count.cast(0, [1], 5);

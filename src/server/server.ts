@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { OperationalError } from '../base/errors.ts';
 import { PAGE_DIRECTORY } from '../base/resources.ts';
-import type { ResultsFeed } from '../live/follow-results.ts';
+import type { ResultsFeed } from '../live/results-feed.ts';
 import type { Gauge } from '../ports/counter.ts';
 import { type Answer, type Body, errorAnswer, IMMUTABLE, REVALIDATE, sendAnswer } from './answer.ts';
 import { Hub } from './hub.ts';

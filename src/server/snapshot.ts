@@ -1,5 +1,5 @@
 import { type LocationResult, type Results, resultsCsv } from '../domain/results/results.ts';
-import type { DashboardState } from '../live/follow-results.ts';
+import type { DashboardState } from '../live/state-builder.ts';
 import { Body } from './answer.ts';
 
 /** Serialises each state once, as JSON and as CSV, for all requests together. Holds one state. */

@@ -7,7 +7,7 @@ import { spoolInput } from '../files/text-files.ts';
 import { type CastVote, type CastVotes, openCastVotes, readCastVotes } from '../formats/cast-votes.ts';
 import type { CastBatch, Committed, Rejection } from '../ports/ballot-batch.ts';
 import type { KnownVoter } from '../ports/ballot-box.ts';
-import type { StageContext } from './context.ts';
+import type { StageContext } from '../ports/stage-context.ts';
 import { type Booth, openBooth } from './voting/booth.ts';
 
 /**
@@ -124,8 +124,7 @@ export async function castBlock(
     rejections,
     seal: (taken, end) => booth.seal(end, taken),
   });
-  progress.voted += committed.votes;
-  progress.rejected += committed.rejected;
+  progress.cast(committed);
 }
 
 function whyRefused(

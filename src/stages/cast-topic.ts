@@ -3,13 +3,13 @@ import { keepGoing } from '../base/keep-going.ts';
 import { createTurns, type Turns } from '../base/turns.ts';
 import { type ElectionIndex, indexElection } from '../domain/election/election-index.ts';
 import { type CastVotes, checkCastVotes } from '../formats/cast-votes.ts';
+import { definitionOf } from '../ports/elections.ts';
 import type { ForeignRecords, ForeignTopic } from '../ports/foreign-topic.ts';
 import type { ClaimedSource, Intake } from '../ports/intake.ts';
 import { TOPICS } from '../ports/log.ts';
 import type { Sharing } from '../ports/sharing.ts';
+import type { StageContext } from '../ports/stage-context.ts';
 import { castBlock, createTeller } from './cast-file.ts';
-import type { StageContext } from './context.ts';
-import { definitionOf } from './register.ts';
 import { type Booth, openBooth } from './voting/booth.ts';
 import { type PartitionWork, workShare } from './voting/share.ts';
 

@@ -1,27 +1,27 @@
 import { keepGoing } from '../base/keep-going.ts';
-import { assert } from '../domain/assert.ts';
-import type { Chooser } from '../domain/ballots/chooser.ts';
-import type { ReplayedVotes } from '../domain/ballots/replay.ts';
-import { createReplay, layOutVotes, replayedVoters } from '../domain/ballots/replay.ts';
-import { createSimulation } from '../domain/ballots/simulate.ts';
-import { indexElection } from '../domain/election/election-index.ts';
 import type { VoterPerson } from '../domain/election/voter.ts';
 import type { RollLayout, RollPlace } from '../domain/generated/roll-layout.ts';
 import { createRollLayout } from '../domain/generated/roll-layout.ts';
 import { createVoterColumns } from '../domain/log/voter-records.ts';
 import type { Backend } from '../ports/backend.ts';
-import type { ElectionEntry } from '../ports/elections.ts';
+import { definitionOf, type ElectionEntry } from '../ports/elections.ts';
 import type { Roll } from '../ports/roll.ts';
+import type { StageContext } from '../ports/stage-context.ts';
 import { createPeople } from '../registration/generated-people.ts';
-import { type MakingArguments, TURNOUT_DEFAULT } from '../registration/making.ts';
-import type { StageContext } from './context.ts';
+import { votersByLocation } from '../registration/voters.ts';
 
-/** The store's limit of a batch; smaller elections are split further, so that their first voters can vote early. */
+/**
+ * The store's limit of a batch; smaller elections are split further, so that their first voters can
+ * vote early.
+ */
 const VOTERS_PER_BATCH_MAX = 20_000;
 /** Voting begins when a quarter of a partition is registered. */
 const BATCHES_PER_PARTITION_MIN = 4;
 
-/** Invented people need a day on which they are of age; an election without a date takes this one, so that it repeats. */
+/**
+ * Invented people need a day on which they are of age; an election without a date takes this one,
+ * so that it repeats.
+ */
 const REFERENCE_DATE = '2026-01-01';
 
 /**
@@ -31,14 +31,11 @@ const REFERENCE_DATE = '2026-01-01';
 export async function registerElection({ backend, entry, progress, signal }: StageContext): Promise<boolean> {
   return keepGoing(
     async () => {
-      const { kind } = entry.arguments as MakingArguments;
+      const { kind } = entry.arguments;
       const roll = await openOrAbort(backend, entry, signal);
       if (roll === null) return false;
-      const registered = (total: number): void => {
-        progress.registered = total;
-      };
       try {
-        const context: RegisterContext = { entry, roll, registered };
+        const context: RegisterContext = { entry, roll, registered: progress.registered };
         if (kind === 'roll' || kind === 'api') return await publishStaged(context, signal);
         const sizes = votersByLocation(entry, await backend.elections.replayed(entry));
         const people = kind === 'results' ? null : createPeople(entry.seed, definitionOf(entry).date ?? REFERENCE_DATE);
@@ -61,24 +58,6 @@ async function openOrAbort(backend: Backend, entry: ElectionEntry, signal: Abort
   }
 }
 
-/** How many voters each location has on the roll. */
-export function votersByLocation(entry: ElectionEntry, replayed: readonly ReplayedVotes[]): ArrayLike<number> {
-  const { locations } = definitionOf(entry);
-  if ((entry.arguments as MakingArguments).kind !== 'results')
-    return locations.map((location) => location.registered_voters ?? 0);
-  const index = indexElection(definitionOf(entry));
-  return replayedVoters(index, layOutVotes(index, replayed));
-}
-
-/** How the voters of an election vote where nobody's real votes are given: a replay of real results, or a simulation. */
-export function chooserOf(entry: ElectionEntry, replayed: readonly ReplayedVotes[]): Chooser {
-  const { kind, turnout } = entry.arguments as MakingArguments;
-  const index = indexElection(definitionOf(entry));
-  return kind === 'results'
-    ? createReplay(index, layOutVotes(index, replayed), entry.seed)
-    : createSimulation(index, votersByLocation(entry, []), turnout ?? TURNOUT_DEFAULT, entry.seed);
-}
-
 interface RegisterContext {
   readonly entry: ElectionEntry;
   readonly roll: Roll;
@@ -87,8 +66,9 @@ interface RegisterContext {
 }
 
 /**
- * Registers voters whose order and locations are laid out beforehand (generated and replayed elections); goes on from where the
- * last process stopped, with the same batches, since a batch's partition follows from its place.
+ * Registers voters whose order and locations are laid out beforehand (generated and replayed
+ * elections); goes on from where the last process stopped, with the same batches, since a batch's
+ * partition follows from its place.
  * @param personOf the person with an ordinal, or null for voters without one.
  * @returns true when all are registered, false when the signal aborted.
  */
@@ -125,7 +105,8 @@ async function registerLayout(
 }
 
 /**
- * Puts staged voters into the topic, once their locations are defined. The source `publish` stands at a voter id.
+ * Puts staged voters into the topic, once their locations are defined. The source `publish` stands
+ * at a voter id.
  * @returns true when all are in, false when the signal aborted.
  */
 async function publishStaged({ entry, roll, registered }: RegisterContext, signal: AbortSignal): Promise<boolean> {
@@ -150,9 +131,3 @@ async function publishStaged({ entry, roll, registered }: RegisterContext, signa
   await roll.finish(total);
   return true;
 }
-
-/** The definition of an election that has one by now. */
-export const definitionOf = (entry: ElectionEntry): NonNullable<ElectionEntry['definition']> => {
-  assert(entry.definition !== null, 'the election is defined');
-  return entry.definition;
-};

@@ -6,6 +6,7 @@ import { TestMicroBatchCount, testElection } from '../../test/support/test-count
 import { OperationalError } from '../base/errors.ts';
 import { sha256 } from '../base/sha256.ts';
 import { canonicalDefinition } from '../domain/election/election.ts';
+import { originOf } from '../domain/election/origin.ts';
 import { chainStart, createBoxWriter } from '../domain/log/box.ts';
 import { ballotsKey, candidateKey, cellKey, progressKey, TOTALS_KEY } from '../domain/log/records.ts';
 import type { ElectionEntry } from '../ports/elections.ts';
@@ -70,7 +71,7 @@ class Counted {
       election_no: 1,
       id: election.id,
       name: election.name,
-      arguments: {},
+      arguments: originOf({ kind: 'generated' }),
       seed: '1',
       partitions: 1,
       definition: election,

@@ -5,10 +5,9 @@ import { indexElection } from '../domain/election/election-index.ts';
 import { voteLengthMax } from '../domain/log/box.ts';
 import { createVoterColumns, readVoters, type VoterColumns } from '../domain/log/voter-records.ts';
 import type { ClaimedPartition } from '../ports/ballot-box.ts';
-import type { ElectionEntry } from '../ports/elections.ts';
+import { definitionOf, type ElectionEntry } from '../ports/elections.ts';
 import type { Log, LogBatch } from '../ports/log.ts';
-import type { StageContext } from './context.ts';
-import { definitionOf } from './register.ts';
+import type { StageContext } from '../ports/stage-context.ts';
 import { type Booth, openBooth } from './voting/booth.ts';
 import type { Pace } from './voting/pace.ts';
 import { type PartitionWork, workShare } from './voting/share.ts';
@@ -144,8 +143,7 @@ async function voteBatch(
       rejections: [],
       seal: (accepted, end) => booth.seal(end, accepted),
     });
-    context.progress.voted += committed.votes;
-    context.progress.rejected += committed.rejected;
+    context.progress.cast(committed);
   }
   return true;
 }

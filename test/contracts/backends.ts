@@ -5,13 +5,13 @@ import { serversOf } from '../../src/cli/config.ts';
 import type { VoteColumns } from '../../src/domain/ballots/vote-columns.ts';
 import type { Election, ElectionId } from '../../src/domain/election/election.ts';
 import { indexElection } from '../../src/domain/election/election-index.ts';
+import { originOf } from '../../src/domain/election/origin.ts';
 import { createVoterColumns, readVoters, type VoterColumns } from '../../src/domain/log/voter-records.ts';
 import type { Backend } from '../../src/ports/backend.ts';
 import type { CastBatch } from '../../src/ports/ballot-batch.ts';
 import type { ClaimedPartition } from '../../src/ports/ballot-box.ts';
 import type { ElectionEntry } from '../../src/ports/elections.ts';
 import type { Log } from '../../src/ports/log.ts';
-import type { MakingArguments } from '../../src/registration/making.ts';
 import { openBooth } from '../../src/stages/voting/booth.ts';
 import { openBackend } from '../../src/wire/backend.ts';
 import { temporaryDirectory } from '../support/tallyroom.ts';
@@ -85,22 +85,14 @@ async function openEmbedded(): Promise<TestBackend> {
   };
 }
 
-const MAKING: MakingArguments = {
-  kind: 'generated',
-  voters: null,
-  turnout: null,
-  scale: null,
-  api: null,
-  files: {},
-  paths: {},
-};
 const run = randomBytes(4).toString('hex');
 let made = 0;
 
 /** An election of its own for one test. */
 export async function defineElection(backend: Backend, election: Election, partitions = 2): Promise<ElectionEntry> {
   const id = `test-${run}-${++made}` as ElectionId;
-  const entry = await backend.elections.create({ id, name: election.name, arguments: MAKING, seed: '1', partitions });
+  const origin = originOf({ kind: 'generated' });
+  const entry = await backend.elections.create({ id, name: election.name, arguments: origin, seed: '1', partitions });
   return backend.elections.define(entry, { ...election, id });
 }
 

@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { OperationalError } from '../../src/base/errors.ts';
 import { countVote, createTally } from '../../src/domain/counting/tally.ts';
+import { originOf } from '../../src/domain/election/origin.ts';
 import type { VoterPerson } from '../../src/domain/election/voter.ts';
 import { VOTER_PERSON_FIELDS } from '../../src/domain/election/voter.ts';
 import { count } from '../../src/stages/count.ts';
@@ -374,7 +375,7 @@ for (const { name, open } of BACKENDS)
       const entry = await backend.elections.create({
         id: `staged-${process.pid}` as never,
         name: 'S',
-        arguments: {},
+        arguments: originOf({ kind: 'generated' }),
         seed: '1',
         partitions: 2,
       });

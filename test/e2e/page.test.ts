@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import type { Page } from 'playwright-core';
-import { followResults } from '../../src/live/follow-results.ts';
 import { type RunningServer, startServer } from '../../src/server/server.ts';
-import { stateWhere } from '../support/feed.ts';
+import { feedOf, stateWhere } from '../support/feed.ts';
 import { type Browser, builtPage, noBrowser, openBrowser } from '../support/page.ts';
 import { freePort } from '../support/ports.ts';
 import { TestCount, type TestElectionShape, testElection } from '../support/test-count.ts';
@@ -22,7 +21,7 @@ describe('the page', { skip: noBrowser() }, () => {
   async function open(context: TestContext, shape: TestElectionShape | null = {}) {
     const count = new TestCount(testElection(shape ?? {}));
     const controller = new AbortController();
-    const feed = followResults(count.log, controller.signal);
+    const feed = feedOf(count.log, controller.signal);
     if (shape !== null) {
       count.define();
       await stateWhere(feed, () => true);

@@ -166,7 +166,7 @@ describe('usage', { concurrency: 2 }, () => {
     [['vote', '--from', 'topic:a', '--votes', 'f'], /--from and --votes both/],
     [['vote', '--from', 'topic:a'], /--from topic:a is in Kafka, and KAFKA_BROKERS is not set/],
     [['run', '--id', 'Bad Id'], /--id/],
-    [['register', '--api', 'nowhere'], /--api is no http or https address/],
+    [['register', '--api', 'nowhere'], /--api is not an http or https address/],
     [['run', '--scale', '0.1'], /--scale without --results/],
     [['run', '--results', 'f', '--voters', '5'], /--results .* takes no --voters/],
     [['register', '--roll', 'f', '--api', 'http://127.0.0.1'], /--api and --roll both/],
@@ -271,7 +271,7 @@ describe('tallyroom.json < environment < command line', () => {
   for (const [content, says] of [
     ['{"voters": 40', /tallyroom\.json cannot be read/],
     ['[]', /tallyroom\.json is not a JSON object/],
-    ['{"votters": 40}', /tallyroom\.json has "votters", which is no option/],
+    ['{"votters": 40}', /tallyroom\.json has "votters", which is not an option/],
     ['{"voters": "many"}', /--voters "many" must be/],
     ['{"voters": true}', /"voters" must be text or a number/],
     ['{"voters": [1]}', /"voters" must be text or a number/],

@@ -25,6 +25,7 @@ import { BoxCounter } from '../../src/domain/counting/box-counter.ts';
 import type { Tally } from '../../src/domain/counting/tally.ts';
 import { canonicalDefinition, type Election } from '../../src/domain/election/election.ts';
 import { type ElectionIndex, indexElection } from '../../src/domain/election/election-index.ts';
+import { originOf } from '../../src/domain/election/origin.ts';
 import { chainStart, createBoxWriter } from '../../src/domain/log/box.ts';
 import type { ClosableLog } from '../../src/ports/backend.ts';
 import type { ElectionEntry } from '../../src/ports/elections.ts';
@@ -80,7 +81,7 @@ async function play(election: Election, name = `${prefix}-${played.length}`): Pr
     election_no: 1,
     id,
     name: definition.name,
-    arguments: null,
+    arguments: originOf({ kind: 'generated' }),
     seed: '1',
     partitions,
     definition,

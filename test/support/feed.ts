@@ -1,4 +1,13 @@
-import type { DashboardState, ResultsFeed } from '../../src/live/follow-results.ts';
+import { followLog } from '../../src/live/follow-log.ts';
+import { createFeed, type ResultsFeed } from '../../src/live/results-feed.ts';
+import type { DashboardState } from '../../src/live/state-builder.ts';
+import type { Log } from '../../src/ports/log.ts';
+
+/** The feed of a log; `done` settles when following ends. */
+export function feedOf(log: Log, signal: AbortSignal): ResultsFeed & { readonly done: Promise<void> } {
+  const feed = createFeed();
+  return { ...feed, done: followLog(log, feed.show, signal) };
+}
 
 /** Resolves with the first state that the predicate accepts, the current one or a later one. */
 export function stateWhere(feed: ResultsFeed, accepts: (state: DashboardState) => boolean): Promise<DashboardState> {

@@ -1,13 +1,13 @@
-import type { Progress } from '../../src/cli/progress.ts';
+import type { Progress } from '../../src/ports/progress.ts';
+
+const ignore = (): void => {};
 
 /** Progress that shows nothing. */
 export const silent = (): Progress => ({
-  registered: 0,
-  voted: 0,
-  rejected: 0,
-  counted: 0,
-  results: null,
-  gauges: [],
-  say: () => {},
-  stop: () => {},
+  say: ignore,
+  registered: ignore,
+  cast: ignore,
+  counted: ignore,
+  shown: ignore,
+  measured: ignore,
 });

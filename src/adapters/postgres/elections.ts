@@ -4,6 +4,7 @@ import { OperationalError } from '../../base/errors.ts';
 import { sha256 } from '../../base/sha256.ts';
 import type { ReplayedVotes } from '../../domain/ballots/replay.ts';
 import { canonicalDefinition, type Election, type ElectionId } from '../../domain/election/election.ts';
+import { parseOrigin } from '../../domain/election/origin.ts';
 import { DEFINITION_KEY, type DefinitionRecord } from '../../domain/log/records.ts';
 import type { ElectionEntry, Elections, NewElection } from '../../ports/elections.ts';
 import { TOPICS } from '../../ports/log.ts';
@@ -13,19 +14,29 @@ import { type Database, inTransaction, sqlState } from './database.ts';
 const UNIQUE_VIOLATION = '23505';
 const PARTITIONED_TOPICS = new Set(['voters', 'votes', 'returns']);
 
-type ElectionRow = Omit<ElectionEntry, 'id' | 'voters_total'> & {
+type ElectionRow = Omit<ElectionEntry, 'id' | 'arguments' | 'voters_total'> & {
   election_id: ElectionId;
+  arguments: unknown;
   voters_total: string | null;
 };
 
 const COLUMNS =
   'election_no, election_id, name, arguments, seed, partitions, definition, definition_hash, voters_total';
 
-const entryOf = ({ election_id, voters_total, ...row }: ElectionRow): ElectionEntry => ({
-  ...row,
-  id: election_id,
-  voters_total: voters_total === null ? null : Number(voters_total),
-});
+function entryOf({ election_id, voters_total, ...row }: ElectionRow): ElectionEntry {
+  const origin = parseOrigin(row.arguments);
+  if (!origin.ok)
+    throw new OperationalError('DATABASE_FAILED', {
+      message: `table elections does not say what election ${election_id} was made from: ${origin.error}`,
+      nextStep: 'Restore the row from a backup: it was changed by hand.',
+    });
+  return {
+    ...row,
+    id: election_id,
+    arguments: origin.value,
+    voters_total: voters_total === null ? null : Number(voters_total),
+  };
+}
 
 export function openElections(database: Database): Elections {
   const find = async (where: string, parameters: readonly unknown[]): Promise<ElectionEntry | null> => {

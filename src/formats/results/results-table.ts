@@ -41,7 +41,7 @@ export interface LocationDraft {
   readonly parent_id: string;
 }
 
-/** What the rows say, checked one by one and against each other. */
+/** The rows, checked one by one and against each other. */
 export class ResultsTable {
   readonly problems: ProblemList;
   readonly contests = new Map<string, ContestDraft>();

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { inputFile } from '../../../test/support/input-files.ts';
@@ -72,6 +74,22 @@ test('results become an election and its votes', async (t) => {
     { location: 1, candidate: 3, votes: 2 },
     { location: 1, candidate: 4, votes: 3 },
   ]);
+});
+
+test('results and electorate are opened once each, so that they may come from a pipe', async (t) => {
+  const path = inputFile(t, `${HEADER}c,1,,,,Ada,,5\n`);
+  const electorate = inputFile(t, 'location_id,registered_voters\n1,10\n');
+  const { mock } = t.mock.method(fs, 'createReadStream');
+  syncBuiltinESMExports();
+  t.after(() => {
+    mock.restore();
+    syncBuiltinESMExports();
+  });
+  await readResults(path, { electorate });
+  assert.deepEqual(
+    mock.calls.map((call) => call.arguments[0]),
+    [path, electorate],
+  );
 });
 
 test('parents know their registered voters where all below are known', async (t) => {

@@ -11,24 +11,17 @@ import {
   type LocationId,
   parseElectionId,
 } from '../../domain/election/election.ts';
-import { columnOf, openCsv, readRows, unusedColumns } from '../../files/csv.ts';
-import { ProblemList, quoteValue, refusal } from '../../files/problems.ts';
-import { identifyFile } from '../../files/text-files.ts';
-import { parseWholeNumber } from '../../files/values.ts';
+import { columnOf, openTable, unusedColumns } from '../../files/csv.ts';
+import { quoteValue, refusal } from '../../files/problems.ts';
 import { candidateIds } from '../candidate-ids.ts';
 import { AGGREGATE_NAMES, createAggregateTest } from './aggregates.ts';
-import {
-  type LocationDraft,
-  RESULTS_COLUMNS,
-  RESULTS_OPTIONAL,
-  RESULTS_REQUIRED,
-  ResultsTable,
-  VOTES_TOTAL_MAX,
-} from './results-table.ts';
+import { type Electorate, readElectorate } from './electorate.ts';
+import { RESULTS_COLUMNS, RESULTS_OPTIONAL, RESULTS_REQUIRED, ResultsTable } from './results-table.ts';
 
-/** Official results as CSV, read whole: a file with any problem is refused, since a part of a result is a wrong result. */
-
-const ELECTORATE_COLUMNS = ['location_id', 'registered_voters'] as const;
+/**
+ * Official results as CSV, read whole: a file with any problem is refused, since a part of a result
+ * is a wrong result.
+ */
 
 export interface ResultsOptions {
   /** A file of registered voters by location. */
@@ -46,17 +39,20 @@ export interface OfficialResults {
   /** SHA-256 of the bytes of the results, hex. */
   readonly sha256: string;
   readonly electorate_sha256: string | null;
-  /** What is worth knowing and no reason to refuse. */
+  /** What is worth knowing and is not a reason to refuse. */
   readonly notices: readonly string[];
 }
 
 /**
- * Reads results and electorate into an election that can be cast again.
+ * Reads results and electorate, each once, into an election that can be cast again.
  * @throws InputRefused with every problem by file and line
  */
 export async function readResults(path: string, options: ResultsOptions = {}): Promise<OfficialResults> {
-  const { sha256 } = await identifyFile(path);
-  const file = await openCsv(path, { required: RESULTS_REQUIRED, optional: RESULTS_OPTIONAL, personal: false });
+  await using file = await openTable(path, {
+    required: RESULTS_REQUIRED,
+    optional: RESULTS_OPTIONAL,
+    personal: false,
+  });
   if (columnOf(file, 'timestamp') !== -1)
     throw refusal(
       path,
@@ -65,146 +61,48 @@ export async function readResults(path: string, options: ResultsOptions = {}): P
       'this is a feed of returns at several times, not one result',
       'keep the rows of one time and remove the column',
     );
-  const notices: string[] = [];
-  const unused = unusedColumns(file, RESULTS_COLUMNS);
-  if (unused !== null) notices.push(unused);
   const table = new ResultsTable(file);
-  for await (const { rows, problems } of readRows(file)) {
+  for await (const { rows, problems } of file.blocks) {
     table.problems.addAll(problems);
     for (const { line, fields } of rows) table.take(line, fields);
   }
   table.check();
-  let electorate: Electorate | null = null;
-  if (options.electorate != null) electorate = await readElectorate(options.electorate, table.locations, notices);
+  const electorate = options.electorate == null ? null : await readElectorate(options.electorate, table.locations);
+  const unused = unusedColumns(file, RESULTS_COLUMNS);
   return {
     ...assemble(path, table, electorate, options),
-    sha256,
+    sha256: file.identity().sha256,
     electorate_sha256: electorate?.sha256 ?? null,
-    notices,
+    notices: [...(unused === null ? [] : [unused]), ...(electorate?.notices ?? [])],
   };
-}
-
-interface Electorate {
-  /** By location number. */
-  readonly registered: ReadonlyMap<number, number>;
-  readonly sha256: string;
-}
-
-async function readElectorate(
-  path: string,
-  locations: ReadonlyMap<string, LocationDraft>,
-  notices: string[],
-): Promise<Electorate> {
-  const { sha256 } = await identifyFile(path);
-  const file = await openCsv(path, { required: ELECTORATE_COLUMNS, optional: [], personal: false });
-  const unused = unusedColumns(file, ELECTORATE_COLUMNS);
-  if (unused !== null) notices.push(unused);
-  const [idAt, votersAt] = ELECTORATE_COLUMNS.map((name) => columnOf(file, name));
-  const problems = new ProblemList(path);
-  const registered = new Map<number, number>();
-  const lines = new Map<string, number>();
-  let total = 0;
-  for await (const block of readRows(file)) {
-    problems.addAll(block.problems);
-    for (const { line, fields } of block.rows) {
-      const id = fields[idAt!]!;
-      const location = locations.get(id);
-      const text = fields[votersAt!]!;
-      const voters = parseWholeNumber(text);
-      if (location === undefined)
-        problems.add(
-          line,
-          'location_id',
-          `${quoteValue(id)} is no location of the results`,
-          'correct the id or remove the row',
-        );
-      else if (lines.has(id))
-        problems.add(
-          line,
-          'location_id',
-          `${quoteValue(id)} is on line ${lines.get(id)} already`,
-          'keep one of the two rows',
-        );
-      if (!voters.ok) {
-        const { reason, nextStep } = voters.error;
-        problems.add(line, 'registered_voters', text === '' ? reason : `${quoteValue(text)} ${reason}`, nextStep);
-      }
-      if (location === undefined || lines.has(id) || !voters.ok) continue;
-      lines.set(id, line);
-      total += voters.value;
-      if (total > VOTES_TOTAL_MAX)
-        throw refusal(
-          path,
-          line,
-          'registered_voters',
-          `they sum to more than ${VOTES_TOTAL_MAX} up to here`,
-          'check the numbers',
-        );
-      registered.set(location.number, voters.value);
-    }
-  }
-  problems.refuse();
-  const missing = [...locations].filter(([, { number }]) => !registered.has(number)).map(([id]) => quoteValue(id));
-  if (missing.length > 0)
-    notices.push(
-      `${path}: ${missing.length} of ${locations.size} locations have no row, so their registered voters are unknown: ` +
-        `${missing.slice(0, 10).join(', ')}${missing.length > 10 ? '...' : ''}`,
-    );
-  return { registered, sha256 };
 }
 
 function assemble(
   path: string,
   table: ResultsTable,
   electorate: Electorate | null,
-  options: ResultsOptions,
+  { vote_for = new Map(), aggregates = AGGREGATE_NAMES }: ResultsOptions,
 ): Pick<OfficialResults, 'election' | 'votes'> {
-  const { id, name } = electionNameOf(path);
-  const contestIds = [...table.contests.keys()] as ContestId[];
-  const { candidates, numbers } = groupCandidates(
-    table,
-    contestIds,
-    createAggregateTest(options.aggregates ?? AGGREGATE_NAMES),
-  );
-  const locations = [...table.locations].map(
-    ([locationId, { number, name: locationName, parent_id }]): Location => ({
-      id: locationId as LocationId,
-      name: locationName === '' ? locationId : locationName,
-      type: 'location',
-      parent_id: parent_id === '' ? null : (parent_id as LocationId),
-      registered_voters: electorate?.registered.get(number) ?? null,
-    }),
-  );
-  const unknown = [...(options.vote_for?.keys() ?? [])].find((contest) => !table.contests.has(contest));
+  const unknown = [...vote_for.keys()].find((contest) => !table.contests.has(contest));
   if (unknown !== undefined)
     throw refusal(
       path,
       null,
       'contest',
-      `vote_for is given for ${quoteValue(unknown)}, which is no contest of the file`,
+      `vote_for is given for ${quoteValue(unknown)}, which is not a contest of the file`,
       'correct its id',
     );
+  const contestIds = [...table.contests.keys()] as ContestId[];
+  const { candidates, numbers } = groupCandidates(table, contestIds, createAggregateTest(aggregates));
+  const locations = locationsOf(table, electorate);
   const checked = checkElection({
-    id,
-    name,
+    ...electionNameOf(path),
     date: null,
-    // A replay is no real count: its ballots are cast by the program, so it must never be taken for one.
+    // A replay is not a real count: its ballots are cast by the program, so it must never be taken
+    // for one.
     is_test: true,
     source: 'ballots',
-    contests: contestIds.map((contestId): Contest => {
-      const { locations: valid } = table.contests.get(contestId)!;
-      const isEverywhere = valid.size === locations.length;
-      const location_ids = isEverywhere
-        ? null
-        : [...valid].sort((a, b) => a - b).map((number) => locations[number]!.id);
-      return {
-        id: contestId,
-        name: contestId,
-        vote_for: options.vote_for?.get(contestId) ?? 1,
-        seats: 1,
-        location_ids,
-      };
-    }),
+    contests: contestIds.map((id) => contestOf(id, table, locations, vote_for.get(id) ?? 1)),
     parties: [...new Set(table.candidates.map(({ party }) => party))]
       .filter((party) => party !== '')
       .map((party) => ({ id: party, name: party })),
@@ -215,6 +113,22 @@ function assemble(
   if (!checked.ok) throw refusal(path, null, null, checked.error, 'correct the ids in the file');
   const votes = table.cells.map((cell) => ({ ...cell, candidate: numbers[cell.candidate]! }));
   return { election: checked.value, votes };
+}
+
+const locationsOf = (table: ResultsTable, electorate: Electorate | null): Location[] =>
+  [...table.locations].map(([id, { number, name, parent_id }]) => ({
+    id: id as LocationId,
+    name: name === '' ? id : name,
+    type: 'location',
+    parent_id: parent_id === '' ? null : (parent_id as LocationId),
+    registered_voters: electorate?.registered.get(number) ?? null,
+  }));
+
+function contestOf(id: ContestId, table: ResultsTable, locations: readonly Location[], vote_for: number): Contest {
+  const { locations: valid } = table.contests.get(id)!;
+  const isEverywhere = valid.size === locations.length;
+  const location_ids = isEverywhere ? null : [...valid].sort((a, b) => a - b).map((number) => locations[number]!.id);
+  return { id, name: id, vote_for, seats: 1, location_ids };
 }
 
 /** The candidates contest by contest, and the number that each draft has there. */
@@ -256,7 +170,10 @@ function parentsOf(table: ResultsTable, locations: readonly Location[]): Locatio
   }));
 }
 
-/** `us-mn-2024.csv` is election us-mn-2024, "Us mn 2024"; a name without a Latin letter or digit is "results". */
+/**
+ * `us-mn-2024.csv` is election us-mn-2024, "Us mn 2024"; a name without a Latin letter or digit is
+ * "results".
+ */
 export function electionNameOf(path: string): { id: ElectionId; name: string } {
   const stem = parsePath(path).name;
   const slug = stem

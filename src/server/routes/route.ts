@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { ResultsFeed } from '../../live/follow-results.ts';
+import type { ResultsFeed } from '../../live/results-feed.ts';
 import type { Gauge } from '../../ports/counter.ts';
 import type { Answer } from '../answer.ts';
 import type { Hub } from '../hub.ts';

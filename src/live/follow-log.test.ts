@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { stateWhere } from '../../test/support/feed.ts';
+import { feedOf, stateWhere } from '../../test/support/feed.ts';
 import { TestCount, TestMicroBatchCount, testElection } from '../../test/support/test-count.ts';
 import type { Election } from '../domain/election/election.ts';
 import type { Log, LogBatch, OutgoingRecord, Topic } from '../ports/log.ts';
-import { type DashboardState, followResults } from './follow-results.ts';
+import type { DashboardState } from './state-builder.ts';
 
 const ballots = (count: number) => (state: DashboardState) => state.results.totals.ballots_cast === count;
 const isHeld = (state: DashboardState) => state.held !== null;
@@ -12,7 +12,7 @@ const isHeld = (state: DashboardState) => state.held !== null;
 /** Follows until the test ends, and checks that following ended well. */
 function follow(context: TestContext, count: TestCount) {
   const controller = new AbortController();
-  const feed = followResults(count.log, controller.signal);
+  const feed = feedOf(count.log, controller.signal);
   context.after(async () => {
     controller.abort();
     await feed.done;
@@ -262,7 +262,7 @@ test('records of an older epoch than the newest checkpoint are ignored', async (
 test('a log that fails ends the following with its error', async () => {
   const count = started();
   count.log.read = () => Promise.reject(new Error('no log'));
-  await assert.rejects(followResults(count.log, new AbortController().signal).done, /no log/);
+  await assert.rejects(feedOf(count.log, new AbortController().signal).done, /no log/);
 });
 
 const startedBySpark = (election: Election = testElection()): TestMicroBatchCount => {
@@ -468,7 +468,10 @@ describe('results of Spark', () => {
   });
 });
 
-/** A log as Kafka keeps it: a marker that no reader sees behind each transaction, so offsets jump and the end is no record's. */
+/**
+ * A log as Kafka keeps it: a marker that no reader sees behind each transaction, so offsets jump
+ * and the end is no record's.
+ */
 class MarkedLog implements Log {
   readonly #topics = new Map<Topic, LogBatch[]>();
   readonly #waiting = new Set<() => void>();

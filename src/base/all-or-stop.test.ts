@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { OperationalError } from '../base/errors.ts';
-import { keepGoing } from '../base/keep-going.ts';
-import { allOrStop, untilStopped } from './context.ts';
+import { allOrStop, untilStopped } from './all-or-stop.ts';
+import { OperationalError } from './errors.ts';
+import { keepGoing } from './keep-going.ts';
 
 const gone = new OperationalError('DATABASE_UNREACHABLE', { message: 'gone', nextStep: 'wait', canRetry: true });
 

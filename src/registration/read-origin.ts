@@ -1,34 +1,34 @@
-import type { ReplayedVotes } from '../domain/ballots/replay.ts';
-import { cellOf, layOutVotes, scaleCells } from '../domain/ballots/replay.ts';
+import { cellOf, layOutVotes, type ReplayedVotes, scaleCells } from '../domain/ballots/replay.ts';
 import type { Election, ElectionId } from '../domain/election/election.ts';
 import { indexElection } from '../domain/election/election-index.ts';
+import { originOf } from '../domain/election/origin.ts';
 import { GENERATED_CANDIDATES, generateElection } from '../domain/generated/generated-election.ts';
 import { apportion } from '../domain/numbers/apportion.ts';
 import { refusal } from '../files/problems.ts';
 import { readElectionFile } from '../formats/election-file.ts';
 import { readResults } from '../formats/results/results.ts';
+import { openApiOrigin } from './api-origin.ts';
 import { generateCandidateNames } from './generated-people.ts';
-import { filesOf, type Making, type MakingOptions, TURNOUT_DEFAULT, VOTERS_DEFAULT } from './making.ts';
-import { apiMaking, rollMaking } from './staged-elections.ts';
+import { filesOf, type OpenedOrigin, type OriginOptions, type Say, TURNOUT_DEFAULT, VOTERS_DEFAULT } from './origin.ts';
+import { openRollOrigin } from './roll-origin.ts';
 
 /**
  * Reads and checks what the options name.
- * @param say is told what is worth knowing and no reason to refuse.
  * @throws OperationalError INPUT_REFUSED with every problem by file and line.
  */
-export async function readMaking(options: MakingOptions, say: (line: string) => void): Promise<Making> {
-  if (options.results !== null) return replay(options, options.results, say);
-  if (options.roll !== null) return rollMaking(options, options.roll, say);
-  if (options.api !== null) return apiMaking(options, options.api, say);
-  return options.election === null ? invented(options) : inventedVoters(options, options.election);
+export async function readOrigin(options: OriginOptions, say: Say): Promise<OpenedOrigin> {
+  if (options.results !== null) return openResultsOrigin(options, options.results, say);
+  if (options.roll !== null) return openRollOrigin(options, options.roll, say);
+  if (options.api !== null) return openApiOrigin(options, options.api, say);
+  return options.election === null ? generated(options) : generatedVoters(options, options.election);
 }
 
-/** The seed project's own election: nothing is given, everything is generated. */
-function invented(options: MakingOptions): Making {
+/** Tallyroom's own election: nothing is given, everything is generated. */
+function generated(options: OriginOptions): OpenedOrigin {
   const voters = options.voters ?? VOTERS_DEFAULT;
   const turnout = options.turnout ?? TURNOUT_DEFAULT;
   return {
-    arguments: { kind: 'generated', voters, turnout, scale: null, api: null, files: {}, paths: {} },
+    origin: originOf({ kind: 'generated', voters, turnout }),
     id: 'generated' as ElectionId,
     name: 'Generated election',
     define: async ({ entry }) => ({
@@ -42,8 +42,11 @@ function invented(options: MakingOptions): Making {
   };
 }
 
-/** A defined election with generated voters, and so a test: as many in each location as it has registered, or `voters` in proportion. */
-async function inventedVoters(options: MakingOptions, path: string): Promise<Making> {
+/**
+ * A defined election with generated voters, and so a test. Each location has as many voters as it
+ * has registered, or its share of `voters`.
+ */
+async function generatedVoters(options: OriginOptions, path: string): Promise<OpenedOrigin> {
   const { election, sha256 } = await readElectionFile(path);
   const registered = election.locations.map((location) => location.registered_voters);
   if (options.voters === null && registered.includes(null))
@@ -60,22 +63,20 @@ async function inventedVoters(options: MakingOptions, path: string): Promise<Mak
   const sizes = options.voters === null ? weights : [...apportion(weights, options.voters)];
   const locations = election.locations.map((location, i) => ({ ...location, registered_voters: sizes[i]! }));
   return {
-    arguments: {
+    origin: originOf({
       kind: 'generated',
       voters: options.voters,
       turnout: options.turnout ?? TURNOUT_DEFAULT,
-      scale: null,
-      api: null,
       ...filesOf({ election: sha256 }, options),
-    },
+    }),
     id: election.id,
     name: election.name,
     define: async ({ entry }) => ({ election: { ...election, id: entry.id, is_test: true, locations } }),
   };
 }
 
-/** A real election cast again. */
-async function replay(options: MakingOptions, path: string, say: (line: string) => void): Promise<Making> {
+/** The results of a real election, to be cast again. */
+async function openResultsOrigin(options: OriginOptions, path: string, say: Say): Promise<OpenedOrigin> {
   const { election, votes, sha256, electorate_sha256, notices } = await readResults(path, {
     electorate: options.electorate,
   });
@@ -83,14 +84,11 @@ async function replay(options: MakingOptions, path: string, say: (line: string) 
   const sampled =
     options.scale === null || options.scale === 1 ? { election, votes } : scaled(election, votes, options.scale);
   return {
-    arguments: {
+    origin: originOf({
       kind: 'results',
-      voters: null,
-      turnout: null,
       scale: options.scale,
-      api: null,
       ...filesOf({ results: sha256, electorate: electorate_sha256 }, options),
-    },
+    }),
     id: election.id,
     name: election.name,
     define: async ({ entry }) => ({ election: { ...sampled.election, id: entry.id }, replayed: sampled.votes }),

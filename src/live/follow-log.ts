@@ -1,0 +1,148 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import {
+  DEFINITION_KEY,
+  type DefinitionRecord,
+  VOTES_END_KEY_PREFIX,
+  type VotesEndRecord,
+} from '../domain/log/records.ts';
+import { type Log, type LogRecord, recordsOf, type Topic } from '../ports/log.ts';
+import { type DashboardState, StateBuilder } from './state-builder.ts';
+
+/**
+ * Follows the topics `definition` and `results-by-location` of an election and shows each new state
+ * that they add up to. Votes are never read. Resolves when the signal aborts.
+ * @throws when the log fails, or nothing can be shown any more.
+ */
+export function followLog(log: Log, show: (state: DashboardState) => void, signal: AbortSignal): Promise<void> {
+  return new Follower(log, show).run(signal);
+}
+
+/**
+ * Reading takes at most this part of a core (3,143 counties that all changed take 18 ms): after a
+ * costly round it pauses, and what was flushed meanwhile is read at once, each location only in its
+ * newest record. A round of less than 5 ms needs no pause. Nor does one after which more waits than
+ * it read: a reader that falls behind would show older and older states.
+ */
+const CORE_SHARE_MAX = 0.1;
+/** A shorter round needs no pause after it. */
+const CHEAP_ROUND_MS = 5;
+/** A page that is older than this is not live. */
+const PAUSE_MS_MAX = 500;
+
+const FOLLOWED = ['definition', 'results-by-location'] as const satisfies readonly Topic[];
+type Followed = (typeof FOLLOWED)[number];
+
+class Follower {
+  readonly #log: Log;
+  readonly #show: (state: DashboardState) => void;
+  readonly #next: Record<Followed, number> = { definition: 0, 'results-by-location': 0 };
+  /** The topics read to their end, each with what resolves when it has grown. */
+  readonly #waits = new Map<Followed, Promise<void>>();
+  /** The end of the votes of each partition, as far as it is known. */
+  readonly #votesEnd = new Map<number, number>();
+  /** Null before the definition is read. */
+  #builder: StateBuilder | null = null;
+  #shown: DashboardState | null = null;
+  /**
+   * Time spent on the records of this round, without the waiting for them; and how many results
+   * were among them.
+   */
+  #busyMs = 0;
+  #resultsRead = 0;
+
+  constructor(log: Log, show: (state: DashboardState) => void) {
+    this.#log = log;
+    this.#show = show;
+  }
+
+  async run(ended: AbortSignal): Promise<void> {
+    const stopped = new AbortController();
+    const signal = AbortSignal.any([ended, stopped.signal]);
+    try {
+      while (!signal.aborted) {
+        let isNews = false;
+        this.#busyMs = 0;
+        this.#resultsRead = 0;
+        for (const topic of FOLLOWED) if (!this.#waits.has(topic)) isNews = (await this.#take(topic, signal)) || isNews;
+        if (isNews) this.#showNews();
+        if (this.#busyMs > CHEAP_ROUND_MS && this.#builder?.isCaughtUp && !(await this.#isFallingBehind())) {
+          const pause_ms = Math.min(PAUSE_MS_MAX, this.#busyMs / CORE_SHARE_MAX);
+          // It rejects only when the signal aborts, which the loop sees by itself.
+          await pause(pause_ms, undefined, { signal }).catch(() => {});
+        }
+        if (this.#waits.size === FOLLOWED.length) await Promise.race(this.#waits.values());
+      }
+    } finally {
+      stopped.abort();
+    }
+  }
+
+  async #isFallingBehind(): Promise<boolean> {
+    const end = await this.#log.end('results-by-location', 0);
+    return end - this.#next['results-by-location'] > this.#resultsRead;
+  }
+
+  /**
+   * Applies the next records of a topic, or begins to wait for one.
+   * @returns whether there is news.
+   */
+  async #take(topic: Followed, signal: AbortSignal): Promise<boolean> {
+    // Results mean nothing without their definition: until it is there, both wait for it.
+    if (topic === 'results-by-location' && this.#builder === null) return this.#wait(topic, 'definition', signal);
+    const from = this.#next[topic];
+    const batches = await this.#log.read(topic, 0, from);
+    const startedAt = performance.now();
+    const records = batches.flatMap((batch) => [...recordsOf(batch)]).filter(({ offset }) => offset >= from);
+    const last = records.at(-1);
+    if (last === undefined) return this.#wait(topic, topic, signal);
+    this.#next[topic] = last.offset + 1;
+    if (topic === 'definition') for (const record of records) await this.#define(record);
+    else {
+      this.#resultsRead = records.length;
+      this.#builder!.take(records);
+    }
+    this.#busyMs += performance.now() - startedAt;
+    return true;
+  }
+
+  /**
+   * Leaves a topic alone until another (or itself) has grown.
+   * @returns whether its end was reached for the first time.
+   */
+  #wait(topic: Followed, awaited: Followed, signal: AbortSignal): boolean {
+    const wait = this.#log.wait(awaited, 0, this.#next[awaited], signal).then(() => {
+      if (this.#waits.get(topic) === wait) this.#waits.delete(topic);
+    });
+    // A failed wait is thrown by the race in `run`; until that starts it must not count as
+    // unhandled.
+    wait.catch(() => {});
+    this.#waits.set(topic, wait);
+    // A log may end before its end: behind the last record there may be a marker that no reader
+    // sees.
+    return topic !== 'definition' && this.#builder !== null && this.#builder.catchUp();
+  }
+
+  async #define(record: LogRecord): Promise<void> {
+    if (record.key.startsWith(VOTES_END_KEY_PREFIX)) {
+      const end: VotesEndRecord = JSON.parse(record.value);
+      this.#votesEnd.set(end.partition, end.seq_end);
+    }
+    if (record.key !== DEFINITION_KEY) return;
+    const definition: DefinitionRecord = JSON.parse(record.value);
+    if (definition.hash === this.#builder?.definition.hash) return;
+    // Another definition numbers its locations anew: its results are read from their beginning.
+    this.#next['results-by-location'] = 0;
+    this.#waits.delete('results-by-location');
+    this.#builder = new StateBuilder(definition, await this.#log.end('results-by-location', 0));
+  }
+
+  #showNews(): void {
+    const builder = this.#builder;
+    if (builder === null) return;
+    if (this.#next['results-by-location'] >= builder.catchUpTo) builder.catchUp();
+    const state = builder.build(this.#votesEnd);
+    if (state === null || state === this.#shown) return;
+    this.#shown = state;
+    this.#show(state);
+  }
+}

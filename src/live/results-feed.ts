@@ -1,0 +1,65 @@
+import { keepGoing } from '../base/keep-going.ts';
+import type { ClosableLog } from '../ports/backend.ts';
+import type { Progress } from '../ports/progress.ts';
+import { followLog } from './follow-log.ts';
+import type { DashboardState } from './state-builder.ts';
+
+/**
+ * The results that viewers see, and the news of them. Every listener is called after each change,
+ * until it unsubscribes.
+ */
+export interface ResultsFeed {
+  /** Null while waiting: there is no definition yet, or its results are still being read. */
+  state(): DashboardState | null;
+  subscribe(listener: () => void): () => void;
+}
+
+/** A feed with its source. */
+export interface WritableFeed extends ResultsFeed {
+  show(state: DashboardState): void;
+}
+
+export function createFeed(): WritableFeed {
+  const listeners = new Set<() => void>();
+  let shown: DashboardState | null = null;
+  return {
+    state: () => shown,
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    show(state) {
+      shown = state;
+      for (const listener of listeners) listener();
+    },
+  };
+}
+
+/**
+ * Shows what the result topics of a log say, until the signal aborts. Where the log goes away it is
+ * opened again and again; meanwhile the last state stays, for as long as that takes.
+ */
+export function followResults(
+  open: () => Promise<ClosableLog>,
+  feed: WritableFeed,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  const show = (state: DashboardState): void => {
+    progress.shown(state.results);
+    feed.show(state);
+  };
+  return keepGoing(
+    async () => {
+      const log = await open();
+      try {
+        await followLog(log, show, signal);
+      } finally {
+        await log.close();
+      }
+    },
+    progress.say,
+    signal,
+    Number.POSITIVE_INFINITY,
+  );
+}

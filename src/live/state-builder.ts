@@ -1,0 +1,172 @@
+import { indexElection } from '../domain/election/election-index.ts';
+import type { DefinitionRecord } from '../domain/log/records.ts';
+import { createPublishedResults } from '../domain/results/engines.ts';
+import {
+  type PublishedResults,
+  type PublishedShape,
+  type PublishedState,
+  sumOf,
+  UNKNOWN_KIND,
+} from '../domain/results/published-results.ts';
+import {
+  createRunningResults,
+  type ResultMoment,
+  type ResultStatus,
+  type Results,
+  type RunningResults,
+  updateResults,
+} from '../domain/results/results.ts';
+import type { LogRecord } from '../ports/log.ts';
+
+/** The latest complete state of an election, as a dashboard shows it. */
+export interface DashboardState {
+  readonly definition: DefinitionRecord;
+  /** Entries that did not change are the same objects as in the state before. */
+  readonly results: Results;
+  /** The counter's epoch; 0 before its first state. */
+  readonly epoch: number;
+  /**
+   * Records of topic `votes` that are not boxes and were left out, where the engine counts them.
+   */
+  readonly foreign_records: number;
+  /** Why a newer state is not shown, in a sentence; null while the newest one is. */
+  readonly held: string | null;
+}
+
+/**
+ * This many records that cannot be read are remembered by key; the first one already holds the
+ * state.
+ */
+const DAMAGED_KEYS_MAX = 1_000;
+
+/**
+ * Builds states from the result records of one definition; another definition needs a builder of
+ * its own. A state is what the records up to a checkpoint say, or what a micro-batch of Spark left,
+ * if it balances and covers every vote exactly. Where it does not, the last good state stays, with
+ * the reason in `held`. The keys tell which engine counts.
+ *
+ * Memory: two tallies and one document, whatever the number of records.
+ */
+export class StateBuilder {
+  readonly definition: DefinitionRecord;
+  /**
+   * Nothing is shown before the records up to this offset are read: they tell of older states.
+   * Beyond it a compacted topic may still lack records that newer ones replaced. A state there is
+   * incomplete, so it is held or passed over.
+   */
+  readonly catchUpTo: number;
+  readonly #shape: PublishedShape;
+  readonly #running: RunningResults;
+  /**
+   * What the records say so far, complete or not; null before the first record that tells which
+   * engine counts.
+   */
+  #published: PublishedResults | null = null;
+  /**
+   * Records that cannot be counted, by key, with what is wrong. A good record of the same key mends
+   * it.
+   */
+  readonly #damaged = new Map<string, string>();
+  #isCaughtUp = false;
+  /** The newest state that was good: the one on show. */
+  #good: PublishedState | null = null;
+  #held: string | null = null;
+  #state: DashboardState | null = null;
+
+  constructor(definition: DefinitionRecord, catchUpTo: number) {
+    const index = indexElection(definition.election);
+    this.definition = definition;
+    this.catchUpTo = catchUpTo;
+    this.#shape = { index, definition: definition.hash, partitions: definition.partitions };
+    this.#running = createRunningResults(index, { status: 'pre-election', as_of: definition.defined_at, sequence: 0 });
+  }
+
+  get isCaughtUp(): boolean {
+    return this.#isCaughtUp;
+  }
+
+  /** From now on states are shown. @returns whether it was behind until now. */
+  catchUp(): boolean {
+    if (this.#isCaughtUp) return false;
+    this.#isCaughtUp = true;
+    this.#published?.watch();
+    return true;
+  }
+
+  /** Takes the next records of topic `results-by-location`. */
+  take(records: readonly LogRecord[]): void {
+    if (this.#published === null) {
+      this.#published = createPublishedResults(records, this.#shape);
+      if (this.#isCaughtUp) this.#published?.watch();
+    }
+    const taken =
+      this.#published?.take(records) ??
+      records.map((record) => ({ ...record, damage: UNKNOWN_KIND, isIgnored: false }));
+    for (const { key, offset, damage, isIgnored } of taken) {
+      if (damage !== null) this.#note(key, `Record ${offset} of results-by-location (${key}) ${damage}.`);
+      else if (!isIgnored) this.#damaged.delete(key);
+      if (this.#published?.isDue) this.#judge(this.#published);
+    }
+  }
+
+  /**
+   * @param votesEnd where the votes of each partition end, as far as that is known.
+   * @returns the state to show, the same object while nothing has changed; null while there is
+   * none.
+   */
+  build(votesEnd: ReadonlyMap<number, number>): DashboardState | null {
+    if (!this.#isCaughtUp) return null;
+    this.#held ??= this.#published?.overdue ?? null;
+    // There are records, and no state among them yet: it is too early to show zeros.
+    if (this.#published !== null && this.#good === null && this.#held === null) return null;
+    const running = this.#running;
+    const moment = { ...this.#moment(), status: this.#status(votesEnd) };
+    if (moment.status !== running.results.election.status) updateResults(running, running.counted, [], moment);
+    const { results } = running;
+    const held = this.#held;
+    if (this.#state === null || this.#state.results !== results || this.#state.held !== held) {
+      const { epoch, foreign_records } = this.#good ?? { epoch: 0, foreign_records: 0 };
+      this.#state = { definition: this.definition, results, epoch, foreign_records, held };
+    }
+    return this.#state;
+  }
+
+  #note(key: string, damage: string): void {
+    if (this.#damaged.size < DAMAGED_KEYS_MAX) this.#damaged.set(key, damage);
+    this.#held ??= damage;
+  }
+
+  /** Takes the state that the records add up to, or holds the last good one and says why. */
+  #judge(published: PublishedResults): void {
+    const state = published.judge();
+    const [damage] = this.#damaged.values();
+    this.#held = damage ?? state.held;
+    if (this.#held !== null) return;
+    this.#good = state;
+    updateResults(this.#running, published.tally, published.changed, this.#moment());
+    published.changed.clear();
+  }
+
+  #moment(): ResultMoment {
+    return {
+      status: this.#running.results.election.status,
+      as_of: this.#good?.as_of ?? this.definition.defined_at,
+      sequence: sumOf(this.#good?.covers ?? []),
+    };
+  }
+
+  /**
+   * Complete when every partition has said where its votes end, and the counts on show cover all of
+   * them.
+   */
+  #status(votesEnd: ReadonlyMap<number, number>): ResultStatus {
+    const covers = this.#good?.covers ?? [];
+    let isComplete = true;
+    for (let partition = 0; partition < this.definition.partitions; partition++) {
+      const end = votesEnd.get(partition);
+      isComplete &&= end !== undefined && (covers[partition] ?? 0) >= end;
+    }
+    if (isComplete) return 'unofficial-complete';
+    return this.#running.ballots_cast > 0 ? 'unofficial-partial' : 'pre-election';
+  }
+}

@@ -1,0 +1,107 @@
+import { OperationalError } from '../base/errors.ts';
+import type { Election, ElectionId } from '../domain/election/election.ts';
+import { originOf } from '../domain/election/origin.ts';
+import { GENERATED_CANDIDATES } from '../domain/generated/generated-election.ts';
+import { drawPortrait } from '../domain/generated/portrait.ts';
+import type { InputProblem } from '../files/problems.ts';
+import {
+  EMPTY_PAGES_MAX,
+  fetchCandidates,
+  fetchPage,
+  PAGE_SIZE_MAX,
+  type PeopleApi,
+  parseApiUrl,
+} from '../formats/people-api.ts';
+import type { LocatedPerson } from '../formats/roll.ts';
+import { describeElection, readGivenElection } from './given-election.ts';
+import { filesOf, type OpenedOrigin, type OriginOptions, type Say, TURNOUT_DEFAULT, VOTERS_DEFAULT } from './origin.ts';
+import { createReporter, openStagedRoll, type StagedRoll } from './staged-roll.ts';
+
+/**
+ * Voters from a service that answers like randomuser.me; candidates too, where no file names them.
+ */
+export async function openApiOrigin(options: OriginOptions, address: string, say: Say): Promise<OpenedOrigin> {
+  const url = parseApiUrl(address);
+  const given = await readGivenElection(options, say);
+  const voters = options.voters ?? VOTERS_DEFAULT;
+  return {
+    origin: originOf({
+      kind: 'api',
+      voters,
+      turnout: options.turnout ?? TURNOUT_DEFAULT,
+      api: url.href,
+      ...filesOf(given.hashes, options),
+    }),
+    id: given.election?.id ?? ('api' as ElectionId),
+    name: given.election?.name ?? `Election of ${url.host}`,
+    define: async (context) => {
+      const { entry, signal } = context;
+      const api: PeopleApi = { url, seed: entry.seed, page_size: Math.min(PAGE_SIZE_MAX, voters), signal, say };
+      await using staged = await openStagedRoll(context, given.election);
+      await fetchInto(staged, api, voters, given.election, say);
+      const described = describeElection(given, entry, entry.name);
+      const hasCandidates = given.election !== null || given.candidates !== null;
+      return { election: await staged.define(hasCandidates ? described : await withCandidates(described, api)) };
+    },
+  };
+}
+
+/** The generated candidates replaced by people of the service. */
+async function withCandidates(election: Election, api: PeopleApi): Promise<Election> {
+  const people = await fetchCandidates(api, GENERATED_CANDIDATES);
+  return {
+    ...election,
+    candidates: election.candidates.map((candidate, i) => {
+      const { name, photo } = people[i]!;
+      return {
+        ...candidate,
+        id: name as typeof candidate.id,
+        name,
+        photo: photo ?? drawPortrait(`${api.seed} ${name}`),
+      };
+    }),
+  };
+}
+
+async function fetchInto(
+  staged: StagedRoll,
+  api: PeopleApi,
+  voters: number,
+  election: Election | null,
+  say: Say,
+): Promise<void> {
+  const report = createReporter(say);
+  const defined = new Map(
+    election?.locations.flatMap(({ id, name }) => [
+      [name, id as string],
+      [id as string, id as string],
+    ]),
+  );
+  for (let page = staged.position + 1, empty = 0; staged.voters < voters; page++) {
+    const { people, problems } = await fetchPage(api, page);
+    report(problems);
+    const located = election === null ? people : people.flatMap((each) => relocate(each, defined));
+    if (located.length < people.length) report([elsewhere(api.url.host, page, people.length - located.length)]);
+    const wanted = located.slice(0, voters - staged.voters);
+    const repeated = await staged.add(wanted, page);
+    empty = repeated.length === wanted.length ? empty + 1 : 0;
+    if (empty === EMPTY_PAGES_MAX)
+      throw new OperationalError('SOURCE_UNREACHABLE', {
+        message: `${api.url.host} has nobody new on ${EMPTY_PAGES_MAX} pages up to page ${page}; ${staged.voters} of ${voters} voters are there`,
+        nextStep: `Start again with --fresh --voters ${staged.voters}, or check what the service answers.`,
+      });
+  }
+}
+
+const relocate = (located: LocatedPerson, defined: ReadonlyMap<string, string>): LocatedPerson[] => {
+  const location = defined.get(located.location);
+  return location === undefined ? [] : [{ ...located, location }];
+};
+
+const elsewhere = (host: string, page: number, people: number): InputProblem => ({
+  file: `${host} page ${page}`,
+  line: null,
+  column: 'location',
+  reason: `${people} people live where the election has no location`,
+  nextStep: 'add the locations to the election file, or leave it out to take them from the people',
+});

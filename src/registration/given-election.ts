@@ -1,0 +1,52 @@
+import type { Election } from '../domain/election/election.ts';
+import { GENERATED_CANDIDATES, generateElection } from '../domain/generated/generated-election.ts';
+import { type CandidatesFile, readCandidates } from '../formats/candidates.ts';
+import { readElectionFile } from '../formats/election-file.ts';
+import type { ElectionEntry } from '../ports/elections.ts';
+import { generateCandidateNames } from './generated-people.ts';
+import type { OriginOptions, Say } from './origin.ts';
+
+/** What files say about an election whose voters come from elsewhere. */
+export interface GivenElection {
+  /** With locations where an election file gives them, else without. */
+  readonly election: Election | null;
+  readonly candidates: CandidatesFile | null;
+  readonly hashes: { readonly election: string | null; readonly candidates: string | null };
+}
+
+export async function readGivenElection(options: OriginOptions, say: Say): Promise<GivenElection> {
+  const file = options.election === null ? null : await readElectionFile(options.election);
+  const candidates = options.candidates === null ? null : await readCandidates(options.candidates);
+  for (const notice of candidates?.notices ?? []) say(notice);
+  return {
+    election: file?.election ?? null,
+    candidates,
+    hashes: { election: file?.sha256 ?? null, candidates: candidates?.sha256 ?? null },
+  };
+}
+
+/**
+ * The definition, with what is not given generated.
+ * @returns it without locations where no election file gives them: they are known from the people.
+ */
+export function describeElection(given: GivenElection, { id, seed }: ElectionEntry, name: string): Election {
+  const base =
+    given.election ??
+    generateElection({
+      id,
+      seed,
+      voters: 1,
+      candidate_names: generateCandidateNames(seed, GENERATED_CANDIDATES),
+      name,
+    });
+  const { contests, parties, candidates } = given.candidates ?? base;
+  return {
+    ...base,
+    id,
+    contests,
+    parties,
+    candidates,
+    is_test: given.candidates === null && base.is_test,
+    ...(given.election === null ? { locations: [], parents: [] } : {}),
+  };
+}

@@ -1,0 +1,132 @@
+import { assert } from '../domain/assert.ts';
+import type { Election, Location, LocationId } from '../domain/election/election.ts';
+import { formatProblem, type InputProblem, PROBLEMS_SHOWN_MAX } from '../files/problems.ts';
+import type { LocatedPerson } from '../formats/roll.ts';
+import type { Roll } from '../ports/roll.ts';
+import type { StageContext } from '../ports/stage-context.ts';
+import type { Say } from './origin.ts';
+
+/**
+ * A roll whose people come from outside. The people are stored first. When the last one is there,
+ * the locations and their registered voters are known, the definition is fixed, and the roll goes
+ * to the topic.
+ */
+export interface StagedRoll extends AsyncDisposable {
+  /** Where the source goes on; what a position means is the source's own. */
+  readonly position: number;
+  /** The number of people stored. */
+  readonly voters: number;
+  /** @returns the positions of people whom the roll has already. */
+  add(people: readonly LocatedPerson[], position: number): Promise<number[]>;
+  /**
+   * The definition, its locations with the voters that were stored in them.
+   * @param names of locations that the election does not define, by id; the id where there is none.
+   */
+  define(election: Election, names?: ReadonlyMap<string, string>): Promise<Election>;
+}
+
+/**
+ * @param election names all locations that people may have; with null they are taken as they come.
+ */
+export async function openStagedRoll(
+  { backend, entry, progress, signal }: StageContext,
+  election: Election | null,
+): Promise<StagedRoll> {
+  const roll = await backend.openRoll(entry, signal);
+  const known = election?.locations.map((location) => location.id as string);
+  const locations = new StagedLocations(
+    known ?? (await roll.stagedLocations()).map((location) => location.name),
+    known !== undefined,
+  );
+  let position = await roll.position('stage');
+  let voters = 0;
+  for (const count of (await roll.stagedBefore(Number.MAX_SAFE_INTEGER)).values()) voters += count;
+  progress.registered(voters);
+  return {
+    get position() {
+      return position;
+    },
+    get voters() {
+      return voters;
+    },
+    async add(people, to) {
+      const numbers = people.map(({ location }) => locations.numberOf(location));
+      const repeated = await roll.stage({
+        source: 'stage',
+        from: position,
+        to,
+        people: people.map(({ person }) => person),
+        locations: numbers,
+        new_locations: locations.takeNew(),
+      });
+      position = to;
+      voters += people.length - repeated.length;
+      progress.registered(voters);
+      return repeated;
+    },
+    define: async (defined, names = new Map()) => ({ ...defined, locations: await locationsOf(roll, defined, names) }),
+    // It never throws, so it cannot hide what the work throws.
+    [Symbol.asyncDispose]: () => roll.close(),
+  };
+}
+
+async function locationsOf(roll: Roll, election: Election, names: ReadonlyMap<string, string>): Promise<Location[]> {
+  const voters = await roll.stagedBefore(Number.MAX_SAFE_INTEGER);
+  const locations =
+    election.locations.length > 0
+      ? election.locations
+      : (await roll.stagedLocations()).map(({ name }) => ({
+          id: name as LocationId,
+          name: names.get(name) ?? name,
+          type: 'location',
+          parent_id: null,
+        }));
+  return locations.map((location, number) => ({ ...location, registered_voters: voters.get(number) ?? 0 }));
+}
+
+/**
+ * Numbers the locations of staged people as they are met, so that they keep their numbers over
+ * restarts.
+ */
+class StagedLocations {
+  readonly #numbers: Map<string, number>;
+  #fresh: string[] = [];
+
+  /** Where the definition names the locations, no other is met: the inputs have refused it. */
+  readonly #closed: boolean;
+
+  constructor(known: Iterable<string>, closed: boolean) {
+    this.#numbers = new Map([...known].map((name, number) => [name, number]));
+    this.#closed = closed;
+  }
+
+  numberOf(name: string): number {
+    const known = this.#numbers.get(name);
+    if (known !== undefined) return known;
+    assert(!this.#closed, 'a location of the election');
+    const number = this.#numbers.size;
+    this.#numbers.set(name, number);
+    this.#fresh.push(name);
+    return number;
+  }
+
+  /** The names met since the last call, in order. */
+  takeNew(): string[] {
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    return fresh;
+  }
+}
+
+/** Tells problems as they come, and after {@link PROBLEMS_SHOWN_MAX} only that there are more. */
+export function createReporter(say: Say): (problems: readonly InputProblem[]) => void {
+  let told = 0;
+  return (problems) => {
+    for (const problem of problems) {
+      if (told < PROBLEMS_SHOWN_MAX) say(formatProblem(problem));
+      if (told === PROBLEMS_SHOWN_MAX)
+        say('... and more lines like these; each was left out, the others are registered.');
+      told++;
+    }
+  };
+}

@@ -1,0 +1,30 @@
+import type { Chooser } from '../domain/ballots/chooser.ts';
+import { createReplay, layOutVotes, type ReplayedVotes, replayedVoters } from '../domain/ballots/replay.ts';
+import { createSimulation } from '../domain/ballots/simulate.ts';
+import { indexElection } from '../domain/election/election-index.ts';
+import { definitionOf, type ElectionEntry } from '../ports/elections.ts';
+import { TURNOUT_DEFAULT } from './origin.ts';
+
+/** How many voters each location has on the roll. */
+export function votersByLocation(entry: ElectionEntry, replayed: readonly ReplayedVotes[]): ArrayLike<number> {
+  const definition = definitionOf(entry);
+  if (entry.arguments.kind !== 'results')
+    return definition.locations.map((location) => location.registered_voters ?? 0);
+  const index = indexElection(definition);
+  return replayedVoters(index, layOutVotes(index, replayed));
+}
+
+/** How many voters the roll has. */
+export const votersOf = (entry: ElectionEntry, replayed: readonly ReplayedVotes[]): number =>
+  Array.from(votersByLocation(entry, replayed)).reduce((sum, size) => sum + size, 0);
+
+/**
+ * How voters vote where their real votes are not given: a replay of real results, or a simulation.
+ */
+export function chooserOf(entry: ElectionEntry, replayed: readonly ReplayedVotes[]): Chooser {
+  const { kind, turnout } = entry.arguments;
+  const index = indexElection(definitionOf(entry));
+  return kind === 'results'
+    ? createReplay(index, layOutVotes(index, replayed), entry.seed)
+    : createSimulation(index, votersByLocation(entry, []), turnout ?? TURNOUT_DEFAULT, entry.seed);
+}
