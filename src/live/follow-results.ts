@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { sumOf } from '../domain/counts.ts';
 import { indexElection } from '../domain/election/election-index.ts';
 import {
   DEFINITION_KEY,
@@ -6,22 +7,15 @@ import {
   VOTES_END_KEY_PREFIX,
   type VotesEndRecord,
 } from '../domain/log/records.ts';
-import { createPublishedResults } from '../domain/results/engines.ts';
+import { createPublishedResults } from '../domain/results/engine-folds.ts';
 import {
   type PublishedResults,
   type PublishedShape,
   type PublishedState,
-  sumOf,
   UNKNOWN_KIND,
 } from '../domain/results/published-results.ts';
-import {
-  createRunningResults,
-  type ResultMoment,
-  type ResultStatus,
-  type Results,
-  type RunningResults,
-  updateResults,
-} from '../domain/results/results.ts';
+import type { ResultMoment, ResultStatus, Results } from '../domain/results/results.ts';
+import { createRunningResults, type RunningResults, updateResults } from '../domain/results/running-results.ts';
 import { type Log, type LogRecord, recordsOf, type Topic } from '../ports/log.ts';
 
 /** The latest complete state of an election, as a dashboard shows it. */
@@ -230,7 +224,7 @@ class Follower {
       isComplete &&= end !== undefined && (covers[partition] ?? 0) >= end;
     }
     if (isComplete) return 'unofficial-complete';
-    return count.running.ballots_cast > 0 ? 'unofficial-partial' : 'pre-election';
+    return count.running.ballotsCast > 0 ? 'unofficial-partial' : 'pre-election';
   }
 }
 

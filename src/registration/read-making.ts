@@ -1,7 +1,7 @@
 import type { ReplayedVotes } from '../domain/ballots/replay.ts';
-import { cellOf, layOutVotes, scaleCells } from '../domain/ballots/replay.ts';
+import { layOutVotes, scaleCells } from '../domain/ballots/replay.ts';
 import type { Election, ElectionId } from '../domain/election/election.ts';
-import { indexElection } from '../domain/election/election-index.ts';
+import { cellAt, indexElection } from '../domain/election/election-index.ts';
 import { GENERATED_CANDIDATES, generateElection } from '../domain/generated/generated-election.ts';
 import { apportion } from '../domain/numbers/apportion.ts';
 import { refusal } from '../files/problems.ts';
@@ -111,6 +111,6 @@ function scaled(
   }));
   return {
     election: { ...election, locations },
-    votes: votes.map((row) => ({ ...row, votes: sample.cells[cellOf(index, row.location, row.candidate)]! })),
+    votes: votes.map((row) => ({ ...row, votes: sample.cells[cellAt(index, row.location, row.candidate)]! })),
   };
 }

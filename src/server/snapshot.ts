@@ -1,6 +1,7 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { type LocationResult, type Results, resultsCsv } from '../domain/results/results.ts';
+import type { LocationResult, Results } from '../domain/results/results.ts';
+import { resultsCsv } from '../domain/results/results-csv.ts';
 import type { DashboardState } from '../live/follow-results.ts';
 
 const compress = promisify(gzip);

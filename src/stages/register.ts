@@ -11,13 +11,12 @@ import { createRollLayout } from '../domain/generated/roll-layout.ts';
 import { createVoterColumns } from '../domain/log/voter-records.ts';
 import type { Backend } from '../ports/backend.ts';
 import type { ElectionEntry } from '../ports/elections.ts';
-import type { Roll } from '../ports/roll.ts';
+import { type Roll, VOTERS_PER_BATCH_MAX } from '../ports/roll.ts';
 import { createPeople } from '../registration/generated-people.ts';
 import { type MakingArguments, TURNOUT_DEFAULT } from '../registration/making.ts';
 import type { StageContext } from './context.ts';
 
-/** The store's limit of a batch; smaller elections are split further, so that their first voters can vote early. */
-const VOTERS_PER_BATCH_MAX = 20_000;
+/** Small elections are split further than the store asks, so that their first voters can vote early. */
 const BATCHES_PER_PARTITION_MIN = 4;
 
 /** Invented people need a day on which they are of age; an election without a date takes this one, so that it repeats. */
