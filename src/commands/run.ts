@@ -2,7 +2,7 @@ import { allOrStop, untilStopped } from '../base/all-or-stop.ts';
 import { keepGoing } from '../base/keep-going.ts';
 import type { Config } from '../cli/config.ts';
 import { leaderText } from '../cli/progress.ts';
-import { sumOf } from '../domain/results/published-results.ts';
+import { sumOf } from '../domain/counts.ts';
 import { isCompleteStatus, type Results } from '../domain/results/results.ts';
 import { createFeed, followResults, type ResultsFeed, type WritableFeed } from '../live/results-feed.ts';
 import { definitionOf } from '../ports/elections.ts';

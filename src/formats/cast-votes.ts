@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { RejectionReason } from '../domain/ballots/rejection.ts';
-import type { ElectionIndex } from '../domain/election/election-index.ts';
+import { SELECTIONS_PER_VOTE_MAX } from '../domain/ballots/vote-columns.ts';
+import { candidateNumber, type ElectionIndex, slotAt } from '../domain/election/election-index.ts';
 import { err, type Outcome, ok } from '../domain/outcome.ts';
 import { type CsvFile, columnOf, openCsv, readRows } from '../files/csv.ts';
 import { type InputProblem, quoteValue, refusal } from '../files/problems.ts';
@@ -53,8 +54,6 @@ export interface CastVotesFile extends FileIdentity {
   readonly first_line: number;
 }
 
-/** What a box of votes holds at most on average (domain/counting.ts); no ballot paper has as many marks. */
-const SELECTIONS_PER_VOTE_MAX = 200;
 /** As on the roll: a longer number is not on it. */
 const REGISTRATION_NUMBER_LENGTH_MAX = 100;
 /** Columns of CSV that are no contest. */
@@ -82,11 +81,11 @@ async function formatOf(path: string): Promise<CastVotesFile['format']> {
 }
 
 async function openVotesCsv(path: string, index: ElectionIndex): Promise<CsvFile> {
-  const contests = [...index.contest_numbers.keys()].map((id) => id.trim().toLowerCase());
+  const contests = [...index.contestNumbers.keys()].map((id) => id.trim().toLowerCase());
   const required = ['registration_number', 'location_id'];
   const file = await openCsv(path, { required, optional: ['selections'], personal: true });
   const rest = file.columns.filter((column) => !COLUMNS.some((name) => name === column.toLowerCase()));
-  const unknown = rest.find((column) => !index.contest_numbers.has(column));
+  const unknown = rest.find((column) => !index.contestNumbers.has(column));
   const line = file.first_row_line - 1;
   if (unknown !== undefined) {
     const hint = contests.includes(unknown.toLowerCase()) ? '; its case differs' : '';
@@ -274,7 +273,7 @@ class VoteChecker {
       this.malformed(line, 'registration_number', 'is empty, too long or not text', 'write it as it is on the roll');
       return;
     }
-    const location = this.#index.location_numbers.get(locationId.trim());
+    const location = this.#index.locationNumbers.get(locationId.trim());
     const selections = location === undefined ? err('unknown-location' as const) : this.#select(location, choices);
     if (selections.ok && location !== undefined)
       this.#votes.push({ line, registration_number, location, selections: selections.value });
@@ -283,16 +282,15 @@ class VoteChecker {
   }
 
   #select(location: number, choices: Choices): Outcome<number[], CastVoteReason> {
-    const { contest_numbers, candidate_numbers, slot_of, vote_for } = this.#index;
     const selections: number[] = [];
     for (const [contestId, candidateIds] of choices) {
-      const contest = contest_numbers.get(contestId);
+      const contest = this.#index.contestNumbers.get(contestId);
       if (contest === undefined) return err('unknown-contest');
-      if (slot_of[location * vote_for.length + contest] === -1) return err('contest-not-on-ballot');
+      if (slotAt(this.#index, location, contest) === -1) return err('contest-not-on-ballot');
       if (selections.length + candidateIds.length > SELECTIONS_PER_VOTE_MAX) return err('malformed');
       for (const id of candidateIds) {
-        const candidate = typeof id === 'string' ? candidate_numbers[contest]!.get(id) : undefined;
-        if (candidate === undefined) return err('unknown-candidate');
+        const candidate = typeof id === 'string' ? candidateNumber(this.#index, contest, id) : -1;
+        if (candidate === -1) return err('unknown-candidate');
         selections.push(candidate);
       }
     }

@@ -11,6 +11,7 @@ import {
   parseElectionId,
   TEXT_LENGTH_MAX,
 } from '../domain/election/election.ts';
+import { LOCATION_CONTEST_PAIRS_MAX } from '../domain/election/election-index.ts';
 import { err, type Outcome, ok } from '../domain/outcome.ts';
 import { formatPath, ProblemList, refusal } from '../files/problems.ts';
 import { readWhole } from '../files/text-files.ts';
@@ -23,7 +24,7 @@ import {
   textProblem,
   type ValueProblem,
 } from '../files/values.ts';
-import { CANDIDATES_MAX, CONTESTS_MAX, LOCATION_CONTEST_PAIRS_MAX, LOCATIONS_MAX } from './results/results-table.ts';
+import { CANDIDATES_MAX, CONTESTS_MAX, LOCATIONS_MAX } from './results/results-table.ts';
 
 /** Room for the portraits of some hundred candidates; the file is held in memory whole. */
 const ELECTION_FILE_BYTES_MAX = 64_000_000;

@@ -1,21 +1,15 @@
+import { sumOf } from '../domain/counts.ts';
 import { indexElection } from '../domain/election/election-index.ts';
 import type { DefinitionRecord } from '../domain/log/records.ts';
-import { createPublishedResults } from '../domain/results/engines.ts';
+import { createPublishedResults } from '../domain/results/engine-folds.ts';
 import {
   type PublishedResults,
   type PublishedShape,
   type PublishedState,
-  sumOf,
   UNKNOWN_KIND,
 } from '../domain/results/published-results.ts';
-import {
-  createRunningResults,
-  type ResultMoment,
-  type ResultStatus,
-  type Results,
-  type RunningResults,
-  updateResults,
-} from '../domain/results/results.ts';
+import type { ResultMoment, ResultStatus, Results } from '../domain/results/results.ts';
+import { createRunningResults, type RunningResults, updateResults } from '../domain/results/running-results.ts';
 import type { LogRecord } from '../ports/log.ts';
 
 /** The latest complete state of an election, as a dashboard shows it. */
@@ -167,6 +161,6 @@ export class StateBuilder {
       isComplete &&= end !== undefined && (covers[partition] ?? 0) >= end;
     }
     if (isComplete) return 'unofficial-complete';
-    return this.#running.ballots_cast > 0 ? 'unofficial-partial' : 'pre-election';
+    return this.#running.ballotsCast > 0 ? 'unofficial-partial' : 'pre-election';
   }
 }

@@ -2,6 +2,9 @@ import type { VoterPerson } from '../domain/election/voter.ts';
 import type { VoterColumns } from '../domain/log/voter-records.ts';
 import type { ElectionEntry } from './elections.ts';
 
+/** One batch of the roll has at most this many voters. Larger batches gain nothing measurable and cost memory. */
+export const VOTERS_PER_BATCH_MAX = 20_000;
+
 /** The roll of one election, as `register` writes it. Open in one process at a time; the next one waits. */
 export interface Roll {
   /** Where a source was left: 0 at first. */

@@ -1,6 +1,6 @@
-import { cellOf, layOutVotes, type ReplayedVotes, scaleCells } from '../domain/ballots/replay.ts';
+import { layOutVotes, type ReplayedVotes, scaleCells } from '../domain/ballots/replay.ts';
 import type { Election, ElectionId } from '../domain/election/election.ts';
-import { indexElection } from '../domain/election/election-index.ts';
+import { cellAt, indexElection } from '../domain/election/election-index.ts';
 import { originOf } from '../domain/election/origin.ts';
 import { GENERATED_CANDIDATES, generateElection } from '../domain/generated/generated-election.ts';
 import { apportion } from '../domain/numbers/apportion.ts';
@@ -109,6 +109,6 @@ function scaled(
   }));
   return {
     election: { ...election, locations },
-    votes: votes.map((row) => ({ ...row, votes: sample.cells[cellOf(index, row.location, row.candidate)]! })),
+    votes: votes.map((row) => ({ ...row, votes: sample.cells[cellAt(index, row.location, row.candidate)]! })),
   };
 }

@@ -1,4 +1,5 @@
-import { type LocationResult, type Results, resultsCsv } from '../domain/results/results.ts';
+import type { LocationResult, Results } from '../domain/results/results.ts';
+import { resultsCsv } from '../domain/results/results-csv.ts';
 import type { DashboardState } from '../live/state-builder.ts';
 import { Body } from './answer.ts';
 

@@ -5,17 +5,15 @@ import { createRollLayout } from '../domain/generated/roll-layout.ts';
 import { createVoterColumns } from '../domain/log/voter-records.ts';
 import type { Backend } from '../ports/backend.ts';
 import { definitionOf, type ElectionEntry } from '../ports/elections.ts';
-import type { Roll } from '../ports/roll.ts';
+import { type Roll, VOTERS_PER_BATCH_MAX } from '../ports/roll.ts';
 import type { StageContext } from '../ports/stage-context.ts';
 import { createPeople } from '../registration/generated-people.ts';
 import { votersByLocation } from '../registration/voters.ts';
 
 /**
- * The store's limit of a batch; smaller elections are split further, so that their first voters can
- * vote early.
+ * Small elections are split further than the store asks: voting begins when a quarter of a
+ * partition is registered.
  */
-const VOTERS_PER_BATCH_MAX = 20_000;
-/** Voting begins when a quarter of a partition is registered. */
 const BATCHES_PER_PARTITION_MIN = 4;
 
 /**

@@ -2,12 +2,20 @@ import { OperationalError } from '../base/errors.ts';
 import { sha256 } from '../base/sha256.ts';
 import { assert } from '../domain/assert.ts';
 import { BoxCounter } from '../domain/counting/box-counter.ts';
-import { createTally, type Tally, unbalancedSlots } from '../domain/counting/tally.ts';
-import { canonicalDefinition } from '../domain/election/election.ts';
-import { type ElectionIndex, indexElection } from '../domain/election/election-index.ts';
-import { candidateKey, DEFINITION_KEY, type DefinitionRecord } from '../domain/log/records.ts';
-import { createPublishedResults } from '../domain/results/engines.ts';
-import { isCount, parseObject, sumOf } from '../domain/results/published-results.ts';
+import { candidateTotals, createTally, type Tally, unbalancedSlots } from '../domain/counting/tally.ts';
+import { isCount, sumOf } from '../domain/counts.ts';
+import { candidateKey, canonicalDefinition } from '../domain/election/election.ts';
+import {
+  cellCandidate,
+  cellsOf,
+  type ElectionIndex,
+  indexElection,
+  slotContest,
+  slotsOf,
+} from '../domain/election/election-index.ts';
+import { DEFINITION_KEY, type DefinitionRecord } from '../domain/log/records.ts';
+import { createPublishedResults } from '../domain/results/engine-folds.ts';
+import { parseObject } from '../domain/results/published-results.ts';
 import type { ElectionEntry } from '../ports/elections.ts';
 import { type Log, type LogRecord, recordsOf, type Topic } from '../ports/log.ts';
 import type { BatchEntry, Recount } from '../ports/recount.ts';
@@ -62,11 +70,11 @@ export async function verify(
   const all: Check[] = [
     check('the definition has the hash that every batch carries', 0, definitions.length, definitions),
     ...checks,
-    compareTallies(entry, 'votes in the log = votes in PostgreSQL', count.tally, sql),
+    compareTallies(index, 'votes in the log = votes in PostgreSQL', count.tally, sql),
     check('votes in PostgreSQL that no ballot can hold', 0, offBallot),
     check('votes in the log = participation in PostgreSQL', votes, participation.voters),
     check('participants who are no voters of the election', 0, participation.notRegistered),
-    compareTallies(entry, 'votes in the log = published results', count.tally, published.tally),
+    compareTallies(index, 'votes in the log = published results', count.tally, published.tally),
     check(
       'published results cover the whole log',
       votes,
@@ -196,32 +204,23 @@ async function* recordsFrom(log: Log, partition: number, end: number, signal: Ab
   }
 }
 
-function compareTallies(entry: ElectionEntry, name: string, left: Tally, right: Tally): Check {
-  const index = indexElection(entry.definition!);
+function compareTallies(index: ElectionIndex, name: string, left: Tally, right: Tally): Check {
   const differences: string[] = [];
-  const { locations, candidates, contests } = entry.definition!;
-  for (let location = 0; location < locations.length; location++) {
-    const where = locations[location]!.id;
-    const note = (what: string, a: number, b: number): void => {
-      if (a !== b && differences.length < DIFFERENCES_SHOWN_MAX) differences.push(`${where}, ${what}: ${a} and ${b}`);
+  for (const [location, { id }] of index.election.locations.entries()) {
+    const compare = (counts: keyof Tally, at: number, what: string): void => {
+      const [a, b] = [left[counts][at], right[counts][at]];
+      if (a !== b && differences.length < DIFFERENCES_SHOWN_MAX) differences.push(`${id}, ${what}: ${a} and ${b}`);
     };
-    note('ballots', left.ballots[location]!, right.ballots[location]!);
-    for (let slot = index.first_slot[location]!; slot < index.first_slot[location + 1]!; slot++) {
-      const contest = index.contest_of_slot[slot]!;
-      note(`undervotes in ${contests[contest]!.id}`, left.undervotes[slot]!, right.undervotes[slot]!);
-      note(`overvoted ballots in ${contests[contest]!.id}`, left.overvoted[slot]!, right.overvoted[slot]!);
-      for (let cell = index.first_cell[slot]!; cell < index.first_cell[slot + 1]!; cell++)
-        note(
-          candidates[index.first_candidate[contest]! + cell - index.first_cell[slot]!]!.id,
-          left.votes[cell]!,
-          right.votes[cell]!,
-        );
+    compare('ballots', location, 'ballots');
+    for (const slot of slotsOf(index, location)) {
+      const contest = slotContest(index, slot).id;
+      compare('undervotes', slot, `undervotes in ${contest}`);
+      compare('overvoted', slot, `overvoted ballots in ${contest}`);
+      for (const cell of cellsOf(index, slot)) compare('votes', cell, cellCandidate(index, slot, cell).id);
     }
   }
-  return check(name, sum(left.ballots), sum(right.ballots), differences);
+  return check(name, sumOf(left.ballots), sumOf(right.ballots), differences);
 }
-
-const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);
 
 /** What the three result topics say, the last record of each key, whichever engine wrote them. */
 async function readPublished(
@@ -243,7 +242,7 @@ async function readPublished(
     checks: [
       check('published results can be read', 0, damaged.length, damaged.slice(0, DIFFERENCES_SHOWN_MAX)),
       check('published results are a whole and sound state', 0, Number(held !== null), held === null ? [] : [held]),
-      await compareCandidates(entry, log, tally),
+      await compareCandidates(index, log, tally),
       await compareTurnout(index, log, tally),
       // They change no result: nothing of them is counted.
       ...(foreign_records === 0
@@ -255,8 +254,8 @@ async function readPublished(
 
 const NOTHING_PUBLISHED = { covers: [], held: 'No engine has published a result.', foreign_records: 0 };
 
-async function compareCandidates(entry: ElectionEntry, log: Log, tally: Tally): Promise<Check> {
-  const expected = createVotesByCandidate(entry, tally);
+async function compareCandidates(index: ElectionIndex, log: Log, tally: Tally): Promise<Check> {
+  const expected = createVotesByCandidate(index, tally);
   const differences: string[] = [];
   for (const { value } of (await readLatest(log, 'votes-per-candidate')).values()) {
     const { contest_id, candidate_id, votes } = parseObject(value) ?? {};
@@ -279,30 +278,23 @@ async function compareTurnout(index: ElectionIndex, log: Log, tally: Tally): Pro
   let published = 0;
   for (const { key, value } of (await readLatest(log, 'turnout-by-location')).values()) {
     const { location_id, ballots_cast } = parseObject(value) ?? {};
-    const ballots = tally.ballots[index.location_numbers.get(key) ?? -1];
+    const ballots = tally.ballots[index.locationNumbers.get(key) ?? -1];
     if (isCount(ballots_cast)) published += ballots_cast;
     if (location_id !== key || ballots === undefined || ballots !== ballots_cast)
       differences.push(`${key}: ${ballots} and ${ballots_cast} for ${location_id}`);
   }
   return check(
     'results-by-location = turnout-by-location',
-    sum(tally.ballots),
+    sumOf(tally.ballots),
     published,
     differences.slice(0, DIFFERENCES_SHOWN_MAX),
   );
 }
 
-function createVotesByCandidate(entry: ElectionEntry, tally: Tally): Map<string, number> {
-  const index = indexElection(entry.definition!);
-  const totals = new Float64Array(entry.definition!.candidates.length);
-  for (const [slot, contest] of index.contest_of_slot.entries())
-    for (let cell = index.first_cell[slot]!; cell < index.first_cell[slot + 1]!; cell++)
-      totals[index.first_candidate[contest]! + cell - index.first_cell[slot]!]! += tally.votes[cell]!;
+function createVotesByCandidate(index: ElectionIndex, tally: Tally): Map<string, number> {
+  const totals = candidateTotals(index, tally);
   return new Map(
-    entry.definition!.candidates.map((candidate, number) => [
-      candidateKey(candidate.contest_id, candidate.id),
-      totals[number]!,
-    ]),
+    index.election.candidates.map(({ contest_id, id }, number) => [candidateKey(contest_id, id), totals[number]!]),
   );
 }
 

@@ -16,7 +16,7 @@ import { type PartitionWork, workShare } from './voting/share.ts';
  * Voters a batch at full speed. Larger batches gain nothing measurable and cost memory; each commit costs about 2 ms, however
  * small its batch.
  */
-const VOTERS_PER_BATCH_MAX = 20_000;
+const VOTES_PER_BATCH_MAX = 20_000;
 /** Ballots with very many contests go in smaller batches: a batch's text stays far below what a reader takes (256 MB). */
 const BATCH_LENGTH_MAX = 64_000_000;
 
@@ -102,9 +102,9 @@ async function votePartition(context: VoteContext, chooser: Chooser, claimed: Cl
   const { entry, log, signal } = context;
   const most = Math.max(
     1,
-    Math.min(VOTERS_PER_BATCH_MAX, Math.floor(BATCH_LENGTH_MAX / voteLengthMax(indexElection(definitionOf(entry))))),
+    Math.min(VOTES_PER_BATCH_MAX, Math.floor(BATCH_LENGTH_MAX / voteLengthMax(indexElection(definitionOf(entry))))),
   );
-  const booth = openBooth(entry, most, most * chooser.selections_max);
+  const booth = openBooth(entry, most, most * chooser.selectionsMax);
   const voters = createVoterColumns(most);
   while (!signal.aborted) {
     const batches = await log.read('voters', claimed.partition, claimed.next_offset);

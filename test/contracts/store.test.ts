@@ -2,13 +2,12 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { OperationalError } from '../../src/base/errors.ts';
-import { countVote, createTally } from '../../src/domain/counting/tally.ts';
 import { originOf } from '../../src/domain/election/origin.ts';
 import type { VoterPerson } from '../../src/domain/election/voter.ts';
 import { VOTER_PERSON_FIELDS } from '../../src/domain/election/voter.ts';
 import { count } from '../../src/stages/count.ts';
 import { verify } from '../../src/stages/verify.ts';
-import { arbitraryElectionWithBallots, toColumns } from '../support/elections.ts';
+import { arbitraryElectionWithBallots, tallyOf, toColumns } from '../support/elections.ts';
 import { silent } from '../support/progress.ts';
 import { testElection } from '../support/test-count.ts';
 import { BACKENDS, castBatch, defineElection, registerVoters, type TestBackend } from './backends.ts';
@@ -34,9 +33,7 @@ for (const { name, open } of BACKENDS)
           async ({ index, ballots }, size) => {
             const backend = await under.openAnother();
             const entry = await defineElection(backend, index.election);
-            const expected = createTally(index);
-            const all = toColumns(ballots);
-            for (let i = 0; i < ballots.length; i++) countVote(index, expected, all, i);
+            const expected = tallyOf(index, ballots);
             for (const partition of [0, 1]) {
               const mine = ballots.filter((_, i) => i % 2 === partition);
               const voters = await registerVoters(

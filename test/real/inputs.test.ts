@@ -4,8 +4,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { replayedBallots } from '../../src/domain/ballots/replay.ts';
-import { indexElection } from '../../src/domain/election/election-index.ts';
+import { layOutVotes, replayedBallots } from '../../src/domain/ballots/replay.ts';
+import { indexElection, onBallot } from '../../src/domain/election/election-index.ts';
 import { type OfficialResults, readResults } from '../../src/formats/results/results.ts';
 
 const DATA = [process.env.TALLYROOM_DATA, fileURLToPath(new URL('../../../shared/data', import.meta.url))].find(
@@ -84,15 +84,9 @@ test('Germany 2025', { skip }, async () => {
   assert.equal(local.length, 299);
   assert.ok(local.every(({ location_ids }) => location_ids!.length === 1));
   const index = indexElection(election);
-  const cells = new Float64Array(index.first_cell.at(-1)!);
-  for (const { location, candidate, votes: count } of votes) {
-    const contest = index.contest_of_candidate[candidate]!;
-    const slot = index.slot_of[location * index.vote_for.length + contest]!;
-    assert.notEqual(slot, -1);
-    cells[index.first_cell[slot]! + candidate - index.first_candidate[contest]!] = count;
-  }
+  assert.ok(votes.every(({ location, candidate }) => onBallot(index, location, candidate)));
   assert.equal(
-    replayedBallots(index, cells).reduce((sum, ballots) => sum + ballots, 0),
+    replayedBallots(index, layOutVotes(index, votes)).reduce((sum, ballots) => sum + ballots, 0),
     49_649_534,
   );
 });

@@ -24,7 +24,14 @@ import { sha256 } from '../../src/base/sha256.ts';
 import { BoxCounter } from '../../src/domain/counting/box-counter.ts';
 import type { Tally } from '../../src/domain/counting/tally.ts';
 import { canonicalDefinition, type Election } from '../../src/domain/election/election.ts';
-import { type ElectionIndex, indexElection } from '../../src/domain/election/election-index.ts';
+import {
+  candidateAt,
+  cellsOf,
+  type ElectionIndex,
+  indexElection,
+  slotContest,
+  slotsOf,
+} from '../../src/domain/election/election-index.ts';
 import { originOf } from '../../src/domain/election/origin.ts';
 import { chainStart, createBoxWriter } from '../../src/domain/log/box.ts';
 import type { ClosableLog } from '../../src/ports/backend.ts';
@@ -171,19 +178,18 @@ async function latest(log: ClosableLog, topic: Topic): Promise<Map<string, Recor
 
 /** The records that the topics must hold for a tally, by key; the numbers of each record alone. */
 function expectedResults({ index, expected: tally }: Played): Map<string, number> {
-  const { election, first_slot, contest_of_slot, first_cell, first_candidate } = index;
+  const { election } = index;
   const results = new Map<string, number>();
   const totals = new Map<number, number>(election.candidates.map((_, number) => [number, 0]));
   for (const [location, { id }] of election.locations.entries()) {
     results.set(`ballots:${id}`, tally.ballots[location]!);
     results.set(`turnout ${id}`, tally.ballots[location]!);
-    for (let slot = first_slot[location]!; slot < first_slot[location + 1]!; slot++) {
-      const contest = contest_of_slot[slot]!;
-      const contestId = election.contests[contest]!.id;
+    for (const slot of slotsOf(index, location)) {
+      const contestId = slotContest(index, slot).id;
       if (tally.overvoted[slot]! > 0)
         results.set(`overvotes:${JSON.stringify([id, contestId])}`, tally.overvoted[slot]!);
-      for (let cell = first_cell[slot]!; cell < first_cell[slot + 1]!; cell++) {
-        const candidate = first_candidate[contest]! + cell - first_cell[slot]!;
+      for (const cell of cellsOf(index, slot)) {
+        const candidate = candidateAt(index, slot, cell);
         totals.set(candidate, totals.get(candidate)! + tally.votes[cell]!);
         if (tally.votes[cell]! > 0)
           results.set(

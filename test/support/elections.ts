@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { createVoteColumns, type VoteColumns } from '../../src/domain/ballots/vote-columns.ts';
+import { countVote, createTally, type Tally } from '../../src/domain/counting/tally.ts';
 import type {
   Candidate,
   CandidateId,
@@ -10,7 +11,13 @@ import type {
   Location,
   LocationId,
 } from '../../src/domain/election/election.ts';
-import { type ElectionIndex, indexElection } from '../../src/domain/election/election-index.ts';
+import {
+  candidatesOf,
+  contestAt,
+  type ElectionIndex,
+  indexElection,
+  slotsOf,
+} from '../../src/domain/election/election-index.ts';
 
 /** Ids that an object used as a map, or a numeric sort, would get wrong. */
 const AWKWARD_IDS = ['10', '9', '__proto__', 'constructor', 'a b', 'É', '"', '\u2028'];
@@ -101,13 +108,7 @@ export interface Ballot {
 
 /** The numbers of the candidates in a location, ascending. */
 export function candidatesAt(index: ElectionIndex, location: number): number[] {
-  const numbers: number[] = [];
-  for (let slot = index.first_slot[location]!; slot < index.first_slot[location + 1]!; slot++) {
-    const contest = index.contest_of_slot[slot]!;
-    for (let number = index.first_candidate[contest]!; number < index.first_candidate[contest + 1]!; number++)
-      numbers.push(number);
-  }
-  return numbers;
+  return slotsOf(index, location).flatMap((slot) => candidatesOf(index, contestAt(index, slot)));
 }
 
 /** Ballots of an election, blank and overvoted ones among them. */
@@ -139,4 +140,11 @@ export function toColumns(ballots: readonly Ballot[]): VoteColumns {
     columns.starts[columns.count] = start + selections.length;
   }
   return columns;
+}
+
+/** Counts ballots one by one. */
+export function tallyOf(index: ElectionIndex, ballots: readonly Ballot[], tally: Tally = createTally(index)): Tally {
+  const columns = toColumns(ballots);
+  for (let i = 0; i < columns.count; i++) countVote(index, tally, columns, i);
+  return tally;
 }

@@ -1,6 +1,17 @@
+import { locationResult } from '../../src/domain/counting/location-result.ts';
 import { createTally, type Tally } from '../../src/domain/counting/tally.ts';
 import type { CandidateId, ContestId, Election, ElectionId, LocationId } from '../../src/domain/election/election.ts';
-import { type ElectionIndex, indexElection } from '../../src/domain/election/election-index.ts';
+import {
+  cellCandidate,
+  cellsOf,
+  contestAt,
+  type ElectionIndex,
+  indexElection,
+  slotAt,
+  slotContest,
+  slotsOf,
+  voteForAt,
+} from '../../src/domain/election/election-index.ts';
 import { drawPortrait } from '../../src/domain/generated/portrait.ts';
 import {
   ballotsKey,
@@ -12,7 +23,6 @@ import {
   type DefinitionRecord,
   LOCATION_KEY_PREFIX,
   type LocationBallotsRecord,
-  locationResult,
   type OvervotesRecord,
   overvotesKey,
   type ProgressRecord,
@@ -121,22 +131,21 @@ export class TestCount {
    * none. For all contests.
    */
   cast(location: number, choices: readonly number[], ballots: number): void {
-    const { first_slot, first_cell, contest_of_slot } = this.index;
     this.tally.ballots[location]! += ballots;
     this.covers += ballots;
     this.changed.add(location);
-    for (let slot = first_slot[location]!; slot < first_slot[location + 1]!; slot++) {
-      const choice = choices[contest_of_slot[slot]!] ?? -1;
-      if (choice < 0) this.tally.undervotes[slot]! += ballots;
-      else this.tally.votes[first_cell[slot]! + choice]! += ballots;
+    for (const slot of slotsOf(this.index, location)) {
+      const cell = cellsOf(this.index, slot)[choices[contestAt(this.index, slot)] ?? -1];
+      if (cell === undefined) this.tally.undervotes[slot]! += ballots;
+      else this.tally.votes[cell]! += ballots;
     }
   }
 
   /** Casts ballots of a location with too many selections in one contest, and none elsewhere. */
   overvote(location: number, contest: number, ballots: number): void {
-    const slot = this.index.slot_of[location * this.index.vote_for.length + contest]!;
+    const slot = slotAt(this.index, location, contest);
     this.cast(location, [], ballots);
-    this.tally.undervotes[slot]! -= ballots * this.index.vote_for[contest]!;
+    this.tally.undervotes[slot]! -= ballots * voteForAt(this.index, slot);
     this.tally.overvoted[slot]! += ballots;
   }
 
@@ -235,19 +244,17 @@ export class TestMicroBatchCount extends TestCount {
 
   /** The row of the location's ballots, then a row for each candidate and contest with a count. */
   #rowsOf(location: number, stamp: { epoch: number; as_of: string }): OutgoingRecord[] {
-    const { first_slot, first_cell, first_candidate, contest_of_slot, election } = this.index;
-    const location_id = election.locations[location]!.id;
+    const location_id = this.index.election.locations[location]!.id;
     const ballots: LocationBallotsRecord = { location_id, ballots_cast: this.tally.ballots[location]!, ...stamp };
     const rows = [outgoing('results-by-location', ballotsKey(location_id), ballots)];
-    for (let slot = first_slot[location]!; slot < first_slot[location + 1]!; slot++) {
-      const contest = contest_of_slot[slot]!;
-      const contest_id = election.contests[contest]!.id;
+    for (const slot of slotsOf(this.index, location)) {
+      const contest_id = slotContest(this.index, slot).id;
       const overvoted_ballots = this.tally.overvoted[slot]!;
       const overvotes: OvervotesRecord = { location_id, contest_id, overvoted_ballots, ...stamp };
       if (overvoted_ballots > 0)
         rows.push(outgoing('results-by-location', overvotesKey(location_id, contest_id), overvotes));
-      for (let cell = first_cell[slot]!; cell < first_cell[slot + 1]!; cell++) {
-        const candidate_id = election.candidates[first_candidate[contest]! + cell - first_cell[slot]!]!.id;
+      for (const cell of cellsOf(this.index, slot)) {
+        const candidate_id = cellCandidate(this.index, slot, cell).id;
         const row: CellRecord = { location_id, contest_id, candidate_id, votes: this.tally.votes[cell]!, ...stamp };
         if (row.votes > 0)
           rows.push(outgoing('results-by-location', cellKey(location_id, contest_id, candidate_id), row));

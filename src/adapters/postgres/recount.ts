@@ -1,7 +1,7 @@
 import { readSql } from '../../base/resources.ts';
 import { assert } from '../../domain/assert.ts';
-import { createTally } from '../../domain/counting/tally.ts';
-import { indexElection } from '../../domain/election/election-index.ts';
+import { createTally, deriveUndervotes } from '../../domain/counting/tally.ts';
+import { cellAt, indexElection, slotAt } from '../../domain/election/election-index.ts';
 import type { BatchEntry, Recount } from '../../ports/recount.ts';
 import type { Database } from './database.ts';
 
@@ -16,7 +16,7 @@ export function openRecount(database: Database): Recount {
       const tally = createTally(index);
       const sql = readSql('postgres/recount.sql');
       const rows = await database.query<{
-        kind: string;
+        kind: 'ballots' | 'overvoted' | 'votes';
         location_no: number;
         contest_no: number;
         candidate_no: number;
@@ -24,22 +24,14 @@ export function openRecount(database: Database): Recount {
       }>(sql, [entry.election_no]);
       let offBallot = 0;
       for (const { kind, location_no, contest_no, candidate_no, n } of rows) {
-        const slot = index.slot_of[location_no * index.vote_for.length + contest_no] ?? -1;
-        const isOnBallot = tally.ballots[location_no] !== undefined && (kind === 'ballots' || slot !== -1);
-        if (!isOnBallot) offBallot += Number(n);
-        else if (kind === 'ballots') tally.ballots[location_no] = Number(n);
-        else if (kind === 'overvoted') tally.overvoted[slot] = Number(n);
-        else tally.votes[index.first_cell[slot]! + candidate_no - index.first_candidate[contest_no]!] = Number(n);
+        let at = location_no;
+        if (kind === 'overvoted') at = slotAt(index, location_no, contest_no);
+        if (kind === 'votes') at = cellAt(index, location_no, candidate_no);
+        if (tally[kind][at] === undefined) offBallot += Number(n);
+        else tally[kind][at] = Number(n);
       }
-      // What was not selected is not in the table: it follows from the ballots by the accounting law.
-      for (let location = 0; location < tally.ballots.length; location++)
-        for (let slot = index.first_slot[location]!; slot < index.first_slot[location + 1]!; slot++) {
-          let votes = 0;
-          for (let cell = index.first_cell[slot]!; cell < index.first_cell[slot + 1]!; cell++)
-            votes += tally.votes[cell]!;
-          const voteFor = index.vote_for[index.contest_of_slot[slot]!]!;
-          tally.undervotes[slot] = voteFor * (tally.ballots[location]! - tally.overvoted[slot]!) - votes;
-        }
+      // The table does not hold what was not selected.
+      deriveUndervotes(index, tally, tally.ballots.keys());
       return { tally, offBallot };
     },
     async participation(entry) {

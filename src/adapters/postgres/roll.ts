@@ -5,13 +5,10 @@ import { type ElectionIndex, indexElection } from '../../domain/election/electio
 import { VOTER_PERSON_FIELDS, type VoterPerson } from '../../domain/election/voter.ts';
 import { createVoterColumns, writeVoters } from '../../domain/log/voter-records.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
-import type { Roll, RollBatch, StagedPeople } from '../../ports/roll.ts';
+import { type Roll, type RollBatch, type StagedPeople, VOTERS_PER_BATCH_MAX } from '../../ports/roll.ts';
 import { appendLog, readLogEnd } from './append.ts';
 import { copyIn, RowBuffer, textField, voterRows } from './copy.ts';
 import { type Database, inTransaction, lockOrAbort } from './database.ts';
-
-/** Voter ids are handed out in blocks of this many, so that two elections can register at once; a crash leaves a gap. */
-export const VOTERS_PER_BATCH_MAX = 20_000;
 
 /** One process registers at a time: its connection holds the lock of the election's roll. */
 export async function openRoll(database: Database, entry: ElectionEntry, signal?: AbortSignal): Promise<Roll> {
@@ -142,6 +139,10 @@ export async function openRoll(database: Database, entry: ElectionEntry, signal?
   };
 }
 
+/**
+ * Ids are handed out in blocks of one full batch, so that two elections can register at once. A crash leaves a gap. With a
+ * smaller batch a database would hand the same ids out again.
+ */
 async function giveIds(client: pg.Client, ids: Float64Array, count: number): Promise<void> {
   assert(count <= VOTERS_PER_BATCH_MAX, `a batch of the roll has at most ${VOTERS_PER_BATCH_MAX} voters`);
   const { rows } = await client.query<{ block: string }>("SELECT nextval('voter_id_blocks') AS block");

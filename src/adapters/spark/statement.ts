@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { readSql } from '../../base/resources.ts';
 import { assert } from '../../domain/assert.ts';
-import type { Election } from '../../domain/election/election.ts';
+import { type Election, partyNames } from '../../domain/election/election.ts';
 
 const TEMPLATE = readSql('spark/count.sql');
 
@@ -46,16 +46,16 @@ interface Known {
 const NAMES_PER_BUCKET = 4;
 
 /** The names by key, each in the bucket that the crc32 of its key says: Spark and Node agree on it. */
-function nameBuckets({ locations, candidates, parties }: Election): Record<string, Known>[] {
-  const partyNames = new Map(parties.map(({ id, name }) => [id, name]));
+function nameBuckets(election: Election): Record<string, Known>[] {
+  const partyOf = partyNames(election);
   const names: [string, Known][] = [
-    ...locations.map(({ id, name, registered_voters }): [string, Known] => [
+    ...election.locations.map(({ id, name, registered_voters }): [string, Known] => [
       nameKey(LOCATION_GROUPING, id, ''),
       { name, registered_voters },
     ]),
-    ...candidates.map(({ id, contest_id, name, party_id }): [string, Known] => [
-      nameKey(CANDIDATE_GROUPING, contest_id, id),
-      { name, party: party_id === null ? null : (partyNames.get(party_id) ?? null) },
+    ...election.candidates.map((candidate): [string, Known] => [
+      nameKey(CANDIDATE_GROUPING, candidate.contest_id, candidate.id),
+      { name: candidate.name, party: partyOf(candidate) },
     ]),
   ];
   const buckets = Array.from({ length: Math.ceil(names.length / NAMES_PER_BUCKET) }, () => new Map<string, Known>());

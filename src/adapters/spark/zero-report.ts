@@ -1,5 +1,6 @@
-import type { Election } from '../../domain/election/election.ts';
-import { ballotsKey, candidateKey, progressKey, TOTALS_KEY } from '../../domain/log/records.ts';
+import { fractionOf } from '../../domain/counts.ts';
+import { candidateKey, type Election, partyNames } from '../../domain/election/election.ts';
+import { ballotsKey, progressKey, TOTALS_KEY } from '../../domain/log/records.ts';
 import type { OutgoingRecord } from '../../ports/log.ts';
 
 /** What the records of one generation have in common. */
@@ -14,7 +15,7 @@ export interface ReportHeader {
 /** The results before the first vote, under the keys of count.sql: whoever reads the topics sees that the count began at zero. */
 export function zeroReport(election: Election, header: ReportHeader): OutgoingRecord[] {
   const { definition, partitions, epoch, as_of } = header;
-  const parties = new Map(election.parties.map(({ id, name }) => [id, name]));
+  const partyOf = partyNames(election);
   const record = (topic: OutgoingRecord['topic'], key: string, value: object): OutgoingRecord => ({
     topic,
     key,
@@ -39,17 +40,18 @@ export function zeroReport(election: Election, header: ReportHeader): OutgoingRe
         name,
         registered_voters,
         ballots_cast: 0,
-        turnout: registered_voters === null || registered_voters === 0 ? null : 0,
+        turnout: fractionOf(0, registered_voters),
       }),
     ]),
-    ...election.candidates.map(({ id, contest_id, name, party_id }) =>
-      record('votes-per-candidate', candidateKey(contest_id, id), {
+    ...election.candidates.map((candidate) => {
+      const { id, contest_id, name } = candidate;
+      return record('votes-per-candidate', candidateKey(contest_id, id), {
         contest_id,
         candidate_id: id,
         name,
-        party: party_id === null ? null : (parties.get(party_id) ?? null),
+        party: partyOf(candidate),
         votes: 0,
-      }),
-    ),
+      });
+    }),
   ];
 }

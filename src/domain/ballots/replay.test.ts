@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { arbitraryElection } from '../../../test/support/elections.ts';
 import { countVote, createTally, type Tally, unbalancedSlots } from '../counting/tally.ts';
-import { type ElectionIndex, indexElection } from '../election/election-index.ts';
+import { type ElectionIndex, indexElection, sumCells } from '../election/election-index.ts';
 import type { Chooser } from './chooser.ts';
 import { createReplay, replayedBallots, replayedVoters, scaleCells } from './replay.ts';
 import { createVoteColumns } from './vote-columns.ts';
@@ -14,8 +14,8 @@ const arbitraryResults = arbitraryElection.map(indexElection).chain((index) =>
     index: fc.constant(index),
     cells: fc
       .array(fc.oneof(fc.nat(6), fc.constant(0), fc.nat(60)), {
-        minLength: index.first_cell.at(-1)!,
-        maxLength: index.first_cell.at(-1)!,
+        minLength: index.cellCount,
+        maxLength: index.cellCount,
       })
       .map((votes) => Float64Array.from(votes)),
     seed: fc.string(),
@@ -35,11 +35,11 @@ function votersOf(sizes: Float64Array): Voter[] {
 /** Casts and counts, checking each ballot as it is cast. */
 function cast(index: ElectionIndex, chooser: Chooser, voters: readonly Voter[]): Tally {
   const tally = createTally(index);
-  const votes = createVoteColumns(1, chooser.selections_max);
+  const votes = createVoteColumns(1, chooser.selectionsMax);
   for (const { location, place } of voters) {
     const written = chooser.choose(location, place, votes.selections, 0);
     if (written === -1) continue;
-    assert.ok(written <= chooser.selections_max);
+    assert.ok(written <= chooser.selectionsMax);
     for (let i = 1; i < written; i++)
       assert.ok(votes.selections[i - 1]! < votes.selections[i]!, 'ascending, no repeat');
     votes.locations[0] = location;
@@ -182,7 +182,6 @@ test('a scale of 1 changes nothing', () => {
 
 function totals(index: ElectionIndex, cells: Float64Array): number[] {
   const sums = index.election.contests.map(() => 0);
-  for (const [slot, contest] of index.contest_of_slot.entries())
-    for (let cell = index.first_cell[slot]!; cell < index.first_cell[slot + 1]!; cell++) sums[contest]! += cells[cell]!;
+  for (const [slot, contest] of index.contestOfSlot.entries()) sums[contest]! += sumCells(index, cells, slot);
   return sums;
 }

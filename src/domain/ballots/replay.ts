@@ -1,8 +1,17 @@
 import { assert } from '../assert.ts';
-import type { ElectionIndex } from '../election/election-index.ts';
+import {
+  candidateAt,
+  cellAt,
+  cellsOf,
+  type ElectionIndex,
+  selectionsMax,
+  slotsOf,
+  sumCells,
+  voteForAt,
+} from '../election/election-index.ts';
 import { apportion } from '../numbers/apportion.ts';
 import { permutationWidth, permute } from '../numbers/permutation.ts';
-import { type Chooser, selectionsMax, slotKeys } from './chooser.ts';
+import { type Chooser, slotKeys } from './chooser.ts';
 
 /** The votes of a real election that is cast again: one row for each candidate in each location, by number. */
 export interface ReplayedVotes {
@@ -11,17 +20,10 @@ export interface ReplayedVotes {
   readonly votes: number;
 }
 
-/** The cell of a candidate in a location where the contest is on the ballot. */
-export function cellOf(index: ElectionIndex, location: number, candidate: number): number {
-  const contest = index.contest_of_candidate[candidate]!;
-  const slot = index.slot_of[location * index.vote_for.length + contest]!;
-  return index.first_cell[slot]! + candidate - index.first_candidate[contest]!;
-}
-
 /** Replayed votes by cell. */
 export function layOutVotes(index: ElectionIndex, replayed: readonly ReplayedVotes[]): Float64Array {
-  const cells = new Float64Array(index.first_cell.at(-1)!);
-  for (const { location, candidate, votes } of replayed) cells[cellOf(index, location, candidate)] = votes;
+  const cells = new Float64Array(index.cellCount);
+  for (const { location, candidate, votes } of replayed) cells[cellAt(index, location, candidate)] = votes;
   return cells;
 }
 
@@ -30,19 +32,14 @@ export function layOutVotes(index: ElectionIndex, replayed: readonly ReplayedVot
  * `vote_for` selections, and none selects a candidate twice.
  */
 export function replayedBallots(index: ElectionIndex, cells: Float64Array): Float64Array {
-  const ballots = new Float64Array(index.election.locations.length);
-  for (let location = 0; location < ballots.length; location++)
-    for (let slot = index.first_slot[location]!; slot < index.first_slot[location + 1]!; slot++) {
-      let votes = 0;
-      let most = 0;
-      for (let cell = index.first_cell[slot]!; cell < index.first_cell[slot + 1]!; cell++) {
-        votes += cells[cell]!;
-        most = Math.max(most, cells[cell]!);
-      }
-      const voteFor = index.vote_for[index.contest_of_slot[slot]!]!;
-      ballots[location] = Math.max(ballots[location]!, Math.ceil(votes / voteFor), most);
+  return Float64Array.from(index.election.locations, (_, location) => {
+    let ballots = 0;
+    for (const slot of slotsOf(index, location)) {
+      ballots = Math.max(ballots, Math.ceil(sumCells(index, cells, slot) / voteForAt(index, slot)));
+      for (const cell of cellsOf(index, slot)) ballots = Math.max(ballots, cells[cell]!);
     }
-  return ballots;
+    return ballots;
+  });
 }
 
 /** How many voters to register in each location: its electorate where known, and never fewer than its ballots. */
@@ -70,13 +67,15 @@ export function scaleCells(
   factor: number,
 ): ScaledResults {
   const scaled = new Float64Array(cells.length);
-  const cellsOfContest: number[][] = index.election.contests.map(() => []);
-  for (const [slot, contest] of index.contest_of_slot.entries())
-    for (let cell = index.first_cell[slot]!; cell < index.first_cell[slot + 1]!; cell++)
-      cellsOfContest[contest]!.push(cell);
+  const cellsOfContest = index.election.contests.map((): number[] => []);
+  for (const [slot, contest] of index.contestOfSlot.entries())
+    for (const cell of cellsOf(index, slot)) cellsOfContest[contest]?.push(cell);
   for (const numbers of cellsOfContest) {
-    const votes = numbers.map((cell) => cells[cell]!);
-    for (const [i, share] of scale(votes, factor).entries()) scaled[numbers[i]!] = share;
+    const shares = scale(
+      numbers.map((cell) => cells[cell]!),
+      factor,
+    );
+    for (const [i, cell] of numbers.entries()) scaled[cell] = shares[i]!;
   }
   const known = electorate.filter((registered) => registered !== null);
   const shares = scale(known, factor).values();
@@ -102,38 +101,36 @@ function scale(weights: readonly number[], factor: number): Float64Array {
  * @param cells votes by cell, whole numbers
  */
 export function createReplay(index: ElectionIndex, cells: Float64Array, seed: string): Chooser {
-  const { first_slot, contest_of_slot, first_cell, first_candidate } = index;
+  const { firstSlot, firstCell } = index;
   const ballots = replayedBallots(index, cells);
   const widths = ballots.map(permutationWidth);
   const keys = slotKeys(index, seed, 'replay');
   /** The number of votes in the slot up to and with each cell. */
   const cumulative = cells.slice();
-  for (let slot = 0; slot < contest_of_slot.length; slot++)
-    for (let cell = first_cell[slot]! + 1; cell < first_cell[slot + 1]!; cell++)
-      cumulative[cell]! += cumulative[cell - 1]!;
+  for (let slot = 0; slot < index.slotCount; slot++)
+    for (const cell of cellsOf(index, slot).slice(1)) cumulative[cell]! += cumulative[cell - 1]!;
 
   return {
-    selections_max: selectionsMax(index),
+    selectionsMax: selectionsMax(index),
     choose(location, place, out, at) {
       const size = ballots[location]!;
       if (place >= size) return -1;
       let end = at;
-      const slotEnd = first_slot[location + 1]!;
-      for (let slot = first_slot[location]!; slot < slotEnd; slot++) {
-        const firstCell = first_cell[slot]!;
-        const lastCell = first_cell[slot + 1]! - 1;
-        const voteEnd = cumulative[lastCell]!;
-        const candidateOffset = first_candidate[contest_of_slot[slot]!]! - firstCell;
+      const slotEnd = firstSlot[location + 1]!;
+      for (let slot = firstSlot[location]!; slot < slotEnd; slot++) {
+        const first = firstCell[slot]!;
+        const last = firstCell[slot + 1]! - 1;
+        const voteEnd = cumulative[last]!;
         let vote = permute(place, size, widths[location]!, keys[2 * slot]!, keys[2 * slot + 1]!);
         for (; vote < voteEnd; vote += size) {
-          let low = firstCell;
-          let high = lastCell;
+          let low = first;
+          let high = last;
           while (low < high) {
             const middle = (low + high) >> 1;
             if (cumulative[middle]! > vote) high = middle;
             else low = middle + 1;
           }
-          out[end++] = candidateOffset + low;
+          out[end++] = candidateAt(index, slot, low);
         }
       }
       return end - at;

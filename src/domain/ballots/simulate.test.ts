@@ -12,7 +12,7 @@ import { createVoteColumns } from './vote-columns.ts';
 
 function castAll(index: ElectionIndex, chooser: Chooser, voters: ArrayLike<number>): Tally {
   const tally = createTally(index);
-  const votes = createVoteColumns(1, chooser.selections_max);
+  const votes = createVoteColumns(1, chooser.selectionsMax);
   votes.count = 1;
   for (let location = 0; location < voters.length; location++)
     for (let place = 0; place < voters[location]!; place++) {
@@ -36,19 +36,19 @@ test('turnout is exact, ballots are valid, ascending and the same each time', ()
         const voters = election.locations.map((location) => location.registered_voters ?? 7);
         const chooser = createSimulation(index, voters, turnout, seed);
         const again = createSimulation(index, voters, turnout, seed);
-        const out = new Int32Array(chooser.selections_max + 2).fill(-7);
+        const out = new Int32Array(chooser.selectionsMax + 2).fill(-7);
         const ballots = voters.map(() => 0);
         for (let location = 0; location < voters.length; location++) {
           const standing = new Set(candidatesAt(index, location));
           for (let place = voters[location]! - 1; place >= 0; place--) {
             const written = chooser.choose(location, place, out, 1);
             if (written !== -1) ballots[location]!++;
-            assert.ok(written <= chooser.selections_max);
+            assert.ok(written <= chooser.selectionsMax);
             const selections = out.slice(1, 1 + written);
             for (const [i, candidate] of selections.entries())
               assert.ok(standing.has(candidate) && (i === 0 || selections[i - 1]! < candidate));
             for (const [contest, { vote_for }] of election.contests.entries())
-              assert.ok(selections.filter((each) => index.contest_of_candidate[each] === contest).length <= vote_for);
+              assert.ok(selections.filter((each) => index.contestOfCandidate[each] === contest).length <= vote_for);
             assert.equal(again.choose(location, place, out, 1), written);
             if (written > 0) assert.deepEqual(out.slice(1, 1 + written), selections);
           }

@@ -1,8 +1,15 @@
-import type { ElectionIndex } from '../election/election-index.ts';
+import {
+  candidateAt,
+  cellsOf,
+  type ElectionIndex,
+  selectionsMax,
+  slotsOf,
+  sumCells,
+} from '../election/election-index.ts';
 import { apportion } from '../numbers/apportion.ts';
 import { permutationWidth, permute } from '../numbers/permutation.ts';
 import { createSeed, hashToUnit, mix, toUnit } from '../numbers/random.ts';
-import { type Chooser, selectionsMax, slotKeys } from './chooser.ts';
+import { type Chooser, slotKeys } from './chooser.ts';
 
 /** The share of selections left empty: invented, large enough that even a small run shows undervotes. */
 const UNDERVOTE_SHARE = 0.015;
@@ -38,13 +45,12 @@ function candidateWeights(index: ElectionIndex, seed: string): Float64Array {
       weight: strength * personal * (aggregate ? AGGREGATE_WEIGHT : 1),
     };
   });
-  const weights = new Float64Array(index.first_cell.at(-1)!);
+  const weights = new Float64Array(index.cellCount);
   for (const [location, { id }] of locations.entries()) {
     const place = createSeed(id)[0]!;
-    for (let slot = index.first_slot[location]!; slot < index.first_slot[location + 1]!; slot++)
-      for (let cell = index.first_cell[slot]!; cell < index.first_cell[slot + 1]!; cell++) {
-        const candidate = index.first_candidate[index.contest_of_slot[slot]!]! + cell - index.first_cell[slot]!;
-        const { lean, weight } = standing[candidate]!;
+    for (const slot of slotsOf(index, location))
+      for (const cell of cellsOf(index, slot)) {
+        const { lean, weight } = standing[candidateAt(index, slot, cell)]!;
         weights[cell] = weight * (0.6 + 0.8 * hashToUnit(lean, place, 0));
       }
   }
@@ -52,8 +58,8 @@ function candidateWeights(index: ElectionIndex, seed: string): Float64Array {
 }
 
 /**
- * Choices of an invented election. Who votes is exact by location ({@link simulatedBallots}) and drawn from a permutation of its
- * voters; each selection is drawn by the weights of the candidates not yet selected, or left empty.
+ * Choices of an invented election. The number of ballots is exact by location ({@link simulatedBallots}), and a permutation of
+ * its voters says which of them vote. Each selection is drawn by the weights of the candidates not yet selected, or left empty.
  *
  * 100 ns a call with one contest and 3 candidates at turnout 0.7 (node 24, 3 million calls in a loop on a two-core VM).
  * @param voters registered voters by location; a place at or beyond them does not vote
@@ -64,16 +70,14 @@ export function createSimulation(
   turnout: number,
   seed: string,
 ): Chooser {
-  const { first_slot, contest_of_slot, first_cell, first_candidate, vote_for } = index;
+  const { firstSlot, contestOfSlot, firstCell, firstCandidate, voteFor } = index;
   const ballots = simulatedBallots(voters, turnout);
   const sizes = Float64Array.from(voters);
   const widths = sizes.map(permutationWidth);
   const attendance = index.election.locations.map(({ id }) => createSeed(seed, 'attendance', id));
   const keys = slotKeys(index, seed, 'choice');
   const weights = candidateWeights(index, seed);
-  const totals = new Float64Array(contest_of_slot.length);
-  for (let slot = 0; slot < totals.length; slot++)
-    for (let cell = first_cell[slot]!; cell < first_cell[slot + 1]!; cell++) totals[slot]! += weights[cell]!;
+  const totals = Float64Array.from(contestOfSlot, (_, slot) => sumCells(index, weights, slot));
 
   const votes = (location: number, place: number): boolean => {
     const size = sizes[location]!;
@@ -83,17 +87,18 @@ export function createSimulation(
   };
 
   return {
-    selections_max: selectionsMax(index),
+    selectionsMax: selectionsMax(index),
     choose(location, place, out, at) {
       if (!votes(location, place)) return -1;
       let end = at;
-      const slotEnd = first_slot[location + 1]!;
-      for (let slot = first_slot[location]!; slot < slotEnd; slot++) {
-        const contest = contest_of_slot[slot]!;
-        const offset = first_candidate[contest]! - first_cell[slot]!;
+      const slotEnd = firstSlot[location + 1]!;
+      for (let slot = firstSlot[location]!; slot < slotEnd; slot++) {
+        const contest = contestOfSlot[slot]!;
+        const cellStart = firstCell[slot]!;
+        const cellEnd = firstCell[slot + 1]!;
+        const offset = firstCandidate[contest]! - cellStart;
         const first = end;
-        const candidates = first_cell[slot + 1]! - first_cell[slot]!;
-        const draws = Math.min(vote_for[contest]!, candidates);
+        const draws = Math.min(voteFor[contest]!, cellEnd - cellStart);
         let state = mix(mix(place ^ keys[2 * slot]!) ^ keys[2 * slot + 1]!);
         let remaining = totals[slot]!;
         for (let draw = 0; draw < draws; draw++) {
@@ -101,7 +106,7 @@ export function createSimulation(
           const unit = toUnit(state);
           if (unit < UNDERVOTE_SHARE) continue;
           const target = ((unit - UNDERVOTE_SHARE) / (1 - UNDERVOTE_SHARE)) * remaining;
-          const cell = pickCell(weights, first_cell[slot]!, first_cell[slot + 1]!, target, out, first, end, offset);
+          const cell = pickCell(weights, cellStart, cellEnd, target, out, first, end, offset);
           remaining -= weights[cell]!;
           let gap = end++;
           for (; gap > first && out[gap - 1]! > offset + cell; gap--) out[gap] = out[gap - 1]!;

@@ -1,18 +1,19 @@
-import { selectionsMax } from '../ballots/chooser.ts';
-import { createVoteColumns, type VoteColumns } from '../ballots/vote-columns.ts';
-import type { ElectionIndex } from '../election/election-index.ts';
+import { createVoteColumns, SELECTIONS_PER_VOTE_MAX, type VoteColumns } from '../ballots/vote-columns.ts';
+import { fractionOf } from '../counts.ts';
+import type { Candidate } from '../election/election.ts';
+import { candidateKey, partyNames } from '../election/election.ts';
+import { candidateAt, cellsOf, type ElectionIndex, selectionsMax, slotsOf } from '../election/election-index.ts';
 import { type BoxReader, chainStart, createBoxReader, type Sha256, VOTES_PER_BOX_MAX } from '../log/box.ts';
 import {
-  applyLocationResult,
   type CandidateResultRecord,
   CHECKPOINT_KEY,
   type CheckpointRecord,
   LOCATION_KEY_PREFIX,
   type LocationResultRecord,
-  locationResult,
   type TurnoutRecord,
 } from '../log/records.ts';
-import { countVote, createTally, type Tally } from './tally.ts';
+import { applyLocationResult, locationResult } from './location-result.ts';
+import { carryOver, countVote, createTally, type Tally } from './tally.ts';
 
 /** A record for one of the result topics. */
 export interface ResultRecord {
@@ -20,9 +21,6 @@ export interface ResultRecord {
   readonly key: string;
   readonly value: string;
 }
-
-/** A cast vote has at most so many selections, overvotes among them (docs/inputs.md). */
-const SELECTIONS_PER_CAST_VOTE_MAX = 200;
 
 /**
  * The fold from boxes to totals, one for an election: which votes are counted, and what changed since the last flush.
@@ -34,6 +32,7 @@ export class BoxCounter {
   readonly #index: ElectionIndex;
   readonly #definition: string;
   readonly #sha256: Sha256;
+  readonly #partyOf: (candidate: Candidate) => string | null;
   readonly #reader: BoxReader;
   readonly #covers: number[];
   readonly #heads: string[];
@@ -53,9 +52,10 @@ export class BoxCounter {
     this.#index = index;
     this.#definition = definition;
     this.#sha256 = sha256;
+    this.#partyOf = partyNames(index.election);
     this.#reader = createBoxReader(index);
     this.tally = createTally(index);
-    const selections = Math.max(SELECTIONS_PER_CAST_VOTE_MAX, selectionsMax(index));
+    const selections = Math.max(SELECTIONS_PER_VOTE_MAX, selectionsMax(index));
     this.#box = createVoteColumns(VOTES_PER_BOX_MAX, VOTES_PER_BOX_MAX * selections);
     this.offsets = new Array<number>(partitions).fill(0);
     this.#covers = new Array<number>(partitions).fill(0);
@@ -162,32 +162,27 @@ export class BoxCounter {
   }
 
   #totalCandidates(location: number, changed?: Set<number>): void {
-    const { first_slot, contest_of_slot, first_cell, first_candidate } = this.#index;
-    for (let slot = first_slot[location]!; slot < first_slot[location + 1]!; slot++) {
-      const offset = first_candidate[contest_of_slot[slot]!]! - first_cell[slot]!;
-      for (let cell = first_cell[slot]!; cell < first_cell[slot + 1]!; cell++) {
-        const added = this.tally.votes[cell]! - this.#totalled[cell]!;
-        if (added === 0) continue;
-        this.#candidateTotals[offset + cell]! += added;
-        this.#totalled[cell] = this.tally.votes[cell]!;
-        changed?.add(offset + cell);
+    for (const slot of slotsOf(this.#index, location))
+      for (const cell of cellsOf(this.#index, slot)) {
+        const candidate = candidateAt(this.#index, slot, cell);
+        if (carryOver(this.tally.votes, this.#totalled, cell, this.#candidateTotals, candidate))
+          changed?.add(candidate);
       }
-    }
   }
 
   #turnout(location: number, epoch: number, covers: readonly number[]): TurnoutRecord {
     const { id, name, registered_voters } = this.#index.election.locations[location]!;
     const ballots_cast = this.tally.ballots[location]!;
-    const turnout = registered_voters === null || registered_voters === 0 ? null : ballots_cast / registered_voters;
+    const turnout = fractionOf(ballots_cast, registered_voters);
     return { location_id: id, name, registered_voters, ballots_cast, turnout, epoch, covers };
   }
 
   #candidateRecord(number: number, epoch: number, covers: readonly number[]): ResultRecord {
-    const { candidates, parties } = this.#index.election;
-    const { contest_id, id, name, party_id } = candidates[number]!;
-    const party = parties.find((each) => each.id === party_id)?.name ?? null;
+    const candidate = this.#index.election.candidates[number]!;
+    const { contest_id, id, name } = candidate;
+    const party = this.#partyOf(candidate);
     const votes = this.#candidateTotals[number]!;
     const record: CandidateResultRecord = { contest_id, candidate_id: id, name, party, votes, epoch, covers };
-    return { topic: 'votes-per-candidate', key: JSON.stringify([contest_id, id]), value: JSON.stringify(record) };
+    return { topic: 'votes-per-candidate', key: candidateKey(contest_id, id), value: JSON.stringify(record) };
   }
 }

@@ -1,5 +1,5 @@
 import type { VoteColumns } from '../ballots/vote-columns.ts';
-import type { ElectionIndex } from '../election/election-index.ts';
+import { candidateAt, cellsOf, type ElectionIndex, slotsOf, sumCells, voteForAt } from '../election/election-index.ts';
 
 /** Counts of an election by location, laid out by a {@link ElectionIndex}. Counts are whole numbers held in doubles, exact to 2^53. */
 export interface Tally {
@@ -14,36 +14,35 @@ export interface Tally {
 }
 
 export function createTally(index: ElectionIndex): Tally {
-  const slots = index.contest_of_slot.length;
   return {
     ballots: new Float64Array(index.election.locations.length),
-    votes: new Float64Array(index.first_cell[slots]!),
-    undervotes: new Float64Array(slots),
-    overvoted: new Float64Array(slots),
+    votes: new Float64Array(index.cellCount),
+    undervotes: new Float64Array(index.slotCount),
+    overvoted: new Float64Array(index.slotCount),
   };
 }
 
 /** Adds vote `i` of the columns. The columns must hold only candidates of contests on that location's ballot. */
 export function countVote(index: ElectionIndex, tally: Tally, votes: VoteColumns, i: number): void {
   const location = votes.locations[i]!;
-  const contests = index.vote_for.length;
+  const contests = index.voteFor.length;
   tally.ballots[location]!++;
-  for (let slot = index.first_slot[location]!; slot < index.first_slot[location + 1]!; slot++)
-    tally.undervotes[slot]! += index.vote_for[index.contest_of_slot[slot]!]!;
+  for (let slot = index.firstSlot[location]!; slot < index.firstSlot[location + 1]!; slot++)
+    tally.undervotes[slot]! += index.voteFor[index.contestOfSlot[slot]!]!;
   const end = votes.starts[i + 1]!;
   for (let at = votes.starts[i]!; at < end; ) {
-    const contest = index.contest_of_candidate[votes.selections[at]!]!;
+    const contest = index.contestOfCandidate[votes.selections[at]!]!;
     const first = at;
-    while (at < end && index.contest_of_candidate[votes.selections[at]!] === contest) at++;
-    const slot = index.slot_of[location * contests + contest]!;
-    const voteFor = index.vote_for[contest]!;
+    while (at < end && index.contestOfCandidate[votes.selections[at]!] === contest) at++;
+    const slot = index.slotOf[location * contests + contest]!;
+    const voteFor = index.voteFor[contest]!;
     if (at - first > voteFor) {
       tally.overvoted[slot]!++;
       tally.undervotes[slot]! -= voteFor;
       continue;
     }
     tally.undervotes[slot]! -= at - first;
-    const offset = index.first_cell[slot]! - index.first_candidate[contest]!;
+    const offset = index.firstCell[slot]! - index.firstCandidate[contest]!;
     for (let s = first; s < at; s++) tally.votes[offset + votes.selections[s]!]!++;
   }
 }
@@ -55,13 +54,53 @@ export function countVote(index: ElectionIndex, tally: Tally, votes: VoteColumns
  */
 export function unbalancedSlots(index: ElectionIndex, tally: Tally): number[] {
   const unbalanced: number[] = [];
-  for (let location = 0; location < tally.ballots.length; location++)
-    for (let slot = index.first_slot[location]!; slot < index.first_slot[location + 1]!; slot++) {
-      const voteFor = index.vote_for[index.contest_of_slot[slot]!]!;
-      let votes = 0;
-      for (let cell = index.first_cell[slot]!; cell < index.first_cell[slot + 1]!; cell++) votes += tally.votes[cell]!;
-      if (votes + tally.undervotes[slot]! + voteFor * tally.overvoted[slot]! !== voteFor * tally.ballots[location]!)
-        unbalanced.push(slot);
-    }
+  for (const location of tally.ballots.keys())
+    for (const slot of slotsOf(index, location))
+      if (tally.undervotes[slot] !== lawfulUndervotes(index, tally, location, slot)) unbalanced.push(slot);
   return unbalanced;
+}
+
+/**
+ * Sets the undervotes of these locations to what the law makes of their other counts.
+ * @returns the slots where that is below 0: they hold more votes than their ballots can.
+ */
+export function deriveUndervotes(index: ElectionIndex, tally: Tally, locations: Iterable<number>): number[] {
+  const negative: number[] = [];
+  for (const location of locations)
+    for (const slot of slotsOf(index, location)) {
+      const undervotes = lawfulUndervotes(index, tally, location, slot);
+      tally.undervotes[slot] = undervotes;
+      if (undervotes < 0) negative.push(slot);
+    }
+  return negative;
+}
+
+const lawfulUndervotes = (index: ElectionIndex, tally: Tally, location: number, slot: number): number =>
+  voteForAt(index, slot) * (tally.ballots[location]! - tally.overvoted[slot]!) - sumCells(index, tally.votes, slot);
+
+/** The votes of each candidate in all locations together, by candidate number. */
+export function candidateTotals(index: ElectionIndex, tally: Tally): Float64Array {
+  const totals = new Float64Array(index.election.candidates.length);
+  for (let slot = 0; slot < index.slotCount; slot++)
+    for (const cell of cellsOf(index, slot)) totals[candidateAt(index, slot, cell)]! += tally.votes[cell]!;
+  return totals;
+}
+
+/**
+ * Takes one count over from counts that are newer, and adds what it grew by to a total. Totals that follow a tally this way
+ * cost the counts that changed, never all of them.
+ * @returns whether it differed.
+ */
+export function carryOver(
+  newer: Float64Array,
+  known: Float64Array,
+  at: number,
+  totals: Float64Array,
+  total: number,
+): boolean {
+  const growth = newer[at]! - known[at]!;
+  if (growth === 0) return false;
+  known[at] = newer[at]!;
+  totals[total]! += growth;
+  return true;
 }

@@ -93,8 +93,18 @@ export interface Election {
   readonly parents: readonly Location[];
 }
 
-/** Two candidates of one contest may share an id only by mistake; two contests may both have a "Write-in". */
-const candidateKey = (candidate: Candidate): string => JSON.stringify([candidate.contest_id, candidate.id]);
+/**
+ * One text for a candidate of the whole election, also the key in topic `votes-per-candidate`. A candidate's id is unique only
+ * within its contest: two contests may both have a "Write-in".
+ */
+export const candidateKey = (contestId: string, candidateId: string): string =>
+  JSON.stringify([contestId, candidateId]);
+
+/** Looks up the party's name of a candidate, null for an independent. */
+export function partyNames(election: Election): (candidate: Candidate) => string | null {
+  const names = new Map<string | null, string>(election.parties.map(({ id, name }) => [id, name]));
+  return ({ party_id }) => names.get(party_id) ?? null;
+}
 
 function firstRepeated(keys: Iterable<string>): string | undefined {
   const seen = new Set<string>();
@@ -113,7 +123,7 @@ export function checkElection(election: Election): Outcome<Election, string> {
   const repeated =
     firstRepeated(election.contests.map((contest) => contest.id)) ??
     firstRepeated(election.parties.map((party) => party.id)) ??
-    firstRepeated(election.candidates.map(candidateKey)) ??
+    firstRepeated(election.candidates.map(({ contest_id, id }) => candidateKey(contest_id, id))) ??
     firstRepeated([...election.locations, ...election.parents].map((location) => location.id));
   if (repeated !== undefined) return err(`the id ${repeated} is given twice; ids must be unique`);
   if (election.contests.length === 0) return err('there is no contest; an election needs at least one');

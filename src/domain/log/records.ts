@@ -1,6 +1,4 @@
-import type { Tally } from '../counting/tally.ts';
 import type { Election } from '../election/election.ts';
-import type { ElectionIndex } from '../election/election-index.ts';
 
 /**
  * The records of the compacted topics. Values are JSON; keys are listed with each. Totals are absolute: a record replaces the
@@ -130,9 +128,6 @@ export const cellKey = (locationId: string, contestId: string, candidateId: stri
 export const overvotesKey = (locationId: string, contestId: string): string =>
   OVERVOTES_KEY_PREFIX + JSON.stringify([locationId, contestId]);
 export const progressKey = (partition: number): string => PROGRESS_KEY_PREFIX + partition;
-/** The key of topic `votes-per-candidate`. */
-export const candidateKey = (contestId: string, candidateId: string): string =>
-  JSON.stringify([contestId, candidateId]);
 
 /** What a key of the Spark engine in `results-by-location` names. */
 export type MicroBatchKey =
@@ -201,68 +196,4 @@ export interface VoterRecord {
   readonly voter_id: number;
   readonly location_id: string;
   readonly place: number;
-}
-
-/** The result of one location as the topic carries it. */
-export function locationResult(
-  index: ElectionIndex,
-  tally: Tally,
-  location: number,
-  epoch: number,
-  covers: readonly number[],
-): LocationResultRecord {
-  const { contests, candidates, locations } = index.election;
-  const slots: [string, SlotResult][] = [];
-  for (let slot = index.first_slot[location]!; slot < index.first_slot[location + 1]!; slot++) {
-    const contest = index.contest_of_slot[slot]!;
-    const votes: [string, number][] = [];
-    for (let cell = index.first_cell[slot]!; cell < index.first_cell[slot + 1]!; cell++) {
-      const candidate = index.first_candidate[contest]! + cell - index.first_cell[slot]!;
-      votes.push([candidates[candidate]!.id, tally.votes[cell]!]);
-    }
-    slots.push([
-      contests[contest]!.id,
-      {
-        votes: Object.fromEntries(votes),
-        undervotes: tally.undervotes[slot]!,
-        overvoted_ballots: tally.overvoted[slot]!,
-      },
-    ]);
-  }
-  return {
-    location_id: locations[location]!.id,
-    epoch,
-    covers,
-    ballots_cast: tally.ballots[location]!,
-    contests: Object.fromEntries(slots),
-  };
-}
-
-/**
- * Puts a location's absolute result into the tally, in place of what it held.
- * @returns the location's number, or -1 for a record of a location, contest or candidate that the definition lacks (nothing is changed then).
- */
-export function applyLocationResult(index: ElectionIndex, tally: Tally, record: LocationResultRecord): number {
-  const location = index.location_numbers.get(record.location_id) ?? -1;
-  if (location === -1) return -1;
-  const cells: [number, number][] = [];
-  const slots: [number, SlotResult][] = [];
-  for (const [contestId, result] of Object.entries(record.contests)) {
-    const contest = index.contest_numbers.get(contestId) ?? -1;
-    const slot = contest === -1 ? -1 : index.slot_of[location * index.vote_for.length + contest]!;
-    if (slot === -1) return -1;
-    slots.push([slot, result]);
-    for (const [candidateId, votes] of Object.entries(result.votes)) {
-      const candidate = index.candidate_numbers[contest]!.get(candidateId);
-      if (candidate === undefined) return -1;
-      cells.push([index.first_cell[slot]! + candidate - index.first_candidate[contest]!, votes]);
-    }
-  }
-  tally.ballots[location] = record.ballots_cast;
-  for (const [cell, votes] of cells) tally.votes[cell] = votes;
-  for (const [slot, result] of slots) {
-    tally.undervotes[slot] = result.undervotes;
-    tally.overvoted[slot] = result.overvoted_ballots;
-  }
-  return location;
 }

@@ -78,7 +78,7 @@ export function readVoters(index: ElectionIndex, text: string, base: number, ski
       if (at >= text.length) throw damaged(seq);
     }
     const raw = text.slice(first, at);
-    const number = index.location_numbers.get(raw.includes('\\') ? JSON.parse(`"${raw}"`) : raw);
+    const number = index.locationNumbers.get(raw.includes('\\') ? JSON.parse(`"${raw}"`) : raw);
     if (number === undefined) throw damaged(seq);
     return number;
   };

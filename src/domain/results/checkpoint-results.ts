@@ -1,6 +1,7 @@
+import { applyLocationResult } from '../counting/location-result.ts';
 import { createTally, type Tally, unbalancedSlots } from '../counting/tally.ts';
+import { isCount, sumOf } from '../counts.ts';
 import {
-  applyLocationResult,
   CHECKPOINT_KEY,
   type CheckpointRecord,
   LOCATION_KEY_PREFIX,
@@ -9,14 +10,12 @@ import {
 import {
   describeOtherDefinition,
   describeUnbalanced,
-  isCount,
   isObject,
   type PublishedRecord,
   type PublishedResults,
   type PublishedShape,
   type PublishedState,
   parseObject,
-  sumOf,
   type TakenRecord,
   UNKNOWN_KIND,
   UNKNOWN_PLACE,
@@ -75,8 +74,8 @@ export class CheckpointResults implements PublishedResults {
     if (this.#newest === null) return null;
     const { index, definition } = this.#shape;
     if (this.#newest.definition !== definition) return describeOtherDefinition(this.#newest.definition, definition);
-    const unbalanced = unbalancedSlots(index, this.tally);
-    if (unbalanced.length > 0) return describeUnbalanced(index, unbalanced);
+    const unbalanced = describeUnbalanced(index, unbalancedSlots(index, this.tally));
+    if (unbalanced !== null) return unbalanced;
     const ballots = sumOf(this.tally.ballots);
     const covered = sumOf(this.#newest.covers);
     // Each ballot has one seq, so what a count of ballots covers is what it counted.

@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { arbitraryElectionWithBallots, type Ballot, toColumns } from '../../../test/support/elections.ts';
+import { arbitraryElectionWithBallots, type Ballot, tallyOf } from '../../../test/support/elections.ts';
 import { testElection } from '../../../test/support/test-count.ts';
-import { countVote, createTally, type Tally } from '../counting/tally.ts';
-import { type ElectionIndex, indexElection } from '../election/election-index.ts';
+import { createTally, type Tally } from '../counting/tally.ts';
+import {
+  cellCandidate,
+  cellsOf,
+  type ElectionIndex,
+  indexElection,
+  slotContest,
+  slotsOf,
+} from '../election/election-index.ts';
 import { ballotsKey, cellKey, overvotesKey, progressKey, TOTALS_KEY } from '../log/records.ts';
 import { MicroBatchResults } from './micro-batch-results.ts';
 import type { PublishedRecord, PublishedState } from './published-results.ts';
@@ -31,19 +38,18 @@ interface Row extends PublishedRecord {
 
 /** The key of each count of a state that is not 0, with the value of its row. */
 function countsOf(index: ElectionIndex, { tally, progress }: State): Map<string, object> {
-  const { election, first_slot, first_cell, first_candidate, contest_of_slot } = index;
+  const { election } = index;
   const counts = new Map<string, object>();
   for (const [location, { id: location_id }] of election.locations.entries()) {
     const ballots_cast = tally.ballots[location]!;
     if (ballots_cast > 0) counts.set(ballotsKey(location_id), { location_id, ballots_cast });
-    for (let slot = first_slot[location]!; slot < first_slot[location + 1]!; slot++) {
-      const contest = contest_of_slot[slot]!;
-      const contest_id = election.contests[contest]!.id;
+    for (const slot of slotsOf(index, location)) {
+      const contest_id = slotContest(index, slot).id;
       const overvoted_ballots = tally.overvoted[slot]!;
       if (overvoted_ballots > 0)
         counts.set(overvotesKey(location_id, contest_id), { location_id, contest_id, overvoted_ballots });
-      for (let cell = first_cell[slot]!; cell < first_cell[slot + 1]!; cell++) {
-        const candidate_id = election.candidates[first_candidate[contest]! + cell - first_cell[slot]!]!.id;
+      for (const cell of cellsOf(index, slot)) {
+        const candidate_id = cellCandidate(index, slot, cell).id;
         const votes = tally.votes[cell]!;
         const key = cellKey(location_id, contest_id, candidate_id);
         if (votes > 0) counts.set(key, { location_id, contest_id, candidate_id, votes });
@@ -109,9 +115,7 @@ function castInto(
   ballots: readonly Ballot[],
   draw: History['draw'],
 ): State {
-  const next = structuredClone(tally);
-  const votes = toColumns(ballots);
-  for (let i = 0; i < votes.count; i++) countVote(index, next, votes, i);
+  const next = tallyOf(index, ballots, structuredClone(tally));
   const first = draw(ballots.length + 1);
   return {
     tally: next,

@@ -1,10 +1,10 @@
-import { createTally, type Tally } from '../counting/tally.ts';
-import type { ElectionIndex } from '../election/election-index.ts';
+import { createTally, deriveUndervotes, type Tally } from '../counting/tally.ts';
+import { isCount } from '../counts.ts';
+import { candidateNumber, cellAt, slotAt } from '../election/election-index.ts';
 import { type MicroBatchStamp, parseMicroBatchKey, type TotalsRecord } from '../log/records.ts';
 import {
   describeOtherDefinition,
   describeUnbalanced,
-  isCount,
   type PublishedRecord,
   type PublishedResults,
   type PublishedShape,
@@ -100,8 +100,9 @@ export class MicroBatchResults implements PublishedResults {
 
   judge(): PublishedState {
     this.#isNews = false;
-    const negative = this.#deriveUndervotes();
-    const held = this.#whyIncomplete() ?? this.#reasonToHold() ?? describeNegative(this.#shape.index, negative);
+    const { index } = this.#shape;
+    const negative = deriveUndervotes(index, this.tally, this.changed);
+    const held = this.#whyIncomplete() ?? this.#reasonToHold() ?? describeUnbalanced(index, negative);
     return {
       epoch: this.#epoch,
       covers: [...this.#seqEnds],
@@ -227,21 +228,6 @@ export class MicroBatchResults implements PublishedResults {
     const votes = this.#columns.progress[partition]!;
     return `Partition ${partition} of topic votes has a gap or a repeat: ${votes} votes were counted up to seq ${this.#seqEnds[partition]}.`;
   }
-
-  /** What the selections of the changed locations leave over. @returns the slots where it is less than nothing. */
-  #deriveUndervotes(): number[] {
-    const { first_slot, contest_of_slot, first_cell, vote_for } = this.#shape.index;
-    const { ballots, votes, undervotes, overvoted } = this.tally;
-    const negative: number[] = [];
-    for (const location of this.changed)
-      for (let slot = first_slot[location]!; slot < first_slot[location + 1]!; slot++) {
-        let left = vote_for[contest_of_slot[slot]!]! * (ballots[location]! - overvoted[slot]!);
-        for (let cell = first_cell[slot]!; cell < first_cell[slot + 1]!; cell++) left -= votes[cell]!;
-        undervotes[slot] = left;
-        if (left < 0) negative.push(slot);
-      }
-    return negative;
-  }
 }
 
 /** All but the stamp and the definition. */
@@ -251,9 +237,6 @@ const isSameTotals = (one: TotalsRecord, other: TotalsRecord): boolean =>
   one.as_of === other.as_of &&
   one.definition === other.definition &&
   GROWING_TOTALS.every((name) => one[name] === other[name]);
-
-const describeNegative = (index: ElectionIndex, slots: readonly number[]): string | null =>
-  slots.length === 0 ? null : describeUnbalanced(index, slots);
 
 const AS_OF = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
@@ -284,21 +267,19 @@ function rowOf(
     return { column: 'progress', at: partition, location: -1, count, progress: { seq_end, is_dense } };
   }
   if (record.location_id !== named.location_id) return UNREADABLE;
-  const location = index.location_numbers.get(named.location_id) ?? -1;
+  const location = index.locationNumbers.get(named.location_id) ?? -1;
   if (named.kind === 'ballots') {
     if (!isCount(record.ballots_cast)) return UNREADABLE;
     return countRow('ballots', location, location, record.ballots_cast);
   }
   if (record.contest_id !== named.contest_id) return UNREADABLE;
-  const contest = index.contest_numbers.get(named.contest_id) ?? -1;
-  const slot = location === -1 || contest === -1 ? -1 : index.slot_of[location * index.vote_for.length + contest]!;
+  const contest = index.contestNumbers.get(named.contest_id) ?? -1;
   if (named.kind === 'overvotes') {
     if (!isCount(record.overvoted_ballots)) return UNREADABLE;
-    return countRow('overvotes', slot, location, record.overvoted_ballots);
+    return countRow('overvotes', slotAt(index, location, contest), location, record.overvoted_ballots);
   }
   if (record.candidate_id !== named.candidate_id || !isCount(record.votes)) return UNREADABLE;
-  const candidate = slot === -1 ? undefined : index.candidate_numbers[contest]!.get(named.candidate_id);
-  const cell = candidate === undefined ? -1 : index.first_cell[slot]! + candidate - index.first_candidate[contest]!;
+  const cell = cellAt(index, location, candidateNumber(index, contest, named.candidate_id));
   return countRow('marks', cell, location, record.votes);
 }
 

@@ -1,5 +1,5 @@
 import type { Tally } from '../counting/tally.ts';
-import type { ElectionIndex } from '../election/election-index.ts';
+import { type ElectionIndex, slotContest } from '../election/election-index.ts';
 
 /** A record of topic `results-by-location`, as it was read. */
 export interface PublishedRecord {
@@ -63,12 +63,13 @@ export const UNKNOWN_KIND = 'is of no known kind';
 export const describeOtherDefinition = (counted: string, published: string): string =>
   `The count follows another definition (${counted.slice(0, 12)}) than the one published (${published.slice(0, 12)}).`;
 
-export function describeUnbalanced(index: ElectionIndex, slots: readonly number[]): string {
-  const contest = index.election.contests[index.contest_of_slot[slots[0]!]!]!;
-  return `Votes and ballots do not balance in ${slots.length} counts, the first in contest "${contest.id}".`;
+/** @returns null where no slot is unbalanced. */
+export function describeUnbalanced(index: ElectionIndex, slots: readonly number[]): string | null {
+  const [first] = slots;
+  if (first === undefined) return null;
+  const { id } = slotContest(index, first);
+  return `Votes and ballots do not balance in ${slots.length} counts, the first in contest "${id}".`;
 }
-
-export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 
 export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null;
@@ -82,9 +83,3 @@ export function parseObject(value: string): Readonly<Record<string, unknown>> | 
     return null;
   }
 }
-
-export const sumOf = (numbers: Iterable<number>): number => {
-  let sum = 0;
-  for (const number of numbers) sum += number;
-  return sum;
-};

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { arbitraryElectionWithBallots, toColumns } from '../../../test/support/elections.ts';
-import { countVote, createTally } from '../counting/tally.ts';
-import { createRunningResults, type ResultMoment, updateResults } from './results.ts';
+import { arbitraryElectionWithBallots, tallyOf } from '../../../test/support/elections.ts';
+import type { ResultMoment } from './results.ts';
 import { applyDelta, resultPlaces, resultsDelta } from './results-delta.ts';
+import { createRunningResults, updateResults } from './running-results.ts';
 
 const MOMENT: ResultMoment = { status: 'unofficial-partial', as_of: '2026-11-23T20:00:00.000Z', sequence: 1 };
 
@@ -13,10 +13,7 @@ test('a document and the delta to a later one give the later one, also through J
     fc.property(arbitraryElectionWithBallots, ({ index, ballots }) => {
       const running = createRunningResults(index, { ...MOMENT, status: 'pre-election', sequence: 0 });
       const before = running.results;
-      const tally = createTally(index);
-      const columns = toColumns(ballots);
-      for (let i = 0; i < columns.count; i++) countVote(index, tally, columns, i);
-      const after = updateResults(running, tally, index.election.locations.keys(), MOMENT);
+      const after = updateResults(running, tallyOf(index, ballots), index.election.locations.keys(), MOMENT);
       const changed = {
         contests: after.contests.filter((contest, i) => contest !== before.contests[i]),
         locations: after.locations.filter((location, i) => location !== before.locations[i]),

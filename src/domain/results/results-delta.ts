@@ -1,4 +1,5 @@
-import { type ContestResult, fractionOf, type LocationResult, type Results, type ResultTotals } from './results.ts';
+import { fractionOf } from '../counts.ts';
+import type { ContestResult, LocationResult, Results, ResultTotals } from './results.ts';
 
 /**
  * What changed from one state to a later one, as the event stream carries it. Everything is absolute, so a delta may be

@@ -1,4 +1,5 @@
 import type { ReplayedVotes } from '../../domain/ballots/replay.ts';
+import { LOCATION_CONTEST_PAIRS_MAX } from '../../domain/election/election-index.ts';
 import { PERMUTATION_SIZE_MAX } from '../../domain/numbers/permutation.ts';
 import { type CsvFile, columnOf } from '../../files/csv.ts';
 import { ProblemList, quoteValue, refusal } from '../../files/problems.ts';
@@ -12,8 +13,6 @@ export const CONTESTS_MAX = 10_000;
 export const CANDIDATES_MAX = 100_000;
 /** A row is kept in memory until the file is checked: some hundred bytes each. */
 export const RESULT_ROWS_MAX = 5_000_000;
-/** The same limit as that of the counting tables (domain/ballot.ts), refused here by name. */
-export const LOCATION_CONTEST_PAIRS_MAX = 16_000_000;
 /** Votes of a file, and voters of an electorate, so that a roll of both can still be permuted. */
 export const VOTES_TOTAL_MAX = PERMUTATION_SIZE_MAX / 2;
 

@@ -1,68 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { arbitraryElectionWithBallots, type Ballot, toColumns } from '../../../test/support/elections.ts';
+import { arbitraryElectionWithBallots, tallyOf } from '../../../test/support/elections.ts';
 import { testElection } from '../../../test/support/test-count.ts';
-import { countVote, createTally, type Tally } from '../counting/tally.ts';
+import { createTally } from '../counting/tally.ts';
 import type { Candidate, Election } from '../election/election.ts';
-import { type ElectionIndex, indexElection } from '../election/election-index.ts';
-import {
-  buildResults,
-  createRunningResults,
-  fractionOf,
-  RESULTS_CSV_COLUMNS,
-  type ResultMoment,
-  rankCandidates,
-  resultsCsv,
-  updateResults,
-} from './results.ts';
+import { candidateNumber, indexElection } from '../election/election-index.ts';
+import type { ResultMoment } from './results.ts';
+import { buildResults, createRunningResults, updateResults } from './running-results.ts';
 
 const PARTIAL: ResultMoment = { status: 'unofficial-partial', as_of: '2026-11-23T20:00:00.000Z', sequence: 7 };
 const COMPLETE: ResultMoment = { ...PARTIAL, status: 'unofficial-complete' };
 
-function count(index: ElectionIndex, ballots: readonly Ballot[], tally = createTally(index)): Tally {
-  const columns = toColumns(ballots);
-  for (let i = 0; i < columns.count; i++) countVote(index, tally, columns, i);
-  return tally;
-}
-
 /** One letter a candidate: l leads, e elected, b both, - neither. */
 const letters = (ranks: readonly { leading: boolean; elected: boolean }[]): string =>
   ranks.map(({ leading, elected }) => (leading && elected ? 'b' : leading ? 'l' : elected ? 'e' : '-')).join('');
-
-describe('who leads and who is elected', () => {
-  for (const [what, votes, aggregates, seats, isComplete, verdict] of [
-    ['nobody without votes', [0, 0, 0], '---', 1, true, '---'],
-    ['the most votes lead', [2, 5, 1], '---', 1, false, '-l-'],
-    ['the most votes are elected once all are counted', [2, 5, 1], '---', 1, true, '-b-'],
-    ['all of a tie lead, none of it is elected', [5, 5, 1], '---', 1, true, 'll-'],
-    ['a tie below the seats elects those above it', [9, 5, 5], '---', 1, true, 'b--'],
-    ['a tie across the last seat elects who is above it', [9, 5, 5, 1], '----', 2, true, 'b---'],
-    ['a tie within the seats elects both', [5, 5, 1], '---', 2, true, 'bb-'],
-    ['a single candidate with a vote', [1], '-', 1, true, 'b'],
-    ['a single candidate without', [0], '-', 1, true, '-'],
-    ['more seats than candidates elect all who have votes', [3, 0, 2], '---', 5, true, 'b-e'],
-    ['an aggregate neither leads nor is elected', [4, 9, 3], '-a-', 1, true, 'b--'],
-    ['an aggregate alone', [0, 9, 0], '-a-', 1, true, '---'],
-    ['an aggregate takes no seat', [4, 9, 3], '-a-', 2, true, 'b-e'],
-  ] as const)
-    test(`${what}: ${verdict}`, () => {
-      const isAggregate = [...aggregates].map((letter) => letter === 'a');
-      assert.equal(letters(rankCandidates(votes, isAggregate, seats, isComplete)), verdict);
-    });
-});
-
-describe('fractions', () => {
-  for (const [part, whole, verdict] of [
-    [0, 10, 0],
-    [5, 10, 0.5],
-    [12, 10, 1.2],
-    [0, 0, null],
-    [5, 0, null],
-    [5, null, null],
-  ] as const)
-    test(`${part} of ${whole} is ${verdict}`, () => assert.equal(fractionOf(part, whole), verdict));
-});
 
 describe('the document', () => {
   test('before any vote everything is there, at zero, and no share is invented', () => {
@@ -107,7 +59,7 @@ describe('the document', () => {
       { location: 0, selections: [0, 1] },
       { location: 0, selections: [1] },
     ];
-    const { totals, contests } = buildResults(index, count(index, ballots), PARTIAL);
+    const { totals, contests } = buildResults(index, tallyOf(index, ballots), PARTIAL);
     assert.equal(totals.ballots_cast, 2);
     assert.deepEqual([contests[0]?.votes_counted, contests[0]?.undervotes], [1, 0]);
     assert.deepEqual(
@@ -127,10 +79,10 @@ describe('the document', () => {
       { location: 0, selections: [0] },
     ];
     const index = indexElection(election);
-    assert.equal(buildResults(index, count(index, ballots), PARTIAL).locations[0]?.turnout, 2);
+    assert.equal(buildResults(index, tallyOf(index, ballots), PARTIAL).locations[0]?.turnout, 2);
     const [first, second] = election.locations;
     const unknown = indexElection({ ...election, locations: [first!, { ...second!, registered_voters: null }] });
-    const results = buildResults(unknown, count(unknown, ballots), PARTIAL);
+    const results = buildResults(unknown, tallyOf(unknown, ballots), PARTIAL);
     assert.deepEqual([results.totals.registered_voters, results.totals.turnout], [null, null]);
     assert.deepEqual(
       results.locations.map(({ turnout }) => turnout),
@@ -141,9 +93,9 @@ describe('the document', () => {
   test('the leader changes, and is elected when all votes are counted', () => {
     const index = indexElection(testElection());
     const running = createRunningResults(index, PARTIAL);
-    const tally = count(index, [{ location: 0, selections: [0] }]);
+    const tally = tallyOf(index, [{ location: 0, selections: [0] }]);
     assert.equal(letters(updateResults(running, tally, [0], PARTIAL).contests[0]!.candidates), 'l--');
-    count(
+    tallyOf(
       index,
       [
         { location: 1, selections: [2] },
@@ -159,7 +111,7 @@ describe('the document', () => {
     const index = indexElection(testElection({ contests: [['Ada'], ['Ben']] }));
     const running = createRunningResults(index, PARTIAL);
     const before = running.results;
-    const after = updateResults(running, count(index, [{ location: 1, selections: [0] }]), [0, 1, 2], PARTIAL);
+    const after = updateResults(running, tallyOf(index, [{ location: 1, selections: [0] }]), [0, 1, 2], PARTIAL);
     assert.deepEqual(
       after.locations.map((location, i) => location === before.locations[i]),
       [true, false, true],
@@ -180,7 +132,7 @@ describe('laws', () => {
         const everywhere = [...index.election.locations.keys()];
         let done = 0;
         for (const [size, isTurned] of [...parts, [ballots.length, false] as const]) {
-          count(index, ballots.slice(done, done + size), tally);
+          tallyOf(index, ballots.slice(done, done + size), tally);
           done += size;
           updateResults(running, tally, isTurned ? everywhere.toReversed() : everywhere, PARTIAL);
         }
@@ -194,9 +146,9 @@ describe('laws', () => {
       const index = indexElection(election);
       const numbered = ballots.map(([location, id]) => ({
         location,
-        selections: [index.candidate_numbers[0]!.get(id)!],
+        selections: [candidateNumber(index, 0, id)],
       }));
-      const { totals, contests } = buildResults(index, count(index, numbered), COMPLETE);
+      const { totals, contests } = buildResults(index, tallyOf(index, numbered), COMPLETE);
       const sorted = contests[0]!.candidates.toSorted((left, right) => (left.id < right.id ? -1 : 1));
       return { totals, sorted, votes: contests[0]!.votes_counted };
     };
@@ -214,7 +166,7 @@ describe('laws', () => {
   test('locations and contests add up', () => {
     fc.assert(
       fc.property(arbitraryElectionWithBallots, ({ index, ballots }) => {
-        const { totals, contests, locations } = buildResults(index, count(index, ballots), PARTIAL);
+        const { totals, contests, locations } = buildResults(index, tallyOf(index, ballots), PARTIAL);
         assert.equal(totals.ballots_cast, ballots.length);
         assert.equal(totals.locations_reporting, new Set(ballots.map(({ location }) => location)).size);
         for (const contest of contests)
@@ -226,16 +178,4 @@ describe('laws', () => {
       }),
     );
   });
-});
-
-test('the CSV has a line a contest, location and candidate, and quotes what needs it', () => {
-  const election = testElection({ contests: [['Ada "A", B', 'Ben']], locations: 1 });
-  const index = indexElection(election);
-  const tally = count(index, [{ location: 0, selections: [0] }]);
-  assert.deepEqual(resultsCsv(election, buildResults(index, tally, PARTIAL)).split('\n'), [
-    RESULTS_CSV_COLUMNS.join(','),
-    'contest-1,L0001,Ward 1,city,The city,"Ada ""A"", B","Ada ""A"", B party",1',
-    'contest-1,L0001,Ward 1,city,The city,Ben,Ben party,0',
-    '',
-  ]);
 });

@@ -1,0 +1,71 @@
+import {
+  candidateNumber,
+  cellAt,
+  cellCandidate,
+  cellsOf,
+  type ElectionIndex,
+  slotAt,
+  slotContest,
+  slotsOf,
+} from '../election/election-index.ts';
+import type { LocationResultRecord, SlotResult } from '../log/records.ts';
+import type { Tally } from './tally.ts';
+
+/** The result of one location as topic `results-by-location` carries it. */
+export function locationResult(
+  index: ElectionIndex,
+  tally: Tally,
+  location: number,
+  epoch: number,
+  covers: readonly number[],
+): LocationResultRecord {
+  const slots = slotsOf(index, location).map((slot): [string, SlotResult] => [
+    slotContest(index, slot).id,
+    {
+      votes: votesById(index, tally, slot),
+      undervotes: tally.undervotes[slot]!,
+      overvoted_ballots: tally.overvoted[slot]!,
+    },
+  ]);
+  return {
+    location_id: index.election.locations[location]!.id,
+    epoch,
+    covers,
+    ballots_cast: tally.ballots[location]!,
+    contests: Object.fromEntries(slots),
+  };
+}
+
+/** The votes of a slot by candidate id, in the order of the definition. */
+export const votesById = (index: ElectionIndex, tally: Tally, slot: number): { readonly [id: string]: number } =>
+  Object.fromEntries(cellsOf(index, slot).map((cell) => [cellCandidate(index, slot, cell).id, tally.votes[cell]!]));
+
+/**
+ * Puts a location's absolute result into the tally, in place of what it held.
+ * @returns the location's number, or -1 for a record of a location, contest or candidate that the definition lacks. Nothing is
+ * changed then.
+ */
+export function applyLocationResult(index: ElectionIndex, tally: Tally, record: LocationResultRecord): number {
+  const location = index.locationNumbers.get(record.location_id) ?? -1;
+  if (location === -1) return -1;
+  const cells: [number, number][] = [];
+  const slots: [number, SlotResult][] = [];
+  for (const [contestId, result] of Object.entries(record.contests)) {
+    const contest = index.contestNumbers.get(contestId) ?? -1;
+    const slot = slotAt(index, location, contest);
+    if (slot === -1) return -1;
+    slots.push([slot, result]);
+    for (const [candidateId, votes] of Object.entries(result.votes)) {
+      const cell = cellAt(index, location, candidateNumber(index, contest, candidateId));
+      if (cell === -1) return -1;
+      cells.push([cell, votes]);
+    }
+  }
+  tally.ballots[location] = record.ballots_cast;
+  for (const [cell, votes] of cells) tally.votes[cell] = votes;
+  for (const [slot, result] of slots) {
+    tally.undervotes[slot] = result.undervotes;
+    tally.overvoted[slot] = result.overvoted_ballots;
+  }
+  return location;
+}

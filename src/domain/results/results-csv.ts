@@ -1,0 +1,35 @@
+import type { Election } from '../election/election.ts';
+import type { Results } from './results.ts';
+
+export const RESULTS_CSV_COLUMNS = [
+  'contest',
+  'location_id',
+  'location_name',
+  'parent_id',
+  'parent_name',
+  'candidate',
+  'party',
+  'votes',
+] as const;
+
+/**
+ * The uniform results CSV (RFC 4180 with plain newlines and a header): one line a contest, location and candidate, in the
+ * order of the definition. `--results` reads it back to the same totals.
+ */
+export function resultsCsv(election: Election, results: Results): string {
+  const parents = new Map<string, string>(election.parents.map((parent) => [parent.id, parent.name]));
+  const lines = [RESULTS_CSV_COLUMNS.join(',')];
+  for (const contest of results.contests)
+    for (const location of results.locations) {
+      // An id may be "constructor": only own keys are contests.
+      if (!Object.hasOwn(location.votes, contest.id)) continue;
+      const votes = location.votes[contest.id]!;
+      const parent = location.parent_id ?? '';
+      const place = [contest.id, location.id, location.name, parent, parents.get(parent) ?? ''].map(csvField).join(',');
+      for (const { id, name, party } of contest.candidates)
+        lines.push(`${place},${csvField(name)},${csvField(party ?? '')},${votes[id] ?? 0}`);
+    }
+  return `${lines.join('\n')}\n`;
+}
+
+const csvField = (text: string): string => (/[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);

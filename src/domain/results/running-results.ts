@@ -1,0 +1,189 @@
+import { votesById } from '../counting/location-result.ts';
+import { carryOver, createTally, type Tally } from '../counting/tally.ts';
+import { fractionOf } from '../counts.ts';
+import { type Candidate, partyNames } from '../election/election.ts';
+import {
+  candidateAt,
+  candidatesOf,
+  cellsOf,
+  contestAt,
+  type ElectionIndex,
+  slotContest,
+  slotsOf,
+} from '../election/election-index.ts';
+import { rankCandidates } from './plurality.ts';
+import {
+  type ContestResult,
+  isCompleteStatus,
+  type LocationResult,
+  type ResultMoment,
+  type Results,
+} from './results.ts';
+
+/**
+ * Results that follow a tally: an update costs the changed locations, not all of them. Entries that did not change stay the
+ * same objects from one `Results` to the next, so a reader finds the difference of two states by identity.
+ * Memory: one more tally and one document.
+ */
+export interface RunningResults {
+  readonly index: ElectionIndex;
+  readonly partyOf: (candidate: Candidate) => string | null;
+  /** The counts that the totals below include. */
+  readonly counted: Tally;
+  /** By candidate number. */
+  readonly candidateVotes: Float64Array;
+  /** By contest number. */
+  readonly contestUndervotes: Float64Array;
+  readonly registeredVoters: number | null;
+  ballotsCast: number;
+  locationsReporting: number;
+  results: Results;
+}
+
+/** The state before any vote: every contest, candidate and location at zero. */
+export function createRunningResults(index: ElectionIndex, moment: ResultMoment): RunningResults {
+  const { election } = index;
+  const sums: Sums = {
+    index,
+    partyOf: partyNames(election),
+    counted: createTally(index),
+    candidateVotes: new Float64Array(election.candidates.length),
+    contestUndervotes: new Float64Array(election.contests.length),
+    registeredVoters: election.locations.reduce<number | null>(
+      (sum, { registered_voters }) => (sum === null || registered_voters === null ? null : sum + registered_voters),
+      0,
+    ),
+    ballotsCast: 0,
+    locationsReporting: 0,
+  };
+  const isComplete = isCompleteStatus(moment.status);
+  const contests = election.contests.map((_, contest) => contestResult(sums, contest, isComplete));
+  const locations = election.locations.map((_, location) => locationEntry(index, sums.counted, location));
+  return { ...sums, results: resultsDocument(sums, moment, contests, locations) };
+}
+
+/**
+ * Takes the counts of the changed locations over from `tally` and returns the new document, which is also `running.results`.
+ * The order of updates and their grouping never change the document.
+ */
+export function updateResults(
+  running: RunningResults,
+  tally: Tally,
+  changed: Iterable<number>,
+  moment: ResultMoment,
+): Results {
+  const before = running.results;
+  const locations = before.locations.slice();
+  const touched = new Set<number>();
+  for (const location of changed)
+    if (takeOver(running, tally, location, touched))
+      locations[location] = locationEntry(running.index, running.counted, location);
+  const isComplete = isCompleteStatus(moment.status);
+  const isSameKind = isComplete === isCompleteStatus(before.election.status);
+  const contests = before.contests.map((contest, number) =>
+    isSameKind && !touched.has(number) ? contest : contestResult(running, number, isComplete),
+  );
+  running.results = resultsDocument(running, moment, contests, locations);
+  return running.results;
+}
+
+/** The results of a whole tally in one step. */
+export function buildResults(index: ElectionIndex, tally: Tally, moment: ResultMoment): Results {
+  return updateResults(createRunningResults(index, moment), tally, index.election.locations.keys(), moment);
+}
+
+/** Moves one location's counts into the totals, noting the contests they touch. @returns whether anything differed. */
+function takeOver(running: RunningResults, tally: Tally, location: number, touched: Set<number>): boolean {
+  const { index, counted, candidateVotes, contestUndervotes } = running;
+  const before = counted.ballots[location]!;
+  const ballots = tally.ballots[location]!;
+  running.ballotsCast += ballots - before;
+  running.locationsReporting += Number(ballots > 0) - Number(before > 0);
+  counted.ballots[location] = ballots;
+  let isChanged = ballots !== before;
+  for (const slot of slotsOf(index, location)) {
+    const contest = contestAt(index, slot);
+    let isSlotChanged = carryOver(tally.undervotes, counted.undervotes, slot, contestUndervotes, contest);
+    counted.overvoted[slot] = tally.overvoted[slot]!;
+    for (const cell of cellsOf(index, slot))
+      if (carryOver(tally.votes, counted.votes, cell, candidateVotes, candidateAt(index, slot, cell)))
+        isSlotChanged = true;
+    if (isSlotChanged) touched.add(contest);
+    isChanged ||= isSlotChanged;
+  }
+  return isChanged;
+}
+
+type Sums = Omit<RunningResults, 'results'>;
+
+function resultsDocument(
+  sums: Sums,
+  moment: ResultMoment,
+  contests: readonly ContestResult[],
+  locations: readonly LocationResult[],
+): Results {
+  const { id, name, date, is_test, candidates } = sums.index.election;
+  return {
+    election: { id, name, date, status: moment.status, is_test },
+    as_of: moment.as_of,
+    sequence: moment.sequence,
+    totals: {
+      registered_voters: sums.registeredVoters,
+      ballots_cast: sums.ballotsCast,
+      turnout: fractionOf(sums.ballotsCast, sums.registeredVoters),
+      candidates: candidates.length,
+      locations: locations.length,
+      locations_reporting: sums.locationsReporting,
+    },
+    contests,
+    locations,
+  };
+}
+
+function contestResult(sums: Sums, contest: number, isComplete: boolean): ContestResult {
+  const { election } = sums.index;
+  const { id, name, seats } = election.contests[contest]!;
+  const standing = candidatesOf(sums.index, contest).map((number) => ({
+    candidate: election.candidates[number]!,
+    votes: sums.candidateVotes[number]!,
+  }));
+  const votes_counted = standing.reduce((sum, { votes }) => sum + votes, 0);
+  const ranks = rankCandidates(
+    standing.map(({ votes }) => votes),
+    standing.map(({ candidate }) => candidate.aggregate),
+    seats,
+    isComplete,
+  );
+  return {
+    id,
+    name,
+    votes_counted,
+    undervotes: sums.contestUndervotes[contest]!,
+    seats,
+    candidates: standing.map(({ candidate, votes }, i) => ({
+      id: candidate.id,
+      name: candidate.name,
+      party: sums.partyOf(candidate),
+      votes,
+      share: fractionOf(votes, votes_counted),
+      ...ranks[i]!,
+    })),
+  };
+}
+
+function locationEntry(index: ElectionIndex, tally: Tally, location: number): LocationResult {
+  const { id, name, parent_id, type, registered_voters } = index.election.locations[location]!;
+  const ballots_cast = tally.ballots[location]!;
+  return {
+    id,
+    name,
+    parent_id,
+    type,
+    registered_voters,
+    ballots_cast,
+    turnout: fractionOf(ballots_cast, registered_voters),
+    votes: Object.fromEntries(
+      slotsOf(index, location).map((slot) => [slotContest(index, slot).id, votesById(index, tally, slot)]),
+    ),
+  };
+}
