@@ -1,7 +1,8 @@
 import { Admin, FetchIsolationLevels, ListOffsetTimestamps } from '@platformatic/kafka';
 import { OperationalError } from '../../base/errors.ts';
 import type { ForeignTopic } from '../../ports/foreign-topic.ts';
-import { clientOptions, explained, hasAnswer, hearErrors, isTopicUnknown, LONG_POLL_MS_MAX } from './client.ts';
+import { clientOptions, hearErrors, LONG_POLL_MS_MAX } from './client.ts';
+import { explained, hasAnswer, isTopicUnknown } from './explain.ts';
 import { type Fetched, openPartitionReader, type PartitionReader } from './reader.ts';
 import type { KafkaSettings } from './settings.ts';
 

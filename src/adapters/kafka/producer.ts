@@ -1,5 +1,6 @@
 import { Consumer, type Message, Producer } from '@platformatic/kafka';
-import { clientOptions, explainKafka, hearErrors } from './client.ts';
+import { clientOptions, hearErrors } from './client.ts';
+import { explain } from './explain.ts';
 import type { KafkaSettings } from './settings.ts';
 
 export interface OutgoingMessage {
@@ -67,7 +68,7 @@ export async function openTransactionalProducer(
     if (consumer !== null) coordinator = await consumer.findGroupCoordinator();
   } catch (error) {
     await close();
-    throw explainKafka(error);
+    throw explain(error);
   }
 
   /** The library moves a group's offset past a message that was consumed; ours was never one. */
@@ -93,7 +94,7 @@ export async function openTransactionalProducer(
         await transaction.commit();
         transaction = null;
       } catch (error) {
-        throw explainKafka(error);
+        throw explain(error);
       }
     },
     close,

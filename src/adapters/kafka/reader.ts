@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Consumer, FetchIsolationLevels, fetchV17, ListOffsetTimestamps } from '@platformatic/kafka';
 import { OperationalError } from '../../base/errors.ts';
-import { clientOptions, explained, explainKafka, hasAnswer, hearErrors } from './client.ts';
+import { clientOptions, hearErrors } from './client.ts';
+import { explain, explained, hasAnswer } from './explain.ts';
 import type { KafkaSettings } from './settings.ts';
 
 type FetchResponsePartition = fetchV17.FetchResponsePartition;
@@ -94,7 +95,7 @@ export function openPartitionReader(
       } catch (error) {
         // The leader may have moved: it is looked up anew.
         consumer.clearMetadata();
-        throw hasAnswer(error, 'OFFSET_OUT_OF_RANGE') ? removed(topic, partition, offset, error) : explainKafka(error);
+        throw hasAnswer(error, 'OFFSET_OUT_OF_RANGE') ? removed(topic, partition, offset, error) : explain(error);
       }
     },
     async bounds() {

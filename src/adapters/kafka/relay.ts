@@ -6,7 +6,8 @@ import { OperationalError } from '../../base/errors.ts';
 import type { ElectionId } from '../../domain/election/election.ts';
 import { COMPACTED_TOPICS, type Topic } from '../../ports/log.ts';
 import { type Database, lockOrAbort } from '../postgres/database.ts';
-import { isFencedOut, topicName } from './client.ts';
+import { topicName } from './client.ts';
+import { isFencedOut } from './explain.ts';
 import {
   type GroupPosition,
   type OutgoingMessage,

@@ -3,7 +3,8 @@ import { Admin, FetchIsolationLevels, type FetchIsolationLevelValue, ListOffsetT
 import { OperationalError } from '../../base/errors.ts';
 import type { ElectionId } from '../../domain/election/election.ts';
 import { COMPACTED_TOPICS, TOPICS, type Topic } from '../../ports/log.ts';
-import { clientOptions, explained, explainKafka, hasAnswer, hearErrors, isTopicUnknown, topicName } from './client.ts';
+import { clientOptions, hearErrors, topicName } from './client.ts';
+import { explain, explained, hasAnswer, isTopicUnknown } from './explain.ts';
 import type { KafkaSettings } from './settings.ts';
 
 /** A definition with many locations and portraits is one record; a box of votes is some 50 KB. Brokers take 100 MB a request. */
@@ -102,7 +103,7 @@ async function createTopic(
     });
   } catch (error) {
     // Another process of ours was faster.
-    if (!hasAnswer(error, 'TOPIC_ALREADY_EXISTS')) throw explainKafka(error);
+    if (!hasAnswer(error, 'TOPIC_ALREADY_EXISTS')) throw explain(error);
   }
 }
 

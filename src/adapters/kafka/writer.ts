@@ -2,7 +2,8 @@ import { crashPoint } from '../../base/crash-points.ts';
 import { OperationalError } from '../../base/errors.ts';
 import type { ElectionId } from '../../domain/election/election.ts';
 import type { LogWriter, OutgoingRecord } from '../../ports/log.ts';
-import { isFencedOut, topicName } from './client.ts';
+import { topicName } from './client.ts';
+import { isFencedOut } from './explain.ts';
 import { openTransactionalProducer } from './producer.ts';
 import type { KafkaSettings } from './settings.ts';
 

@@ -4,7 +4,7 @@ import type { BallotSource, CastBatch, Committed, Rejection, SealedVotes } from 
 import type { ElectionEntry } from '../../ports/elections.ts';
 import { appendLog, type LogEnd } from './append.ts';
 import { copyIn, participationRows, RowBuffer, voteRows } from './copy.ts';
-import { isConnectionLost, sqlState } from './database.ts';
+import { isConnectionLost, sqlState } from './explain.ts';
 
 const UNIQUE_VIOLATION = '23505';
 const DEADLOCK = '40P01';

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import pg from 'pg';
 import { copyIn } from './copy.ts';
-import { isConnectionLost } from './database.ts';
+import { isConnectionLost } from './explain.ts';
 
 /** A message of PostgreSQL's protocol: its type, its length with itself, its body. */
 function message(type: string, body: string): Buffer {

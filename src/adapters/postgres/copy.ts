@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { VoteColumns } from '../../domain/ballots/vote-columns.ts';
-import { explain } from './database.ts';
+import { explain } from './explain.ts';
 
 /**
  * Rows in PostgreSQL's binary COPY format (documentation of COPY, "Binary Format"): a signature, rows of a 16-bit field count

@@ -8,7 +8,8 @@ import { DEFINITION_KEY, type DefinitionRecord } from '../../domain/log/records.
 import type { ElectionEntry, Elections, NewElection } from '../../ports/elections.ts';
 import { TOPICS } from '../../ports/log.ts';
 import { appendLog } from './append.ts';
-import { type Database, inTransaction, sqlState } from './database.ts';
+import { type Database, inTransaction } from './database.ts';
+import { sqlState } from './explain.ts';
 
 const UNIQUE_VIOLATION = '23505';
 const PARTITIONED_TOPICS = new Set(['voters', 'votes', 'returns']);

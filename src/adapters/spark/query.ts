@@ -1,6 +1,7 @@
 import { OperationalError } from '../../base/errors.ts';
 import { sha256 } from '../../base/sha256.ts';
-import { conditionOf, openSparkClient, type SparkClient, SparkError, type SparkSession } from './client.ts';
+import { openSparkClient, type SparkClient, type SparkSession } from './client.ts';
+import { explain, explainFailure, SparkError } from './explain.ts';
 import type { SparkRemote } from './remote.ts';
 import type {
   StreamingQueryCommand,
@@ -191,7 +192,7 @@ function runningQuery(client: SparkClient, session: SparkSession, queryId: Strea
     async assertSound() {
       const answer = await ask('exception');
       const message = answer?.case === 'exception' ? (answer.value.exceptionMessage ?? '') : '';
-      if (message !== '') throw failed(message, null);
+      if (message !== '') throw explainFailure(message);
     },
     async stop() {
       await ask('stop');
@@ -230,50 +231,4 @@ export function sessionId(name: string, number: number): string {
     `${variant}${digest.slice(17, 20)}`,
     digest.slice(20, 32),
   ].join('-');
-}
-
-/** What ends a query and passes by itself: a broker that is away, an executor that was lost, a task that was cut off by it. */
-const PASSING = new RegExp(
-  [
-    'errors\\.(Timeout|Disconnect|Network|NotLeaderOrFollower|LeaderNotAvailable|CoordinatorNotAvailable|NotEnoughReplicas)',
-    'TimeoutException',
-    'ConnectException',
-    'ExecutorLost|executor lost|Executor heartbeat|Worker lost|ExecutorDeadException',
-    'FetchFailed',
-    'NoBrokersAvailable|node assignment',
-    'SparkContext (was|has been) shut ?down|stopped SparkContext',
-  ].join('|'),
-  'i',
-);
-
-const explain = (error: unknown): unknown => (error instanceof SparkError ? failed(error.message, error) : error);
-
-/** Spark repeats a cause after each wrapper and may add the whole plan: the first lines say it. */
-const MESSAGE_LENGTH_MAX = 600;
-
-function failed(message: string, cause: unknown): OperationalError {
-  const condition = conditionOf(message);
-  const canRetry = PASSING.test(message);
-  return new OperationalError('SPARK_FAILED', {
-    message: `Spark cannot count: ${shorten(message)}`,
-    nextStep: nextStepOf(message, condition),
-    canRetry,
-    cause: cause ?? new Error(message),
-  });
-}
-
-function shorten(message: string): string {
-  const [first = ''] = message.split(/\n(?:==|\s+at |JVM stacktrace)/);
-  const line = first.replace(/\s+/g, ' ').trim();
-  return line.length > MESSAGE_LENGTH_MAX ? `${line.slice(0, MESSAGE_LENGTH_MAX)}...` : line;
-}
-
-function nextStepOf(message: string, condition: string | null): string {
-  if (/checkpointLocation must be specified/i.test(message))
-    return 'Start the Spark server with spark.sql.streaming.checkpointLocation: a folder that all of it can write and that stays.';
-  if (/DATA_LOSS|UnknownTopicOrPartition|INCORRECT_RECOVERY|offsets? .*(changed|out of range|reset)/i.test(message))
-    return 'Topic `votes` is not the one the checkpoint was made with: restore it, or start a new election with --fresh.';
-  if (condition === 'DATA_SOURCE_NOT_FOUND' || /Failed to find data source: kafka/i.test(message))
-    return 'Give the Spark server the package spark-sql-kafka-0-10 of its own version.';
-  return "Look into the Spark server's own log; counting goes on from its checkpoint once the cause is gone.";
 }
