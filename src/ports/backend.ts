@@ -30,6 +30,7 @@ export interface Backend {
   close(): Promise<void>;
 }
 
-export interface ClosableLog extends Log {
+/** A log that is open. Closing it never throws. */
+export interface ClosableLog extends Log, AsyncDisposable {
   close(): Promise<void>;
 }

@@ -37,11 +37,13 @@ export interface KnownVoter {
   readonly has_voted: boolean;
 }
 
-export interface ClaimedPartition extends ChainEnd {
+/** A partition of the log that no other process appends votes to. */
+export interface ClaimedPartition extends ChainEnd, AsyncDisposable {
   /** Where the source goes on. */
   readonly next_offset: number;
   commit(batch: CastBatch): Promise<Committed>;
   /** Appends the record that no vote follows in this partition to topic `definition`; once. */
   end(): Promise<void>;
+  /** Lets other processes claim it. Never throws. */
   release(): Promise<void>;
 }

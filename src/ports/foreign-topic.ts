@@ -1,5 +1,5 @@
 /** A topic of another system, from which votes are taken. */
-export interface ForeignTopic {
+export interface ForeignTopic extends AsyncDisposable {
   readonly name: string;
   /** Tells it from a topic that was made later under the same name. A whole number. */
   readonly identity: number;
@@ -12,6 +12,7 @@ export interface ForeignTopic {
    * @throws OperationalError INPUT_REFUSED where records from that offset on were removed, or the topic itself.
    */
   read(partition: number, from: number, signal: AbortSignal): Promise<ForeignRecords>;
+  /** Never throws. */
   close(): Promise<void>;
 }
 

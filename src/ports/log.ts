@@ -36,13 +36,17 @@ export interface LogRecord {
   readonly value: string;
 }
 
-export function* recordsOf(batch: LogBatch): Generator<LogRecord> {
-  let offset = batch.base_offset;
-  for (let from = 0; from < batch.text.length; offset++) {
-    const tab = batch.text.indexOf('\t', from);
-    const end = batch.text.indexOf('\n', tab);
-    yield { offset, key: batch.text.slice(from, tab), value: batch.text.slice(tab + 1, end) };
-    from = end + 1;
+/** One past the last offset of a batch: where to read on. */
+export const endOf = ({ base_offset, count }: LogBatch): number => base_offset + count;
+
+/** The records of a batch, those before an offset left out. */
+export function* recordsOf({ base_offset, text }: LogBatch, from = base_offset): Generator<LogRecord> {
+  let offset = base_offset;
+  for (let at = 0; at < text.length; offset++) {
+    const tab = text.indexOf('\t', at);
+    const end = text.indexOf('\n', tab);
+    if (offset >= from) yield { offset, key: text.slice(at, tab), value: text.slice(tab + 1, end) };
+    at = end + 1;
   }
 }
 
@@ -59,6 +63,58 @@ export interface Log {
   wait(topic: Topic, partition: number, from: number, signal: AbortSignal): Promise<void>;
 }
 
+/** The batches of a partition, from the one that holds an offset to where the log ends. Reads on when it is asked for more. */
+export async function* batchesFrom(
+  log: Log,
+  topic: Topic,
+  partition: number,
+  from: number,
+): AsyncGenerator<LogBatch, void> {
+  for (let next = from; ; ) {
+    const batches = await log.read(topic, partition, next);
+    for (const batch of batches) yield batch;
+    const last = batches.at(-1);
+    if (last === undefined) return;
+    next = endOf(last);
+  }
+}
+
+/** The same, and then the batches that are appended, as they come. It ends when the signal aborts. */
+export async function* followBatches(
+  log: Log,
+  topic: Topic,
+  partition: number,
+  from: number,
+  signal: AbortSignal,
+): AsyncGenerator<LogBatch, void> {
+  for (let next = from; !signal.aborted; await log.wait(topic, partition, next, signal))
+    for await (const batch of batchesFrom(log, topic, partition, next)) {
+      if (signal.aborted) return;
+      yield batch;
+      next = endOf(batch);
+    }
+}
+
+/** The records of a partition, from an offset to where the log ends. */
+export async function* recordsFrom(
+  log: Log,
+  topic: Topic,
+  partition: number,
+  from: number,
+): AsyncGenerator<LogRecord, void> {
+  for await (const batch of batchesFrom(log, topic, partition, from)) yield* recordsOf(batch, from);
+}
+
+/** The last record of each key of a compacted topic, in the order of the log. */
+export async function latestRecords(log: Log, topic: Topic): Promise<Map<string, LogRecord>> {
+  const latest = new Map<string, LogRecord>();
+  for await (const record of recordsFrom(log, topic, 0, 0)) {
+    latest.delete(record.key);
+    latest.set(record.key, record);
+  }
+  return latest;
+}
+
 export interface OutgoingRecord {
   readonly topic: Topic;
   readonly key: string;
@@ -71,4 +127,9 @@ export interface LogWriter {
   readonly epoch: number;
   /** Appends all records atomically. @throws OperationalError FENCED when a later writer was opened: never retry, exit. */
   publish(records: readonly OutgoingRecord[]): Promise<void>;
+}
+
+/** A writer that is open. Closing it never throws. */
+export interface ClosableWriter extends LogWriter, AsyncDisposable {
+  close(): Promise<void>;
 }

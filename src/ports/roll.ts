@@ -3,7 +3,7 @@ import type { VoterColumns } from '../domain/log/voter-records.ts';
 import type { ElectionEntry } from './elections.ts';
 
 /** The roll of one election, as `register` writes it. Open in one process at a time; the next one waits. */
-export interface Roll {
+export interface Roll extends AsyncDisposable {
   /** Where a source was left: 0 at first. */
   position(source: string): Promise<number>;
   /**
@@ -26,6 +26,7 @@ export interface Roll {
   publish(entry: ElectionEntry, batch: RollBatch): Promise<void>;
   /** Says that no voter follows. */
   finish(votersTotal: number): Promise<void>;
+  /** Lets the next process open it. Never throws. */
   close(): Promise<void>;
 }
 

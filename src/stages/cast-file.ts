@@ -24,15 +24,11 @@ export async function castFile(context: StageContext, path: string): Promise<voi
     async () => {
       await backend.assertSafe(entry);
       const source = { name: `file:${file.sha256}`, partition: 0 };
-      const claimed = await backend.ballotBox.claim(entry, 'any', source, signal);
-      try {
-        const booth = openBooth(entry, 0, 0);
-        for await (const block of readCastVotes(file, index, claimed.next_offset)) {
-          await castBlock(context, booth, block, refusals, claimed.commit);
-          if (signal.aborted) return;
-        }
-      } finally {
-        await claimed.release();
+      await using claimed = await backend.ballotBox.claim(entry, 'any', source, signal);
+      const booth = openBooth(entry, 0, 0);
+      for await (const block of readCastVotes(file, index, claimed.next_offset)) {
+        await castBlock(context, booth, block, refusals, claimed.commit);
+        if (signal.aborted) return;
       }
     },
     progress.say,
@@ -122,7 +118,7 @@ export async function castBlock(
     voters: Float64Array.from(accepted, ({ voter_id }) => voter_id),
     voter_offsets: Float64Array.from(accepted, ({ vote }) => vote.line),
     rejections,
-    seal: (taken, end) => booth.seal(end, taken),
+    seal: (stored, end) => booth.seal(end, stored),
   });
   progress.voted += committed.votes;
   progress.rejected += committed.rejected;

@@ -6,7 +6,7 @@ import { voteLengthMax } from '../domain/log/box.ts';
 import { createVoterColumns, readVoters, type VoterColumns } from '../domain/log/voter-records.ts';
 import type { ClaimedPartition } from '../ports/ballot-box.ts';
 import type { ElectionEntry } from '../ports/elections.ts';
-import type { Log, LogBatch } from '../ports/log.ts';
+import { batchesFrom, endOf, type Log, type LogBatch } from '../ports/log.ts';
 import type { StageContext } from './context.ts';
 import { definitionOf } from './register.ts';
 import { type Booth, openBooth } from './voting/booth.ts';
@@ -37,18 +37,14 @@ export async function voteFromRoll(context: StageContext, chooser: Chooser, pace
   await keepGoing(
     async () => {
       await backend.assertSafe(entry);
-      const sharing = await backend.ballotBox.share(entry, ROLL);
-      try {
-        await workShare({
-          sharing,
-          signal,
-          left: () => backend.ballotBox.unasked(entry),
-          take: (partitions) => takePartition(context, chooser, pace, partitions),
-          shared: (partitions) => progress.say(sayShare(partitions, entry.partitions)),
-        });
-      } finally {
-        await sharing.leave();
-      }
+      await using sharing = await backend.ballotBox.share(entry, ROLL);
+      await workShare({
+        sharing,
+        signal,
+        left: () => backend.ballotBox.unasked(entry),
+        tryClaim: (partitions) => claimPartition(context, chooser, pace, partitions),
+        shared: (partitions) => progress.say(sayShare(partitions, entry.partitions)),
+      });
     },
     progress.say,
     signal,
@@ -73,7 +69,8 @@ export function assertTest({ id, definition }: ElectionEntry): void {
   });
 }
 
-async function takePartition(
+/** @returns the first of these partitions that is free, claimed; null where none is. */
+async function claimPartition(
   context: StageContext,
   chooser: Chooser,
   pace: Pace,
@@ -85,16 +82,9 @@ async function takePartition(
   return {
     partition: claimed.partition,
     async work(signal) {
-      try {
-        const log = await backend.openLog(entry);
-        try {
-          await votePartition({ ...context, signal, log, pace }, chooser, claimed);
-        } finally {
-          await log.close();
-        }
-      } finally {
-        await claimed.release();
-      }
+      await using _claim = claimed;
+      await using log = await backend.openLog(entry);
+      await votePartition({ ...context, signal, log, pace }, chooser, claimed);
     },
   };
 }
@@ -108,12 +98,9 @@ async function votePartition(context: VoteContext, chooser: Chooser, claimed: Cl
   const booth = openBooth(entry, most, most * chooser.selections_max);
   const voters = createVoterColumns(most);
   while (!signal.aborted) {
-    const batches = await log.read('voters', claimed.partition, claimed.next_offset);
-    for (const batch of batches) if (!(await voteBatch(context, booth, chooser, voters, claimed, batch))) return;
-    if (batches.length === 0 && (await waitForVoters(context, claimed))) {
-      await claimed.end();
-      return;
-    }
+    for await (const batch of batchesFrom(log, 'voters', claimed.partition, claimed.next_offset))
+      if (!(await voteBatch(context, booth, chooser, voters, claimed, batch))) return;
+    if (await waitForVoters(context, claimed)) return claimed.end();
   }
 }
 
@@ -127,7 +114,7 @@ async function voteBatch(
   batch: LogBatch,
 ): Promise<boolean> {
   const cursor = readVoters(booth.index, batch.text, batch.base_offset, claimed.next_offset - batch.base_offset);
-  const end = batch.base_offset + batch.count;
+  const end = endOf(batch);
   while (claimed.next_offset < end) {
     const allowed = await context.pace.take(Math.min(voters.ids.length, end - claimed.next_offset), context.signal);
     if (allowed === 0) return false;

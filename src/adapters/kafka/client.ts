@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
-import { Base, type ConnectionOptions } from '@platformatic/kafka';
+import { Admin, Base, type ConnectionOptions } from '@platformatic/kafka';
 import { OperationalError } from '../../base/errors.ts';
 import { wordsOf } from '../../base/tls-errors.ts';
 import type { ElectionId } from '../../domain/election/election.ts';
@@ -95,6 +95,14 @@ export function hearErrors<Client extends Base>(client: Client): Client {
     }),
   );
   return client;
+}
+
+/** A client for questions about topics and groups. Disposing of it closes it, and never throws. */
+export type DisposableAdmin = Admin & { [Symbol.asyncDispose](): Promise<void> };
+
+export function openAdmin(settings: KafkaSettings): DisposableAdmin {
+  const admin = hearErrors(new Admin(clientOptions(settings)));
+  return Object.assign(admin, { [Symbol.asyncDispose]: () => admin.close().catch(() => {}) });
 }
 
 function certificate(name: 'ca' | 'cert' | 'key', path: string | null): Partial<Record<typeof name, string>> {

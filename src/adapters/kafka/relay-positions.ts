@@ -4,7 +4,7 @@ import { COMPACTED_TOPICS, type Topic } from '../../ports/log.ts';
 import type { Database } from '../postgres/database.ts';
 import { topicName } from './client.ts';
 import { explained } from './explain.ts';
-import { hasRecords, publishedEnd } from './log.ts';
+import { hasRecords, publishedEnd } from './offsets.ts';
 import type { PartitionReader } from './reader.ts';
 import type { KafkaSettings } from './settings.ts';
 import { withAdmin } from './topics.ts';

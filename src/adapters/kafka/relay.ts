@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { zstdDecompressSync } from 'node:zlib';
 import type pg from 'pg';
 import { crashPoint } from '../../base/crash-points.ts';
 import { OperationalError } from '../../base/errors.ts';
 import type { ElectionId } from '../../domain/election/election.ts';
 import { COMPACTED_TOPICS, type Topic } from '../../ports/log.ts';
 import { type Database, lockOrAbort } from '../postgres/database.ts';
+import { LOG_CHANNEL, listen } from '../postgres/notifications.ts';
+import { unpack } from '../postgres/payload.ts';
 import { topicName } from './client.ts';
 import { isFencedOut } from './explain.ts';
 import {
@@ -15,14 +16,13 @@ import {
   type TransactionalProducer,
 } from './producer.ts';
 import { openPartitionReader } from './reader.ts';
-import { relayLock, watchHolder } from './relay-holder.ts';
+import { relayLock, watchClaim } from './relay-claims.ts';
 import { ENDS, groupOf, type LogEndRow, positionIn, RELAYED_TOPICS, readPositions, unlike } from './relay-positions.ts';
 import type { KafkaSettings } from './settings.ts';
 
-/** So much of the table, compressed, goes into one transaction of Kafka, and at least one batch. */
+/** One transaction of Kafka takes this much of the table, compressed, and at least one batch. */
 const BYTES_PER_TRANSACTION_MAX = 256 * 1024;
 const ROWS_PER_TRANSACTION_MAX = 64;
-const PAYLOAD_BYTES_MAX = 256 * 1024 * 1024;
 const DRAIN_POLL_MS = 20;
 const FENCED_MAX = 3;
 
@@ -32,7 +32,7 @@ export interface RelayOptions {
   readonly election_no: number;
   readonly election: ElectionId;
   readonly partitions: number;
-  /** How long another process may hold a relay and publish nothing, before its session is ended. */
+  /** How long another process may have the claim on a relay and publish nothing, before its session is ended. */
   readonly stuck_ms_max?: number;
   say(line: string): void;
   /** Runs work again while PostgreSQL or Kafka does not answer. */
@@ -110,14 +110,15 @@ const WAITING = `
   ) AS sized WHERE before <= ${BYTES_PER_TRANSACTION_MAX} ORDER BY topic, base_offset`;
 
 /**
- * Who was fenced begins anew, without a word: it waits for the lock that the other has. Or nobody has it, since Kafka had given up a
- * transaction that took too long; where that happens again and again, it is told and tried at longer intervals.
+ * A relay that was fenced begins anew, without a word: it waits for the lock that the other has. Or nobody has it, since Kafka had
+ * given up a transaction that took too long; where that happens again and again, it is told and tried at longer intervals.
  */
 async function relayUnlessFenced(options: RelayOptions, partition: number, signal: AbortSignal): Promise<void> {
   for (let fenced = 1; ; fenced++) {
     try {
       return await relayPartition(options, partition, signal);
     } catch (error) {
+      if (signal.aborted) return;
       if (!isFencedOut(error) || fenced === FENCED_MAX) throw error;
     }
   }
@@ -127,50 +128,40 @@ async function relayUnlessFenced(options: RelayOptions, partition: number, signa
 async function relayPartition(options: RelayOptions, partition: number, signal: AbortSignal): Promise<void> {
   const { database, settings, election, election_no } = options;
   if (signal.aborted) return;
-  const client = await database.connect();
-  let producer: TransactionalProducer | null = null;
-  const wakeUp = wakeUps(client, election_no, partition, signal);
-  try {
-    await waitForLock(options, client, partition, signal);
-    // A batch that was published and not removed is found published: losing a removal harms nothing.
-    await client.query('SET synchronous_commit = off');
-    await client.query('LISTEN tallyroom_log');
-    producer = await openTransactionalProducer(settings, `${election}.relay.${partition}`, groupOf(election));
-    const positions = await takeUp(options, client, partition);
-    while (!signal.aborted) {
-      const woken = wakeUp.next();
-      const { rows } = await client.query<LogRow>({
-        name: 'relay-read',
-        text: WAITING,
-        values: [election_no, partition, RELAYED_TOPICS],
-      });
-      if (rows.length === 0) await woken;
-      else await publish(options, client, partition, producer, positions, rows);
-    }
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  } finally {
-    wakeUp.stop();
-    await producer?.close();
-    await client.end().catch(() => {});
+  await using client = await database.connect();
+  await claimRelay(options, client, partition, signal);
+  // A batch that was published and not removed is found published: losing a removal harms nothing.
+  await client.query('SET synchronous_commit = off');
+  const notifications = await listen(client, LOG_CHANNEL);
+  using appends = notifications.bell((payload) => {
+    const [election, , place] = payload.split('/');
+    return Number(election) === election_no && Number(place) === partition;
+  });
+  await using producer = await openTransactionalProducer(settings, `${election}.relay.${partition}`, groupOf(election));
+  const positions = await takeUp(options, client, partition);
+  while (!signal.aborted) {
+    appends.settle();
+    const { rows } = await client.query<LogRow>({
+      name: 'relay-read',
+      text: WAITING,
+      values: [election_no, partition, RELAYED_TOPICS],
+    });
+    if (rows.length === 0) await appends.rung(signal);
+    else await publish(options, client, partition, producer, positions, rows);
   }
 }
 
 /** Waits until no other process relays the partition; one that stands still is not waited for. */
-async function waitForLock(
+async function claimRelay(
   options: RelayOptions,
   client: pg.Client,
   partition: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const watch = watchHolder(options, partition);
-  try {
-    await lockOrAbort(options.database, client, signal, () =>
-      client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [relayLock(options.election_no, partition)]),
-    );
-  } finally {
-    watch.stop();
-  }
+  using _watch = watchClaim(options, partition);
+  await lockOrAbort(options.database, client, signal, () =>
+    client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [relayLock(options.election_no, partition)]),
+  );
 }
 
 /** Publishes some batches in one transaction with the new positions, then removes them from the table. */
@@ -225,18 +216,6 @@ function addMessages(
   }
 }
 
-function unpack(payload: Buffer): Buffer {
-  try {
-    return zstdDecompressSync(payload, { maxOutputLength: PAYLOAD_BYTES_MAX, chunkSize: 256 * 1024 });
-  } catch (cause) {
-    throw new OperationalError('LOG_DAMAGED', {
-      message: `a batch of table log cannot be unpacked: ${cause instanceof Error ? cause.message : cause}`,
-      nextStep: 'Stop and keep everything as it is, then restore PostgreSQL from a backup.',
-      cause,
-    });
-  }
-}
-
 async function prune(
   client: pg.Client,
   electionNo: number,
@@ -264,41 +243,12 @@ async function takeUp(options: RelayOptions, client: pg.Client, partition: numbe
   const known = await readPositions(settings, election, ends, { decided: true });
   const positions = new Map<Topic, number>();
   for (const end of ends) {
-    const reader = openPartitionReader(settings, topicName(election, end.topic), partition);
-    try {
-      const position = known.get(`${end.topic}/${partition}`) ?? null;
-      positions.set(end.topic, await positionIn(reader, topicName(election, end.topic), end, position));
-    } finally {
-      await reader.close();
-    }
+    const name = topicName(election, end.topic);
+    await using reader = openPartitionReader(settings, name, partition);
+    positions.set(end.topic, await positionIn(reader, name, end, known.get(`${end.topic}/${partition}`) ?? null));
   }
   await prune(client, election_no, partition, positions);
   return positions;
-}
-
-interface WakeUps {
-  /** The next notification for the partition from now on, the end of the connection, or the signal. */
-  next(): Promise<void>;
-  stop(): void;
-}
-
-function wakeUps(client: pg.Client, electionNo: number, partition: number, signal: AbortSignal): WakeUps {
-  let waiter = Promise.withResolvers<void>();
-  const wake = (): void => waiter.resolve();
-  client.on('notification', ({ payload = '' }) => {
-    const [election, , place] = payload.split('/');
-    if (Number(election) === electionNo && Number(place) === partition) wake();
-  });
-  client.on('end', wake);
-  signal.addEventListener('abort', wake, { once: true });
-  return {
-    next() {
-      waiter = Promise.withResolvers();
-      if (signal.aborted) wake();
-      return waiter.promise;
-    },
-    stop: () => signal.removeEventListener('abort', wake),
-  };
 }
 
 const torn = (topic: string, partition: number, expected: number, found: number): OperationalError =>

@@ -1,9 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Admin, FetchIsolationLevels, type FetchIsolationLevelValue, ListOffsetTimestamps } from '@platformatic/kafka';
+import {
+  type Admin,
+  FetchIsolationLevels,
+  type FetchIsolationLevelValue,
+  ListOffsetTimestamps,
+} from '@platformatic/kafka';
 import { OperationalError } from '../../base/errors.ts';
 import type { ElectionId } from '../../domain/election/election.ts';
 import { COMPACTED_TOPICS, TOPICS, type Topic } from '../../ports/log.ts';
-import { clientOptions, hearErrors, topicName } from './client.ts';
+import { openAdmin, topicName } from './client.ts';
 import { explain, explained, hasAnswer, isTopicUnknown } from './explain.ts';
 import type { KafkaSettings } from './settings.ts';
 
@@ -26,12 +31,8 @@ export async function withAdmin<Value>(
   settings: KafkaSettings,
   work: (admin: Admin) => Promise<Value>,
 ): Promise<Value> {
-  const admin = hearErrors(new Admin(clientOptions(settings)));
-  try {
-    return await explained(work(admin));
-  } finally {
-    await admin.close().catch(() => {});
-  }
+  await using admin = openAdmin(settings);
+  return await explained(work(admin));
 }
 
 interface TopicInKafka {

@@ -1,117 +1,66 @@
 import pg from 'pg';
 import { OperationalError } from '../../base/errors.ts';
 import { explain, isConnectionLost } from './explain.ts';
+import { SharedConnections } from './shared-connections.ts';
 
-/** Connections to one database. A stage that holds locks or COPYs takes a client of its own; short queries share a few. */
+/** A connection of its owner's own. Disposing of it ends it, and never throws. */
+export type Connection = pg.Client & { [Symbol.asyncDispose](): Promise<void> };
+
+/** Connections to one database. A stage that holds locks or COPYs has one of its own; short queries share a few. */
 export interface Database {
-  /** A connection of the caller's own. End it with `end()`. */
-  connect(): Promise<pg.Client>;
+  connect(): Promise<Connection>;
   /** A named statement is prepared once a connection. */
   query<Row extends pg.QueryResultRow>(sql: string, parameters?: readonly unknown[], name?: string): Promise<Row[]>;
   /** Ends the shared connections; nothing connects any more. */
   close(): Promise<void>;
 }
 
-/** Short queries wait for one another beyond this many; the rest of PostgreSQL's connections is left for stages. */
-const SHARED_CONNECTIONS_MAX = 3;
-
 /** A peer that vanished without a word is noticed, so that nobody waits for its notifications for ever. */
 const PATIENT = { keepAlive: true, keepAliveInitialDelayMillis: 10_000, connectionTimeoutMillis: 20_000 };
 
 /**
- * The same from the server's side: a machine that vanished must not keep its locks, and with them its partitions, for the two hours
- * that a system waits by itself. Over a Unix socket these mean nothing.
+ * The same from the server's side: a machine that vanished must not keep its locks, and with them its partitions, for the two
+ * hours that a system waits by itself. Over a Unix socket these mean nothing.
  */
 const NOTICE_LOST_PEER =
   'SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 30000';
 
 /** @param configure asked before every new connection, so that a server that was started again is found. */
 export function openDatabase(configure: () => Promise<pg.ClientConfig>): Database {
-  const idle: pg.Client[] = [];
-  const waiting: ((client: pg.Client | null) => void)[] = [];
-  let open = 0;
   let isClosed = false;
-
-  const connect = async (): Promise<pg.Client> => {
-    // What is asked at the end and awaited by nobody must not open anything again: the server that comes along would be started anew.
+  const connect = async (): Promise<Connection> => {
+    // A query of the end that nobody awaits must not open anything again: the bundled server would be started anew.
     if (isClosed) throw closed();
-    const client = makeClient({ ...PATIENT, ...(await configure()), application_name: 'tallyroom' });
-    // A connection that breaks while idle is noticed at its next use; without a listener it would end the process.
-    client.on('error', () => {});
-    try {
-      await client.connect();
-      await client.query(NOTICE_LOST_PEER);
-      explainQueries(client);
-      return client;
-    } catch (cause) {
-      await client.end().catch(() => {});
-      throw explain(cause);
-    }
+    return openConnection(await configure());
   };
-  const take = async (): Promise<pg.Client> => {
-    const client = idle.pop();
-    if (client !== undefined) return client;
-    if (open >= SHARED_CONNECTIONS_MAX) {
-      const given = await new Promise<pg.Client | null>((resolve) => waiting.push(resolve));
-      if (given !== null) return given;
-    }
-    open++;
-    try {
-      const made = await connect();
-      // One that ends while it is idle must not be given to anybody.
-      made.on('end', () => {
-        const position = idle.indexOf(made);
-        if (position === -1) return;
-        idle.splice(position, 1);
-        open--;
-      });
-      return made;
-    } catch (error) {
-      open--;
-      waiting.shift()?.(null);
-      throw error;
-    }
-  };
-  const giveBack = (client: pg.Client): void => {
-    const next = waiting.shift();
-    if (next !== undefined) next(client);
-    // Whoever asked when it was closed still gets an answer; a connection left behind would keep the process from ending.
-    else if (isClosed) drop(client);
-    else idle.push(client);
-  };
-  const drop = (client: pg.Client): void => {
-    open--;
-    client.end().catch(() => {});
-    waiting.shift()?.(null);
-  };
-
+  const shared = new SharedConnections(connect);
   return {
     connect,
-    async query<Row extends pg.QueryResultRow>(
-      text: string,
-      parameters: readonly unknown[] = [],
-      name?: string,
-    ): Promise<Row[]> {
-      const client = await take();
-      try {
-        const { rows } = await client.query<Row>({
-          text,
-          values: [...parameters],
-          ...(name === undefined ? {} : { name }),
-        });
-        giveBack(client);
-        return rows;
-      } catch (error) {
-        if (isConnectionLost(error)) drop(client);
-        else giveBack(client);
-        throw error;
-      }
+    query<Row extends pg.QueryResultRow>(text: string, parameters: readonly unknown[] = [], name?: string) {
+      const query = { text, values: [...parameters], ...(name === undefined ? {} : { name }) };
+      return shared.lend(async (client) => (await client.query<Row>(query)).rows);
     },
     async close() {
       isClosed = true;
-      await Promise.all(idle.splice(0).map((client) => client.end().catch(() => {})));
+      await shared.close();
     },
   };
+}
+
+async function openConnection(config: pg.ClientConfig): Promise<Connection> {
+  const client = makeClient({ ...PATIENT, ...config, application_name: 'tallyroom' });
+  const end = (): Promise<void> => client.end().catch(() => {});
+  // A connection that breaks while idle is noticed at its next use; without a listener it would end the process.
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    await client.query(NOTICE_LOST_PEER);
+  } catch (cause) {
+    await end();
+    throw explain(cause);
+  }
+  explainQueries(client);
+  return Object.assign(client, { [Symbol.asyncDispose]: end });
 }
 
 const closed = (): OperationalError =>
@@ -159,8 +108,9 @@ export async function inTransaction<Value>(client: pg.Client, work: () => Promis
 }
 
 /**
- * Takes locks that may be waited for. A query that waits holds its connection until the lock is ours, so ending the connection is
- * how to stop waiting. @throws the signal's reason, or what `take` throws; the client is ended then.
+ * Takes locks that may be waited for. A query that waits for a lock keeps its connection busy until the lock is ours, so ending
+ * the connection is how to stop waiting.
+ * @throws the signal's reason, or what `take` throws; the connection is of no use then.
  */
 export async function lockOrAbort<Value>(
   database: Database,
@@ -179,7 +129,6 @@ export async function lockOrAbort<Value>(
     signal?.throwIfAborted();
     return value;
   } catch (error) {
-    await client.end().catch(() => {});
     signal?.throwIfAborted();
     throw error;
   } finally {
@@ -187,7 +136,7 @@ export async function lockOrAbort<Value>(
   }
 }
 
-/** The settings without which a committed vote can be lost in a power cut. Asserted at the start of every stage that stores votes. */
+/** Without these settings a power cut can lose a committed vote. Every stage that stores votes asserts them at its start. */
 const DURABLE_SETTINGS = ['fsync', 'full_page_writes', 'synchronous_commit'];
 const SERVER_VERSION_MIN = 150_000;
 

@@ -7,7 +7,7 @@ import { canonicalDefinition, type Election, type ElectionId } from '../../domai
 import { DEFINITION_KEY, type DefinitionRecord } from '../../domain/log/records.ts';
 import type { ElectionEntry, Elections, NewElection } from '../../ports/elections.ts';
 import { TOPICS } from '../../ports/log.ts';
-import { appendLog } from './append.ts';
+import { appendKeyed } from './append.ts';
 import { type Database, inTransaction } from './database.ts';
 import { sqlState } from './explain.ts';
 
@@ -34,12 +34,8 @@ export function openElections(database: Database): Elections {
     return row === undefined ? null : entryOf(row);
   };
   const transact = async <Value>(work: (client: pg.Client) => Promise<Value>): Promise<Value> => {
-    const client = await database.connect();
-    try {
-      return await inTransaction(client, () => work(client));
-    } finally {
-      await client.end().catch(() => {});
-    }
+    await using client = await database.connect();
+    return await inTransaction(client, () => work(client));
   };
   return {
     latest: () => find('ORDER BY election_no DESC LIMIT 1', []),
@@ -157,17 +153,9 @@ async function define(
     partitions: entry.partitions,
     defined_at: new Date().toISOString(),
   };
-  await appendLog(client, {
-    election_no: entry.election_no,
-    topic: 'definition',
-    partition: 0,
-    expected_offset: 0,
-    records: 1,
-    entries: 0,
-    batches: 0,
-    hash: null,
-    text: `${DEFINITION_KEY}\t${JSON.stringify(record)}\n`,
-  });
+  await appendKeyed(client, entry.election_no, 'definition', 0, [
+    { key: DEFINITION_KEY, value: JSON.stringify(record) },
+  ]);
   return defined;
 }
 

@@ -18,7 +18,7 @@ export interface SparkSession {
 }
 
 /** One connection to a Spark Connect server. Every call may throw SPARK_UNREACHABLE, SPARK_REFUSED or SparkError. */
-export interface SparkClient {
+export interface SparkClient extends Disposable {
   configure(session: SparkSession, pairs: Readonly<Record<string, string>>): Promise<void>;
   /** Runs a command. @returns what the server answers, without the empty messages. */
   run(
@@ -50,6 +50,7 @@ export function openSparkClient(remote: SparkRemote): SparkClient {
     clientType: CLIENT_TYPE,
   });
 
+  const close = (): void => sessionManager.abort();
   return {
     async configure(session, pairs) {
       const entries = Object.entries(pairs).map(([key, value]) => ({ key, value }));
@@ -73,6 +74,7 @@ export function openSparkClient(remote: SparkRemote): SparkClient {
       }
       return answers;
     },
-    close: () => sessionManager.abort(),
+    close,
+    [Symbol.dispose]: close,
   };
 }

@@ -7,7 +7,7 @@ import { MicroBatchResults } from '../../domain/results/micro-batch-results.ts';
 import { UNKNOWN_PLACE } from '../../domain/results/published-results.ts';
 import type { Counter, CountProgress, Gauge } from '../../ports/counter.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
-import { type Log, type LogWriter, type OutgoingRecord, recordsOf } from '../../ports/log.ts';
+import { type ClosableWriter, endOf, type Log, type OutgoingRecord, recordsOf } from '../../ports/log.ts';
 import { openSparkClient } from './client.ts';
 import { openQueryHome, type QueryHome, type QueryPlan } from './query.ts';
 import type { SparkRemote } from './remote.ts';
@@ -39,7 +39,7 @@ export interface SparkCounterOptions {
   readonly kafka: { readonly brokers: string; readonly properties: Readonly<Record<string, string>> };
   readonly log: Log;
   /** Opens the writer of the result topics, for the zero report alone. */
-  openWriter(): Promise<LogWriter & { close(): Promise<void> }>;
+  openWriter(): Promise<ClosableWriter>;
   /**
    * Makes the topics of the election where they are missing: Spark refuses to read what is not there.
    * @returns the id that Kafka gave topic `votes`: another one when it was made anew.
@@ -79,29 +79,21 @@ export function createSparkCounter(options: SparkCounterOptions): SparkCounter {
       const { definition, definition_hash, partitions } = entry;
       assert(definition !== null && definition_hash !== null, 'the election is defined');
       const votesTopicId = await options.prepareTopics();
-      const client = openSparkClient(options.remote);
-      try {
-        const plan = planOf(options, definition, definition_hash, votesTopicId);
-        const run: Run = {
-          ...options,
-          entry,
-          definition,
-          definition_hash,
-          home: openQueryHome(client, plan, options.remote.user_id ?? USER),
-          results: new MicroBatchResults({
-            index: indexElection(definition),
-            definition: definition_hash,
-            partitions,
-          }),
-          offset: 0,
-          said: new Set(),
-          progress,
-          sparkProgress,
-        };
-        await countUntil(run, signal);
-      } finally {
-        client.close();
-      }
+      using client = openSparkClient(options.remote);
+      const plan = planOf(options, definition, definition_hash, votesTopicId);
+      const run: Run = {
+        ...options,
+        entry,
+        definition,
+        definition_hash,
+        home: openQueryHome(client, plan, options.remote.user_id ?? USER),
+        results: new MicroBatchResults({ index: indexElection(definition), definition: definition_hash, partitions }),
+        offset: 0,
+        said: new Set(),
+        progress,
+        sparkProgress,
+      };
+      await countUntil(run, signal);
     },
   };
 }
@@ -235,13 +227,9 @@ async function reportZero(run: Run, signal: AbortSignal): Promise<void> {
   const isEmpty = async (): Promise<boolean> => (await log.read('results-by-location', 0, 0)).length === 0;
   for (let tries = 1; !signal.aborted && (await isEmpty()); )
     try {
-      const writer = await run.openWriter();
-      try {
-        if (await isEmpty()) await writer.publish(zeroRecords(run));
-        return;
-      } finally {
-        await writer.close();
-      }
+      await using writer = await run.openWriter();
+      if (await isEmpty()) await writer.publish(zeroRecords(run));
+      return;
     } catch (error) {
       if (!(error instanceof OperationalError)) throw error;
       // Another one came before us in Kafka, and left since we are the last: now it is our turn.
@@ -279,11 +267,10 @@ async function readResults(run: Run): Promise<boolean> {
   const { log, results } = run;
   const batches = await log.read('results-by-location', 0, run.offset);
   for (const batch of batches) {
-    const records = [...recordsOf(batch)].filter(({ offset }) => offset >= run.offset);
-    for (const { key, damage } of results.take(records))
+    for (const { key, damage } of results.take([...recordsOf(batch, run.offset)]))
       if (damage === UNKNOWN_PLACE) throw untrusted(run, `the result record ${key} ${damage}.`);
       else if (damage !== null) warn(run, `The result record ${key} ${damage}.`);
-    run.offset = batch.base_offset + batch.count;
+    run.offset = endOf(batch);
   }
   if (batches.length > 0 && results.isDue) publish(run);
   return batches.length > 0;

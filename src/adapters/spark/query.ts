@@ -97,13 +97,11 @@ export function openQueryHome(client: SparkClient, plan: QueryPlan, user: string
 
 /** Asks the server for the least it can do. @throws OperationalError SPARK_UNREACHABLE, SPARK_REFUSED or SPARK_FAILED. */
 export async function reachSpark(remote: SparkRemote): Promise<void> {
-  const client = openSparkClient(remote);
+  using client = openSparkClient(remote);
   try {
     await client.configure({ session_id: sessionId('reach', 0), user_id: remote.user_id ?? 'tallyroom' }, {});
   } catch (error) {
     throw explain(error);
-  } finally {
-    client.close();
   }
 }
 
