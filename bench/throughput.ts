@@ -84,9 +84,8 @@ async function measure(votes: number, profile: boolean): Promise<void> {
     const profiler = profile ? await startProfile() : null;
     const figures = await voteAndCount(backend, entry, votes);
     const shares = await profiler?.();
-    const log = await backend.openLog(entry);
+    await using log = await backend.openLog(entry);
     const { passed } = await verify(entry, log, backend.recount, signal);
-    await log.close();
     if (!passed) throw new Error('verify disagrees: the figure does not count');
     print({
       name: profile ? 'throughput-profiled' : 'throughput-once',
@@ -146,7 +145,7 @@ export async function voteAndCount(
 const STEPS: readonly (readonly [string, RegExp])[] = [
   ['idle', /^\(idle\)/],
   ['collect garbage', /^\(garbage/],
-  ['count', /counting\.ts|tally\.ts|adapters\/embedded\/counter\.ts|^read(Fast|Slowly)? .*box\.ts/],
+  ['count', /box-counter\.ts|tally\.ts|adapters\/local\/counter\.ts|^read(Fast|Slowly)? .*box\.ts/],
   ['hash', /crypto\/hash|^hash |oneShotDigest/],
   ['compress', /zlib|processChunkSync|^writeSync/],
   ['make boxes', /box\.ts/],
