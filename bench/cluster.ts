@@ -19,9 +19,10 @@ import { voteAndCount } from './throughput.ts';
 const VOTES_PER_SECOND_TARGETS: Record<Engine, number> = { local: 150_000, spark: 100_000 };
 
 /**
- * How many votes a second go from a voter's record in Kafka to a published result, each through PostgreSQL (unique index, COPY,
- * fsync on), table `log`, the relay and Kafka; beside what the same servers do in the same run with COPY alone, with producing and
- * consuming alone, and with one row and one commit a vote. Registration is not part of it; `verify` runs afterwards, untimed.
+ * How many votes a second go from a voter's record in Kafka to a published result, each through
+ * PostgreSQL (unique index, COPY, fsync on), table `log`, the relay and Kafka; beside what the same
+ * servers do in the same run with COPY alone, with producing and consuming alone, and with one row
+ * and one commit a vote. Registration is not part of it; `verify` runs afterwards, untimed.
  * Options: --votes N, --repeat N, --engine local|spark (both where it is left out).
  */
 export async function bench(argv: readonly string[]): Promise<void> {
@@ -92,7 +93,9 @@ interface Limits {
   readonly kafka_consume_votes_per_s: number;
 }
 
-/** What the servers take without any of our own work: the least that the pipeline cannot do without. */
+/**
+ * What the servers take without any of our own work: the least that the pipeline cannot do without.
+ */
 async function measureLimits({ databaseUrl, kafka }: ClusterServers, votes: number): Promise<Limits> {
   const copy = await measureCopy(databaseUrl, votes);
   const { produced, consumed } = await measureKafka(kafka, votes);
@@ -101,7 +104,10 @@ async function measureLimits({ databaseUrl, kafka }: ClusterServers, votes: numb
   return limits;
 }
 
-/** COPY of participation and votes over two connections, a commit every 20,000 votes, into tables like ours. */
+/**
+ * COPY of participation and votes over two connections, a commit every 20,000 votes, into tables
+ * like ours.
+ */
 async function measureCopy(url: string, votes: number): Promise<number> {
   const clients = await Promise.all([0, 1].map(() => connect(url)));
   try {
@@ -189,7 +195,10 @@ function boxLike(): string {
 const DEMO_VOTES = 4_000;
 const DEMO_CONNECTIONS = 2;
 
-/** What the usual demonstration does on these servers: for each voter one INSERT, one commit, one record produced and awaited. */
+/**
+ * What the usual demonstration does on these servers: for each voter one INSERT, one commit, one
+ * record produced and awaited.
+ */
 async function measureRowByRow({ databaseUrl, kafka }: ClusterServers): Promise<number> {
   const topic = `bench-demo-${process.pid}`;
   const clients = await Promise.all(Array.from({ length: DEMO_CONNECTIONS }, () => connect(databaseUrl)));

@@ -13,15 +13,19 @@ import { clusterServers } from './servers.ts';
 import { conditions, makeReplay, print, withFreshBackend } from './support.ts';
 
 /**
- * Measured from so long after the first paint of counted votes: before it Spark starts its query, which takes some ten seconds on a server
- * that has just started, and then its compiler still warms up.
+ * The measurement begins this long after the first paint of counted votes. Before it Spark starts
+ * its query, which takes some ten seconds on a server that has just started, and then its compiler
+ * still warms up.
  */
 const WARM_UP_SECONDS: Record<Engine, number> = { local: 3, spark: 20 };
 const SECONDS: Record<Engine, number> = { local: 20, spark: 60 };
 /** What is asked of it. */
 const P99_MS_TARGETS: Record<Engine, number> = { local: 100, spark: 400 };
 
-/** When the page had painted how many ballots; both ends of a latency are read from the one clock of this machine. */
+/**
+ * When the page had painted how many ballots; both ends of a latency are read from the one clock of
+ * this machine.
+ */
 interface Paint {
   readonly ballots: number;
   readonly at: number;
@@ -34,8 +38,9 @@ declare global {
 }
 
 /**
- * From the return of COMMIT to the paint, in Chromium, of the first state that holds the batch. One partition, so that a state
- * with as many ballots holds just those votes; everything runs on this machine. Options: --engine spark, --rate N, --seconds N, --warm-up N.
+ * From the return of COMMIT to the paint, in Chromium, of the first state that holds the batch. One
+ * partition, so that a state with as many ballots holds just those votes; everything runs on this
+ * machine. Options: --engine spark, --rate N, --seconds N, --warm-up N.
  */
 export async function bench(argv: readonly string[]): Promise<void> {
   const { values } = parseArgs({
@@ -91,7 +96,9 @@ export async function bench(argv: readonly string[]): Promise<void> {
   await measured.finally(() => servers?.close());
 }
 
-/** Runs in the page: notes, after the frame that painted it, each number of ballots that is shown. */
+/**
+ * Runs in the page: notes, after the frame that painted it, each number of ballots that is shown.
+ */
 function watchPaints(): void {
   window.paints = [];
   const figure = document.querySelector('[data-figure="ballots"]')!;

@@ -1,4 +1,7 @@
-/** `npm run bench -- NAME [options]`: one figure a file, each prints JSON lines: name, figures, conditions. */
+/**
+ * `npm run bench -- NAME [options]`: one figure a file, each prints JSON lines: name, figures,
+ * conditions.
+ */
 const BENCHES: Record<string, () => Promise<{ bench(argv: readonly string[]): Promise<void> }>> = {
   throughput: () => import('./throughput.ts'),
   latency: () => import('./latency.ts'),

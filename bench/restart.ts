@@ -19,8 +19,8 @@ const MS_TARGET = 3_000;
 const LOOK_MS = 10;
 
 /**
- * From the start of the process to the first newly counted vote, after `kill -9` in the middle of counting at full speed: of the
- * process alone, and of the process and PostgreSQL together.
+ * From the start of the process to the first newly counted vote, after `kill -9` in the middle of
+ * counting at full speed: of the process alone, and of the process and PostgreSQL together.
  */
 export async function bench(): Promise<void> {
   for (const withPostgres of [false, true]) {

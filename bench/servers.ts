@@ -19,11 +19,14 @@ export interface ClusterServers {
 /** Where the tests keep the jars, too. */
 const JARS = fileURLToPath(new URL('../node_modules/.cache/tallyroom-stack', import.meta.url));
 
-/** The servers that the environment names; where it names none, a stack of their own, gone afterwards. */
+/**
+ * The servers that the environment names; where it names none, a stack of their own, gone
+ * afterwards.
+ */
 export async function clusterServers(parts: readonly Part[]): Promise<ClusterServers> {
   if (process.env.KAFKA_BROKERS !== undefined) return { ...complete(process.env), close: async () => {} };
   const directory = mkdtempSync(join(tmpdir(), 'tallyroom-bench-stack-'));
-  // As root PostgreSQL runs as somebody else, who must be able to enter.
+  // Started by root PostgreSQL runs as another user, which must be able to enter.
   chmodSync(directory, 0o755);
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   const stack = openStack({ directory: join(directory, 'stack'), jars: JARS, onProgress: say });

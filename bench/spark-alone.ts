@@ -31,10 +31,10 @@ const TRICKLE_VOTES = 10;
 const TRICKLE_PAUSE_MS_MAX = 100;
 
 /**
- * How many votes a second Spark counts by itself: boxes that lie in Kafka already, from the call that starts the query to the last
- * result record, and as it goes on once it runs (from the first state published to the last). Beside what the bare reading of the same
- * topic takes. Then how long a single box takes from its sending to its result record.
- * Options: --votes N, --repeat N.
+ * How many votes a second Spark counts by itself: boxes that lie in Kafka already, from the call
+ * that starts the query to the last result record, and as it goes on once it runs (from the first
+ * state published to the last). Beside what the bare reading of the same topic takes. Then how long
+ * a single box takes from its sending to its result record. Options: --votes N, --repeat N.
  */
 export async function bench(argv: readonly string[]): Promise<void> {
   const { values } = parseArgs({
@@ -160,7 +160,9 @@ function createWatch(): Watch {
   };
 }
 
-/** @returns the milliseconds from sending a box to reading the results that include it, ascending. */
+/**
+ * @returns the milliseconds from sending a box to reading the results that include it, ascending.
+ */
 async function measureLatency(caster: Caster, watch: Watch, votes: number): Promise<number[]> {
   const latencies: number[] = [];
   for (let box = 0; box < TRICKLE_BOXES; box++) {

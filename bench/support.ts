@@ -18,7 +18,7 @@ export const conditions = (): object => ({
   memory_gb: Math.round(totalmem() / 2 ** 30),
 });
 
-/** A backend on the PostgreSQL that comes along, in a directory that is removed afterwards. */
+/** A backend on the bundled PostgreSQL, in a directory that is removed afterwards. */
 export async function withFreshBackend<Value>(
   work: (backend: Backend, dataDir: string) => Promise<Value>,
   servers: Partial<Pick<BackendOptions, 'databaseUrl' | 'kafka' | 'sparkRemote'>> = {},
@@ -48,8 +48,8 @@ const LOCATIONS = 87;
 const CANDIDATES = 9;
 
 /**
- * An election of the shape of Minnesota's: 87 counties of very unequal size, 9 candidates, two of whom get nearly all votes;
- * replayed, so that every vote is known beforehand. All voters vote.
+ * An election of the shape of Minnesota's: 87 counties of very unequal size, 9 candidates, two of
+ * whom get nearly all votes; replayed, so that every vote is known beforehand. All voters vote.
  */
 export async function makeReplay(backend: Backend, votes: number, partitions = 2): Promise<ElectionEntry> {
   const names = Array.from(

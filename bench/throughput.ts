@@ -16,12 +16,13 @@ import { conditions, makeReplay, median, print, withFreshBackend } from './suppo
 import { measureUsualDemo } from './usual-demo.ts';
 
 /**
- * How many votes a second go from a voter's record in the log to a published, durable, recountable result, on the embedded
- * profile: each voter read from topic `voters`, known and not yet voted (unique index), the vote stored with fsync on, chained,
- * appended to topic `votes`, counted and published. Registration is a figure of its own; `verify` runs afterwards, untimed.
+ * How many votes a second go from a voter's record in the log to a published, durable, recountable
+ * result, on the embedded profile: each voter read from topic `voters`, known and not yet voted
+ * (unique index), the vote stored with fsync on, chained, appended to topic `votes`, counted and
+ * published. Registration is a figure of its own; `verify` runs afterwards, untimed.
  *
- * Without options: 1 and 10 million votes, each in a process of its own so that their peak memory can be compared, the shares of
- * the steps, and the pipeline of the usual demo on the same server.
+ * Without options: 1 and 10 million votes, each in a process of its own so that their peak memory
+ * can be compared, the shares of the steps, and the pipeline of the usual demo on the same server.
  */
 export async function bench(argv: readonly string[]): Promise<void> {
   const { values } = parseArgs({
@@ -59,7 +60,10 @@ export async function bench(argv: readonly string[]): Promise<void> {
   });
 }
 
-/** Runs one measurement in a process of its own; its lines go to standard output as they are. @returns its last line. */
+/**
+ * Runs one measurement in a process of its own; its lines go to standard output as they are.
+ * @returns its last line.
+ */
 async function inChild(args: readonly string[]): Promise<{ votes_per_s: number; rss_mb: number }> {
   const child = spawn(
     process.execPath,
@@ -103,7 +107,10 @@ const perSecond = (n: number, begun: number): number => Math.round((n * 1000) / 
 /** What is asked of it on two cores. */
 const VOTES_PER_SECOND_TARGET = 250_000;
 
-/** Seconds that all cores of the machine have worked: what is not this process's is PostgreSQL's, on a machine that is quiet. */
+/**
+ * Seconds that all cores of the machine have worked: what is not this process's is PostgreSQL's, on
+ * a machine that is quiet.
+ */
 const machineSeconds = (): number =>
   cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0) / 1000;
 
@@ -141,7 +148,10 @@ export async function voteAndCount(
   };
 }
 
-/** Which functions belong to which step of the loop, by the file they are in; the first match counts. */
+/**
+ * Which functions belong to which step of the loop, by the file they are in; the first match
+ * counts.
+ */
 const STEPS: readonly (readonly [string, RegExp])[] = [
   ['idle', /^\(idle\)/],
   ['collect garbage', /^\(garbage/],

@@ -11,9 +11,10 @@ const CONNECTIONS = 2;
 const POLL_MS = 20;
 
 /**
- * What the usual demonstration of this pipeline does, on the same server with the same settings: for each voter one INSERT of the
- * vote, one of a record for the log, one commit; then a consumer that adds the record to a total. Prepared statements, and as many
- * connections as our own pipeline uses, so nothing is held back but the design.
+ * What the usual demonstration of this pipeline does, on the same server with the same settings:
+ * for each voter one INSERT of the vote, one of a record for the log, one commit; then a consumer
+ * that adds the record to a total. Prepared statements, and as many connections as our own pipeline
+ * uses, so nothing is held back but the design.
  */
 export async function measureUsualDemo(): Promise<void> {
   const dataDir = mkdtempSync(join(tmpdir(), 'tallyroom-demo-'));
@@ -50,7 +51,10 @@ async function connect(connection: EmbeddedConnection): Promise<pg.Client> {
   return client;
 }
 
-/** For each voter of a producer a vote and its record, with one commit. @param producer its number, and its first voter. */
+/**
+ * For each voter of a producer a vote and its record, with one commit.
+ * @param producer its number, and its first voter.
+ */
 async function produce(client: pg.Client, producer: number): Promise<void> {
   for (let voter = producer; voter < VOTES; voter += CONNECTIONS) {
     const record = JSON.stringify({ voter_id: voter, candidate_id: voter % 3, voted_at: new Date() });

@@ -15,7 +15,10 @@ import {
 } from './places.ts';
 import { runProgram } from './programs.ts';
 
-/** The role that owns everything; no password, since only the account itself (and root) can enter the socket's directory. */
+/**
+ * The role that owns everything; no password, since only the account itself (and root) can enter
+ * the socket's directory.
+ */
 export const ROLE = 'tallyroom';
 export const CLUSTER = 'cluster';
 export const SERVER_LOG = 'server.log';
@@ -30,7 +33,10 @@ const SERVER_LOG_BYTES_MAX = 10 * MEBIBYTE;
 const LOG_TAIL_LINES = 8;
 const LOG_TAIL_BYTES_MAX = 16 * 1024;
 
-/** Makes the cluster where there is none: whole or not at all, whenever the process dies. @throws OperationalError */
+/**
+ * Makes the cluster where there is none: whole or not at all, whenever the process dies.
+ * @throws OperationalError
+ */
 export async function ensureCluster(places: Places, onProgress: (line: string) => void): Promise<void> {
   const { home, account, programs } = places;
   await withFileErrors(home, async () => {
@@ -39,7 +45,8 @@ export async function ensureCluster(places: Places, onProgress: (line: string) =
     onProgress('Making the database.');
     await removeLeftovers(home, 'init-');
     const draft = draftName('init-');
-    // C orders text by its bytes: the same on every machine and in every later version of its C library.
+    // C orders text by its bytes: the same on every machine and in every later version of its C
+    // library.
     const options = ['--encoding=UTF8', '--no-locale', '--data-checksums', '--auth=trust', `--username=${ROLE}`];
     const made = await runProgram(programs.initdb, ['-D', draft, ...options, '--no-instructions'], {
       cwd: home,
@@ -72,7 +79,10 @@ function otherVersion(cluster: string, version: string, cause?: string): Operati
   });
 }
 
-/** Writes the server's whole configuration, so that it follows this version of the program and this machine's memory. */
+/**
+ * Writes the server's whole configuration, so that it follows this version of the program and this
+ * machine's memory.
+ */
 export async function writeSettings(places: Places): Promise<void> {
   const { home, account } = places;
   const draft = join(home, CLUSTER, draftName('conf-'));
@@ -128,7 +138,10 @@ log_checkpoints = off
 `;
 }
 
-/** @returns the size of the server's log, in bytes: where what comes next begins. A log that has grown large is set aside. */
+/**
+ * @returns the size of the server's log, in bytes: where what comes next begins. A log that has
+ * grown large is set aside.
+ */
 export async function turnLog(home: string): Promise<number> {
   const path = join(home, SERVER_LOG);
   const size = await logSize(home);

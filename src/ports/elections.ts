@@ -5,7 +5,9 @@ export interface ElectionEntry {
   readonly election_no: number;
   readonly id: ElectionId;
   readonly name: string;
-  /** What the election was made from, as `run` compares it; without the seed when that was drawn. */
+  /**
+   * What the election was made from, as `run` compares it; without the seed when that was drawn.
+   */
   readonly arguments: unknown;
   readonly seed: string;
   readonly partitions: number;
@@ -23,7 +25,10 @@ export interface Elections {
   find(id: ElectionId): Promise<ElectionEntry | null>;
   /** @throws OperationalError ELECTION_DIFFERS when the id is taken. */
   create(entry: NewElection): Promise<ElectionEntry>;
-  /** Fixes the definition, once: tables and topic `definition` in one transaction. A second call with the same one does nothing. */
+  /**
+   * Fixes the definition, once: tables and topic `definition` in one transaction. A second call
+   * with the same one does nothing.
+   */
   define(entry: ElectionEntry, election: Election, replayed?: readonly ReplayedVotes[]): Promise<ElectionEntry>;
   /** What is cast again; empty for any other election. */
   replayed(entry: ElectionEntry): Promise<readonly ReplayedVotes[]>;

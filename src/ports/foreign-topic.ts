@@ -8,8 +8,10 @@ export interface ForeignTopic extends AsyncDisposable {
   /** Of each partition: one past the last offset that is committed. */
   ends(): Promise<readonly number[]>;
   /**
-   * Committed records from an offset on. Waits for one, for at most about a second; none where the signal aborts first.
-   * @throws OperationalError INPUT_REFUSED where records from that offset on were removed, or the topic itself.
+   * Committed records from an offset on. Waits for one, for at most about a second; none where the
+   * signal aborts first.
+   * @throws OperationalError INPUT_REFUSED where records from that offset on were removed, or the
+   * topic itself.
    */
   read(partition: number, from: number, signal: AbortSignal): Promise<ForeignRecords>;
   /** Never throws. */

@@ -1,4 +1,7 @@
-/** The log: topics of records in partitions, each record at a dense offset. It only grows; nothing in it is changed. */
+/**
+ * The log: topics of records in partitions, each record at a dense offset. It only grows; nothing
+ * in it is changed.
+ */
 
 export const TOPICS = [
   'definition',
@@ -11,7 +14,10 @@ export const TOPICS = [
 ] as const;
 export type Topic = (typeof TOPICS)[number];
 
-/** Of a compacted topic only the last record of each key is kept for sure; readers upsert by key and never sum. */
+/**
+ * Of a compacted topic only the last record of each key is kept for sure; readers upsert by key and
+ * never sum.
+ */
 export const COMPACTED_TOPICS: ReadonlySet<Topic> = new Set([
   'definition',
   'votes-per-candidate',
@@ -20,9 +26,10 @@ export const COMPACTED_TOPICS: ReadonlySet<Topic> = new Set([
 ]);
 
 /**
- * Consecutive records as they were appended: one line a record, `key TAB value NEWLINE`. Keys hold no tab and no newline,
- * values are JSON on one line; topics that are not compacted have empty keys. Text, because the loops that read millions of
- * records scan it in place instead of making an object for each.
+ * Consecutive records as they were appended: one line a record, `key TAB value NEWLINE`. Keys hold
+ * no tab and no newline, values are JSON on one line; topics that are not compacted have empty
+ * keys. Text, because the loops that read millions of records scan it in place instead of making an
+ * object for each.
  */
 export interface LogBatch {
   readonly base_offset: number;
@@ -53,17 +60,24 @@ export function* recordsOf({ base_offset, text }: LogBatch, from = base_offset):
 /** The log of one election, as a reader sees it. */
 export interface Log {
   /**
-   * The next records of a partition at `from` or later (in a compacted topic offsets may have been removed), in order;
-   * none where the log ends. A batch that holds `from` in its middle is returned whole. Bounded to some megabytes a call.
+   * The next records of a partition at `from` or later (in a compacted topic offsets may have been
+   * removed), in order; none where the log ends. A batch that holds `from` in its middle is
+   * returned whole. Bounded to some megabytes a call.
    */
   read(topic: Topic, partition: number, from: number): Promise<readonly LogBatch[]>;
   /** One past the last offset. */
   end(topic: Topic, partition: number): Promise<number>;
-  /** Resolves when a record at `from` or later exists, or when the signal aborts, without error. Never polls the topic. */
+  /**
+   * Resolves when a record at `from` or later exists, or when the signal aborts, without error.
+   * Never polls the topic.
+   */
   wait(topic: Topic, partition: number, from: number, signal: AbortSignal): Promise<void>;
 }
 
-/** The batches of a partition, from the one that holds an offset to where the log ends. Reads on when it is asked for more. */
+/**
+ * The batches of a partition, from the one that holds an offset to where the log ends. Reads on
+ * when it is asked for more.
+ */
 export async function* batchesFrom(
   log: Log,
   topic: Topic,
@@ -79,7 +93,9 @@ export async function* batchesFrom(
   }
 }
 
-/** The same, and then the batches that are appended, as they come. It ends when the signal aborts. */
+/**
+ * The same, and then the batches that are appended, as they come. It ends when the signal aborts.
+ */
 export async function* followBatches(
   log: Log,
   topic: Topic,
@@ -121,11 +137,17 @@ export interface OutgoingRecord {
   readonly value: string;
 }
 
-/** The only writer of the compacted result topics: opening another under the same name fences this one. */
+/**
+ * The only writer of the compacted result topics: opening another under the same name fences this
+ * one.
+ */
 export interface LogWriter {
   /** Rises by one each time a writer is opened. */
   readonly epoch: number;
-  /** Appends all records atomically. @throws OperationalError FENCED when a later writer was opened: never retry, exit. */
+  /**
+   * Appends all records atomically.
+   * @throws OperationalError FENCED when a later writer was opened: never retry, exit.
+   */
   publish(records: readonly OutgoingRecord[]): Promise<void>;
 }
 

@@ -12,15 +12,19 @@ import { definitionOf } from './register.ts';
 import { type Booth, openBooth } from './voting/booth.ts';
 import { type PartitionWork, workShare } from './voting/share.ts';
 
-/** A commit takes at most this many records, and this many bytes of them, so that no batch of the log is too large for readers. */
+/**
+ * A commit takes at most this many records, and this many bytes of them, so that no batch of the
+ * log is too large for readers.
+ */
 const RECORDS_PER_BATCH_MAX = 20_000;
 const BYTES_PER_BATCH_MAX = 8 * 1024 * 1024;
 
 /**
- * Real cast votes from a topic of another system, until the signal aborts, or with `once` up to the end that the topic has now.
- * Where each of its partitions goes on is kept with the votes, so a second start repeats nothing. Processes that take the same
- * topic at once share its partitions.
- * @throws OperationalError INPUT_REFUSED where there is no such topic, or records were removed that were not read yet.
+ * Real cast votes from a topic of another system, until the signal aborts, or with `once` up to the
+ * end that the topic has now. Where each of its partitions goes on is kept with the votes, so a
+ * second start repeats nothing. Processes that take the same topic at once share its partitions.
+ * @throws OperationalError INPUT_REFUSED where there is no such topic, or records were removed that
+ * were not read yet.
  */
 export async function castTopic(context: StageContext, name: string, once: boolean): Promise<void> {
   const { backend, entry, progress, signal } = context;
@@ -125,10 +129,13 @@ const castRecords = (
     (batch) => claimed.commit(batch, signal),
   );
 
-/** What people know a partition of the topic by. */
+/** The name of a partition of the topic in messages. */
 const sourceOf = ({ topic }: TopicContext, partition: number): string => `topic:${topic.name}/${partition}`;
 
-/** What was fetched, checked in blocks of one commit each. The last one moves the offset past what holds no record. */
+/**
+ * Checks what was fetched, in blocks of one commit each. The last one moves the offset past what
+ * holds no record.
+ */
 function* blocksOf(context: TopicContext, partition: number, { records, next }: ForeignRecords): Generator<CastVotes> {
   const source = sourceOf(context, partition);
   for (let from = 0; ; ) {

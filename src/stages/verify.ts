@@ -12,7 +12,10 @@ import type { ElectionEntry } from '../ports/elections.ts';
 import { batchesFrom, endOf, type Log, type LogRecord, latestRecords, recordsOf } from '../ports/log.ts';
 import type { BatchEntry, Recount } from '../ports/recount.ts';
 
-/** One comparison of the reconciliation. `differences` names the first few places where the two sides disagree. */
+/**
+ * One comparison of the reconciliation. `differences` names the first few places where the two
+ * sides disagree.
+ */
 export interface Check {
   readonly name: string;
   readonly passed: boolean;
@@ -32,14 +35,16 @@ export interface Reconciliation {
 const DIFFERENCES_SHOWN_MAX = 5;
 
 /**
- * The log may be found this often in a row without a record that is before its end. Where a relay brings the records they are
- * waited for, a second or so each time; where none does, a record that is missing will not come.
+ * The log may be found this often in a row without a record that is before its end. Where a relay
+ * brings the records they are waited for, a second or so each time; where none does, a record that
+ * is missing will not come.
  */
 const EMPTY_READS_MAX = 30;
 
 /**
- * Counts everything again, from the log and from PostgreSQL, and compares it with what is published (invariant 4). Reads the
- * whole log once, to where it ends now: every seq, every link of the chain, every batch.
+ * Counts everything again, from the log and from PostgreSQL, and compares it with what is published
+ * (invariant 4). Reads the whole log once, to where it ends now: every seq, every link of the
+ * chain, every batch.
  */
 export async function verify(
   entry: ElectionEntry,
@@ -121,7 +126,10 @@ async function differingDefinitions(entry: ElectionEntry, log: Log): Promise<str
   return differing;
 }
 
-/** The fold over the whole log from nothing, with the batches of PostgreSQL walked beside it, in the order of their chain. */
+/**
+ * The fold over the whole log from nothing, with the batches of PostgreSQL walked beside it, in the
+ * order of their chain.
+ */
 async function recountLog(
   entry: ElectionEntry,
   log: Log,
@@ -179,7 +187,10 @@ async function recountLog(
   };
 }
 
-/** All records of a partition of `votes`, at least to where it ended: a relay may be behind what is committed. */
+/**
+ * All records of a partition of `votes`, at least to where it ended: a relay may be behind what is
+ * committed.
+ */
 async function* recordsTo(log: Log, partition: number, end: number, signal: AbortSignal): AsyncGenerator<LogRecord> {
   let next = 0;
   for (let emptyReads = 0; ; emptyReads++) {

@@ -14,11 +14,14 @@ import type { Pace } from './voting/pace.ts';
 import { type PartitionWork, workShare } from './voting/share.ts';
 
 /**
- * Voters a batch at full speed. Larger batches gain nothing measurable and cost memory; each commit costs about 2 ms, however
- * small its batch.
+ * Voters a batch at full speed. Larger batches gain nothing measurable and cost memory; each commit
+ * costs about 2 ms, however small its batch.
  */
 const VOTERS_PER_BATCH_MAX = 20_000;
-/** Ballots with very many contests go in smaller batches: a batch's text stays far below what a reader takes (256 MB). */
+/**
+ * Ballots with very many contests go in smaller batches: a batch's text stays far below what a
+ * reader takes (256 MB).
+ */
 const BATCH_LENGTH_MAX = 64_000_000;
 
 interface VoteContext extends StageContext {
@@ -27,8 +30,8 @@ interface VoteContext extends StageContext {
 }
 
 /**
- * Lets the voters of all partitions vote as the chooser says, until the roll ends or the signal aborts. Processes that do so at
- * once share the partitions; each has a pace of its own.
+ * Lets the voters of all partitions vote as the chooser says, until the roll ends or the signal
+ * aborts. Several processes share the partitions; each has a pace of its own.
  * @throws OperationalError LOG_DAMAGED, FENCED, or what the database says when patience ends.
  */
 export async function voteFromRoll(context: StageContext, chooser: Chooser, pace: Pace): Promise<void> {
@@ -60,7 +63,10 @@ function sayShare(partitions: readonly number[], all: number): string {
   return `Voting in ${partitions.length === 1 ? 'partition' : 'partitions'} ${partitions.join(', ')} of ${all}.`;
 }
 
-/** Nobody votes for a real voter. @throws OperationalError USAGE where the election is not a test. */
+/**
+ * Nobody votes for a real voter.
+ * @throws OperationalError USAGE where the election is not a test.
+ */
 export function assertTest({ id, definition }: ElectionEntry): void {
   if (definition?.is_test === true) return;
   throw new OperationalError('USAGE', {
@@ -137,7 +143,10 @@ async function voteBatch(
   return true;
 }
 
-/** Asks each voter for a choice into the booth. @returns who votes, in the order of the topic, which is that of their ids. */
+/**
+ * Asks each voter for a choice into the booth.
+ * @returns those who vote, in the order of the topic, which is that of their ids.
+ */
 function askVoters(
   booth: Booth,
   chooser: Chooser,
@@ -174,7 +183,7 @@ async function waitForVoters(context: VoteContext, claimed: ClaimedPartition): P
     claimed.next_offset,
     AbortSignal.any([context.signal, waiting.signal]),
   );
-  // Looking may fail first; what waiting says then is not lost, since it is awaited at the end.
+  // Looking may fail first. A failure of waiting is not lost then: it is awaited at the end.
   woken.catch(() => {});
   try {
     const entry = await context.backend.elections.find(context.entry.id);

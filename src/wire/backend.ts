@@ -35,8 +35,8 @@ export interface BackendOptions {
 }
 
 /**
- * Makes the ports from the configuration: the PostgreSQL that comes along or the one that DATABASE_URL names; the log in it, or in
- * Kafka; counted in this process, or by Spark.
+ * Makes the ports from the configuration: the bundled PostgreSQL or the one that DATABASE_URL
+ * names; the log in it, or in Kafka; counted in this process, or by Spark.
  */
 export async function openBackend(options: BackendOptions): Promise<Backend> {
   const source = options.databaseUrl === null ? embedded(options) : external(options.databaseUrl);
@@ -76,7 +76,7 @@ function withoutPassword(url: string): string {
   }
 }
 
-/** The server is opened with the first connection, and again when it went away under us. */
+/** The bundled server is opened with the first connection, and again when it went away under us. */
 function embedded({ dataDir, onProgress }: BackendOptions): ConnectionSource {
   let server: Promise<EmbeddedServer> | null = null;
   const open = (): Promise<EmbeddedServer> => {
@@ -138,7 +138,10 @@ function embeddedBackend(database: Database, source: ConnectionSource): Backend 
   };
 }
 
-/** Stages commit as in the embedded profile; a relay in this process brings what they commit to Kafka, where readers read it. */
+/**
+ * Stages commit as in the embedded profile; a relay in this process brings what they commit to
+ * Kafka, where readers read it.
+ */
 function kafkaBackend(
   database: Database,
   source: ConnectionSource,

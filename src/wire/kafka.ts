@@ -16,9 +16,15 @@ import type { ClosableLog } from '../ports/backend.ts';
 import type { ElectionEntry } from '../ports/elections.ts';
 import { type ClosableWriter, latestRecords } from '../ports/log.ts';
 
-/** At the end of a process its relay has this long to publish the rest; what is left the next process publishes. */
+/**
+ * At the end of a process its relay has this long to publish the rest; what is left the next
+ * process publishes.
+ */
 const DRAIN_MS_MAX = 5_000;
-/** What it has published has this long to become readable. The next command, as a rule the next reader, then sees it. */
+/**
+ * What it has published has this long to become readable. The next command, as a rule the next
+ * reader, then sees it.
+ */
 const READABLE_MS_MAX = 2_000;
 const NOT_DRAINED = 'Not everything committed is in Kafka yet. Nothing is lost: the next command publishes it.';
 
@@ -27,7 +33,10 @@ interface FedElection {
   readonly relay: Promise<Relay>;
 }
 
-/** Kafka in place of table `log` for readers, with a relay for each election that fills it beside the stages of this process. */
+/**
+ * Kafka in place of table `log` for readers, with a relay for each election that fills it beside
+ * the stages of this process.
+ */
 export class KafkaFeed {
   readonly #settings: KafkaSettings;
   readonly #database: Database;
@@ -98,7 +107,8 @@ export class KafkaFeed {
       if (relay === null) continue;
       try {
         if (!(await relay.drain(AbortSignal.timeout(DRAIN_MS_MAX)))) this.#say(NOT_DRAINED);
-        // Kafka has all of it: where it does not answer now, nothing is known that the next command would not find out.
+        // Kafka has all of it: where it does not answer now, nothing is known that the next command
+        // would not find out.
         else await this.#untilReadable(entry, AbortSignal.timeout(READABLE_MS_MAX)).catch(() => false);
       } catch (error) {
         if (error instanceof OperationalError && error.canRetry) this.#say(NOT_DRAINED);
@@ -143,7 +153,10 @@ export class KafkaFeed {
   }
 }
 
-/** What a dashboard reads where it has Kafka alone. @param id the election, or null for the one defined last. */
+/**
+ * What a dashboard reads where it has Kafka alone.
+ * @param id the election, or null for the one defined last.
+ */
 export async function openResults(
   settings: KafkaSettings,
   id: ElectionId | null,

@@ -14,15 +14,21 @@ import type { KafkaSettings } from './settings.ts';
 export const topicName = (election: ElectionId, topic: Topic): string => `${election}.${topic}`;
 
 const CONNECT_MS_MAX = 10_000;
-/** A broker that hangs is left after this long; a long poll takes at most {@link LONG_POLL_MS_MAX} of it. */
+/**
+ * A broker that hangs is left after this long; a long poll takes at most {@link LONG_POLL_MS_MAX}
+ * of it.
+ */
 const REQUEST_MS_MAX = 10_000;
 export const LONG_POLL_MS_MAX = 1_000;
 /**
- * The client takes this as the timeout of a transaction, too: so long a crashed writer's open transaction can hold readers
- * back, where no new writer takes its place.
+ * The client takes this as the timeout of a transaction, too. The open transaction of a crashed
+ * writer can hold readers back for this long, where no new writer takes its place.
  */
 const TRANSACTION_MS_MAX = 10_000;
-/** A coordinator that is still ending the last transaction answers "try again": so these begin short. About a second in all. */
+/**
+ * A coordinator that is still ending the last transaction answers "try again": so these begin
+ * short. About a second in all.
+ */
 const RETRIES_MAX = 7;
 const RETRY_MS_FIRST = 8;
 
@@ -35,9 +41,10 @@ interface ClientOptions extends ConnectionOptions {
 }
 
 /**
- * The options that every client of the library takes. Its owner throws a client away after a failure, for the library would ask
- * again, in loops within loops: for minutes where nobody answers. And an end of a transaction that it sends twice may end the next
- * one, too, when the first of the two arrives late. So a request that is not answered closes the client; answers such as "try
+ * The options that every client of the library takes. Its owner throws a client away after a
+ * failure: the library would retry in loops within loops, for minutes where no broker answers. And
+ * where it sends the end of a transaction twice, and the first arrives late, that one may end the
+ * next transaction. So a request that is not answered closes the client. Answers such as "try
  * again" are followed.
  * @throws OperationalError USAGE for a certificate that cannot be read, or be used.
  */
@@ -74,7 +81,9 @@ export function clientOptions({ brokers, tls, sasl }: KafkaSettings): ClientOpti
 
 const hostOf = (broker: string): string => broker.slice(0, broker.lastIndexOf(':')).replace(/^\[|\]$/g, '');
 
-/** A broker that takes connections and answers nothing must not be the first that every client asks. */
+/**
+ * A broker that takes connections and answers nothing must not be the first that every client asks.
+ */
 function inRandomOrder(brokers: readonly string[]): string[] {
   const ordered = [...brokers];
   for (let left = ordered.length; left > 1; left--) ordered.push(...ordered.splice(randomInt(left), 1));
@@ -85,8 +94,9 @@ function inRandomOrder(brokers: readonly string[]): string[] {
 const refusals = new WeakMap<Base, Error>();
 
 /**
- * The library reports a failure of a connection that is being set up twice, the second time to nobody, which would end the process.
- * And nobody else is told why a broker ends a connection when it has seen our certificate.
+ * The library reports a failure of a connection that is being set up twice, the second time without
+ * a listener, which would end the process. And only here is told why a broker ends a connection
+ * when it has seen our certificate.
  */
 export function hearErrors<Client extends Base>(client: Client): Client {
   client.connections.on('connecting', ({ connection }) =>
@@ -118,7 +128,10 @@ function certificate(name: 'ca' | 'cert' | 'key', path: string | null): Partial<
   }
 }
 
-/** The library would find it out in the middle of connecting, and end the process. */
+/**
+ * Checked here, since the library would find it out in the middle of connecting, and end the
+ * process.
+ */
 function usable<Certificates extends Partial<Record<'ca' | 'cert' | 'key', string>>>(tls: Certificates): Certificates {
   try {
     createSecureContext(tls);

@@ -2,7 +2,10 @@ import { AuthenticationError, GenericError, MultipleErrors } from '@platformatic
 import { OperationalError } from '../../base/errors.ts';
 import { codeOf, isTrustError, wordsOf } from '../../base/tls-errors.ts';
 
-/** What the broker or its coordinator answers while it starts, moves or recovers, besides what the library itself marks. */
+/**
+ * What the broker or its coordinator answers while it starts, moves or recovers, besides what the
+ * library itself marks.
+ */
 const PASSING = [
   'COORDINATOR_LOAD_IN_PROGRESS',
   'COORDINATOR_NOT_AVAILABLE',
@@ -20,7 +23,8 @@ const PASSING = [
   'OFFSET_NOT_AVAILABLE',
   'UNSTABLE_OFFSET_COMMIT',
   'REQUEST_TIMED_OUT',
-  // To the end of a transaction, from a coordinator that was held up itself and is about to give that transaction up.
+  // To the end of a transaction, from a coordinator that was held up itself and is about to give
+  // that transaction up.
   'UNKNOWN_SERVER_ERROR',
   'NETWORK_EXCEPTION',
   'KAFKA_STORAGE_ERROR',
@@ -30,7 +34,10 @@ const PASSING = [
   'INVALID_FETCH_SESSION_EPOCH',
 ];
 
-/** Another producer has our transactional id, or the coordinator gave up our transaction because it took too long. */
+/**
+ * Another producer has our transactional id, or the coordinator gave up our transaction because it
+ * took too long.
+ */
 const FENCED = [
   'PRODUCER_FENCED',
   'INVALID_PRODUCER_EPOCH',
@@ -58,11 +65,17 @@ export const isUnanswered = (error: unknown): boolean =>
   hasCode(error, NETWORK_ERROR) || hasCode(error, 'PLT_KFK_TIMEOUT');
 const NETWORK_ERROR = 'PLT_KFK_NETWORK';
 
-/** Whether this is of a producer that can never be used again, since another has taken its place; a new one under its id can. */
+/**
+ * Whether a producer can never be used again, since another has taken its place. A new one under
+ * its id can be.
+ */
 export const isFencedOut = (error: unknown): boolean =>
   error instanceof OperationalError && hasAnswer(error.cause, ...FENCED);
 
-/** Turns what the library throws into an error with a code and a next step; what it does not know, it returns unchanged. */
+/**
+ * Turns what the library throws into an error with a code and a next step; what it does not know,
+ * it returns unchanged.
+ */
 export function explain(cause: unknown): unknown {
   if (cause instanceof OperationalError || !(cause instanceof GenericError || cause instanceof MultipleErrors))
     return cause;
@@ -112,22 +125,30 @@ const REFUSALS = [
   'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
 ];
 
-/** The library calls it a failed authentication, too, when the connection ends in the middle of one. */
+/**
+ * The library calls it a failed authentication, too, when the connection ends in the middle of one.
+ */
 const isRefusal = (error: Error): boolean =>
   hasAnswer(error, ...REFUSALS) ||
   allErrors(error).some((each) => each instanceof AuthenticationError && !isUnanswered(each.cause));
 
-/** What a broker tells before it ends the connection: that it wants a certificate, or another one. */
+/** A broker says before it ends the connection that it wants a certificate, or another one. */
 const CERTIFICATE_ALERTS = /^ERR_SSL_.*ALERT_.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/;
 export const hasCertificateAlert = (error: unknown): boolean =>
   allErrors(error).some((each) => CERTIFICATE_ALERTS.test(codeOf(each)));
-/** The other way round, TLS to a broker that speaks none, cannot be told from a broker that went away. */
+/**
+ * The other way round, TLS to a broker that speaks none, cannot be told from a broker that went
+ * away.
+ */
 const TLS_MISSING = /^Broker requires TLS/;
 
 const isSecurityProblem = (error: Error): boolean =>
   allErrors(error).some((each) => isTrustError(each) || TLS_MISSING.test(each.message));
 
-/** The sentence of the innermost error of the first failure: the outer ones only say that something failed. */
+/**
+ * The sentence of the innermost error of the first failure: the outer ones only say that something
+ * failed.
+ */
 function reasonOf(error: Error): string {
   let inner = error;
   for (let next: unknown = inner; next instanceof Error; next = firstOf(inner)) inner = next;
@@ -152,7 +173,10 @@ export async function explained<Value>(call: Promise<Value>): Promise<Value> {
   }
 }
 
-/** Of the request that went down with its connection the library says that the connection was closed, and no more. */
+/**
+ * Of the request that went down with its connection the library says that the connection was
+ * closed, and no more.
+ */
 export function addRefusal(error: Error, refusal: Error | undefined): void {
   if (refusal === undefined) return;
   for (const each of allErrors(error))

@@ -6,13 +6,17 @@ import { explained, hasAnswer, isTopicUnknown } from './explain.ts';
 import { type Fetched, openPartitionReader, type PartitionReader } from './reader.ts';
 import type { KafkaSettings } from './settings.ts';
 
-/** What a request asks for, compressed; the broker gives at least one batch. Some thousand votes, so that a commit pays. */
+/**
+ * What a request asks for, compressed; the broker gives at least one batch. Some thousand votes, so
+ * that a commit pays.
+ */
 const FETCH_BYTES_MAX = 256 * 1024;
 /** This many hexadecimal digits of a topic's id make a whole number that doubles hold. */
 const IDENTITY_DIGITS = 13;
 
 /**
- * A topic that another system writes, of any number of partitions and with any keys. Only what is committed is read.
+ * A topic that another system writes, of any number of partitions and with any keys. Only what is
+ * committed is read.
  * @throws OperationalError INPUT_REFUSED where there is no such topic.
  */
 export async function openForeignTopic(settings: KafkaSettings, name: string): Promise<ForeignTopic> {
@@ -47,7 +51,10 @@ class KafkaForeignTopic implements ForeignTopic {
     this.#id = id;
   }
 
-  /** The library asks the brokers again every few seconds: partitions that are added later are found. */
+  /**
+   * The library asks the brokers again every few seconds: partitions that are added later are
+   * found.
+   */
   async partitions(): Promise<number> {
     return (await this.#describe(false)).partitionsCount;
   }
@@ -86,7 +93,7 @@ class KafkaForeignTopic implements ForeignTopic {
     return reader;
   }
 
-  /** Why a read failed. Waiting for a topic that is gone would help nobody. */
+  /** Why a read failed. A topic that is gone is not waited for. */
   async #reasonOf(error: unknown, partition: number, from: number): Promise<unknown> {
     if (hasAnswer(error, 'OFFSET_OUT_OF_RANGE')) return removed(this.#readerOf(partition), this.name, partition, from);
     try {
@@ -112,7 +119,9 @@ async function endsOf(admin: Admin, name: string, partitions: number): Promise<n
   return ends;
 }
 
-/** A request cannot be taken back: its answer is left unread, at most as long as a long poll lasts. */
+/**
+ * A request cannot be taken back: its answer is left unread, at most as long as a long poll lasts.
+ */
 function unlessAborted(fetching: Promise<Fetched>, signal: AbortSignal, otherwise: Fetched): Promise<Fetched> {
   const { promise, resolve, reject } = Promise.withResolvers<Fetched>();
   const stop = (): void => resolve(otherwise);
@@ -135,7 +144,7 @@ const madeAnew = (name: string): OperationalError =>
     nextStep: 'Let the other system write its votes into a topic with another name; what was taken is not cast twice.',
   });
 
-/** Votes that nobody can read any more are not passed over: going on needs a person's decision. */
+/** Votes that can no longer be read are not passed over: going on needs a person's decision. */
 async function removed(
   reader: PartitionReader,
   topic: string,

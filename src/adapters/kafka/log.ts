@@ -11,17 +11,24 @@ import type { KafkaSettings } from './settings.ts';
 export interface KafkaLogOptions {
   readonly settings: KafkaSettings;
   readonly election: ElectionId;
-  /** The end of a topic that the relay fills, from where it is committed; null where only compacted topics are read. */
+  /**
+   * The end of a topic that the relay fills, from where it is committed; null where only compacted
+   * topics are read.
+   */
   readonly committedEnd: ((topic: Topic, partition: number) => Promise<number>) | null;
-  /** Throws what makes it pointless to wait for records: the relay that should bring them has failed. */
+  /**
+   * Throws what makes it pointless to wait for records: the relay that should bring them has
+   * failed.
+   */
   assertFed(): void;
   onForeign?(topic: Topic, partition: number, records: number): void;
 }
 
 /**
- * The log of one election in Kafka. Its offsets are those of table `log`: the relay writes them into the keys of the records, so
- * a position means the same in both profiles, and neither the markers of transactions nor a record delivered twice disturb it.
- * In a compacted topic, whose keys are its own, the offsets are Kafka's.
+ * The log of one election in Kafka. Its offsets are those of table `log`: the relay writes them
+ * into the keys of the records, so a position means the same in both profiles, and neither the
+ * markers of transactions nor a record delivered twice disturb it. In a compacted topic, whose keys
+ * are its own, the offsets are Kafka's.
  */
 export function openKafkaLog(options: KafkaLogOptions): ClosableLog {
   const cursors = new Map<string, Cursor>();
@@ -68,7 +75,10 @@ class Cursor {
   readonly #onForeign: KafkaLogOptions['onForeign'];
   readonly #reader: PartitionReader;
   readonly #isDense: boolean;
-  /** A connection answers one request after the other, and the place belongs to one caller at a time. */
+  /**
+   * A connection answers one request after the other, and the place belongs to one caller at a
+   * time.
+   */
   readonly #inTurn = createTurns();
   /** Where the next record of the log is to be found; null until it has been looked for. */
   #place: Place | null = null;
@@ -100,7 +110,8 @@ class Cursor {
           this.#ahead.catch(() => {});
           return batches;
         }
-        // Only markers, foreign or repeated records: what is wanted may follow. And what was asked for earlier may have come since.
+        // Only markers, foreign or repeated records: what is wanted may follow. And what was asked
+        // for earlier may have come since.
         if (before === null && (fetched.next >= fetched.end || fetched.next === at.kafka)) return [];
       }
     });
@@ -176,7 +187,10 @@ function denseBatch(
   return { batches: next === from ? [] : [{ base_offset: from, count: next - from, text }], foreign };
 }
 
-/** One batch for each run of consecutive offsets: compaction and the markers of transactions leave holes. */
+/**
+ * One batch for each run of consecutive offsets: compaction and the markers of transactions leave
+ * holes.
+ */
 function runsOf(records: readonly ReadRecord[]): LogBatch[] {
   const batches: { base_offset: number; count: number; text: string }[] = [];
   for (const { offset, key, value } of records) {

@@ -17,7 +17,10 @@ export interface GroupPosition {
   readonly position: number;
 }
 
-/** A producer of transactions, one at a time. After any error it must be closed and another opened, never used again. */
+/**
+ * A producer of transactions, one at a time. After any error it must be closed and another opened,
+ * never used again.
+ */
 export interface TransactionalProducer extends AsyncDisposable {
   /** All messages in order, and the positions, in one transaction. */
   publish(
@@ -30,14 +33,15 @@ export interface TransactionalProducer extends AsyncDisposable {
 }
 
 /**
- * One request holds at most this many bytes before compression. A batch of the table is in one, so readers get it whole. Our
- * topics take up to 64 MB, and a broker 100 MB a request.
+ * One request holds at most this many bytes before compression. A batch of the table is in one, so
+ * readers get it whole. Our topics take up to 64 MB, and a broker 100 MB a request.
  */
 const SEND_BYTES_MAX = 8 * 1024 * 1024;
 
 /**
- * Opens the only producer under this transactional id: an earlier one is fenced, its open transaction aborted, before this
- * resolves. So what is read afterwards (a position, the end of a topic) is what the earlier one committed.
+ * Opens the only producer under this transactional id: an earlier one is fenced, its open
+ * transaction aborted, before this resolves. So what is read afterwards (a position, the end of a
+ * topic) is what the earlier one committed.
  * @param group the group whose offsets hold the positions.
  */
 export async function openTransactionalProducer(
@@ -45,7 +49,8 @@ export async function openTransactionalProducer(
   transactionalId: string,
   group: string | null,
 ): Promise<TransactionalProducer> {
-  // Without id and epoch of -1 the library asks to go on as producer 0, which a broker that knows the transactional id refuses.
+  // Without id and epoch of -1 the library asks to go on as producer 0, which a broker that knows
+  // the transactional id refuses.
   const producer = hearErrors(
     new Producer({
       ...clientOptions(settings),

@@ -23,11 +23,15 @@ export interface Fetched {
 }
 
 /**
- * One partition of a topic, read at offsets of our own choosing: no group, no subscription. It has a connection of its own, since
- * a broker answers the requests of a connection in order and a long poll would hold up the others.
+ * One partition of a topic, read at offsets of our own choosing: no group, no subscription. It has
+ * a connection of its own, since a broker answers the requests of a connection in order and a long
+ * poll would hold up the others.
  */
 export interface PartitionReader extends AsyncDisposable {
-  /** Records from an offset on; waits up to `wait_ms` where there is none. What is not committed is not read. */
+  /**
+   * Records from an offset on; waits up to `wait_ms` where there is none. What is not committed is
+   * not read.
+   */
   fetch(offset: number, wait_ms: number, bytes_max?: number): Promise<Fetched>;
   /** The first offset that is kept, and one past the last that is committed. */
   bounds(): Promise<{ start: number; end: number }>;
@@ -36,12 +40,15 @@ export interface PartitionReader extends AsyncDisposable {
 }
 
 /**
- * What a request asks for, compressed; the broker gives at least one batch, however large. Votes compress a hundredfold, so 64 KB
- * are some megabytes of text.
+ * What a request asks for, compressed; the broker gives at least one batch, however large. Votes
+ * compress a hundredfold, so 64 KB are some megabytes of text.
  */
 const FETCH_BYTES_MAX = 64 * 1024;
 
-/** @param topicId the only topic of that name to fetch from; a request fails where another one has taken its place. */
+/**
+ * @param topicId the only topic of that name to fetch from; a request fails where another one has
+ * taken its place.
+ */
 export function openPartitionReader(
   settings: KafkaSettings,
   topic: string,
@@ -82,7 +89,9 @@ export function openPartitionReader(
   };
 }
 
-/** What is committed to a partition from an offset on and before another, read as it is asked for. */
+/**
+ * What is committed to a partition from an offset on and before another, read as it is asked for.
+ */
 export async function* recordsBetween(
   reader: PartitionReader,
   from: number,
@@ -169,8 +178,9 @@ const CONTROL_BATCH = 1 << 5;
 const ABORT_MARKER = 0;
 
 /**
- * Leaves out what was aborted, as the protocol has it: the broker lists each aborted transaction with the first offset it has here,
- * and its marker ends it. The library's own consumer knows one aborted transaction of a producer at a time and lets others through.
+ * Leaves out what was aborted, as the protocol has it: the broker lists each aborted transaction
+ * with the first offset it has here, and its marker ends it. The library's own consumer knows one
+ * aborted transaction of a producer at a time and lets others through.
  */
 export function committedRecords(answer: FetchResponsePartition, offset: number): Fetched {
   const aborted = (answer.abortedTransactions ?? []).toSorted((a, b) => Number(a.firstOffset - b.firstOffset));

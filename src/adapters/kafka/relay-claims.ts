@@ -3,7 +3,10 @@ import { RELAYED_TOPICS } from './relay-positions.ts';
 
 /** A unit that waits looks this often at the process that it waits for. */
 const LOOK_MS = 5_000;
-/** A transaction of Kafka takes ten seconds at most, and a process that loses Kafka lets go of its claim. */
+/**
+ * A transaction of Kafka takes ten seconds at most, and a process that loses Kafka lets go of its
+ * claim.
+ */
 const STUCK_MS_MAX = 30_000;
 
 /** The advisory lock of a relay is named by this text. */
@@ -11,8 +14,8 @@ export const relayLock = (electionNo: number, partition: number): string =>
   `tallyroom ${electionNo} relay ${partition}`;
 
 /**
- * The session that has the claim while something waits to be published, and the first of what waits. An advisory lock has its key
- * in two halves.
+ * The session that has the claim while something waits to be published, and the first of what
+ * waits. An advisory lock has its key in two halves.
  */
 const CLAIM = `
   SELECT claim.pid, waiting.topic, waiting.base_offset
@@ -33,15 +36,19 @@ interface ClaimRow {
 export interface WatchedRelay {
   readonly database: Database;
   readonly election_no: number;
-  /** How long a process may publish nothing of what waits; {@link STUCK_MS_MAX} where it is left out. */
+  /**
+   * How long a process may publish nothing of what waits; {@link STUCK_MS_MAX} where it is left
+   * out.
+   */
   readonly stuck_ms_max?: number;
   say(line: string): void;
 }
 
 /**
- * Watches the claim on a relay until it is disposed of. Ends the session of a process that has the claim and publishes nothing of
- * what waits: one that was stopped, or cut off. The lock is free then. Nothing is published twice, whatever that process does when
- * it wakes up: the next producer under the relay's transactional id fences it.
+ * Watches the claim on a relay until it is disposed of. Ends the session of a process that has the
+ * claim and publishes nothing of what waits: one that was stopped, or cut off. The lock is free
+ * then. Nothing is published twice, whatever that process does when it wakes up: the next producer
+ * under the relay's transactional id fences it.
  */
 export function watchClaim(relay: WatchedRelay, partition: number): Disposable {
   const { database, election_no, say, stuck_ms_max = STUCK_MS_MAX } = relay;

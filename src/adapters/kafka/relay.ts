@@ -32,7 +32,10 @@ export interface RelayOptions {
   readonly election_no: number;
   readonly election: ElectionId;
   readonly partitions: number;
-  /** How long another process may have the claim on a relay and publish nothing, before its session is ended. */
+  /**
+   * How long another process may have the claim on a relay and publish nothing, before its session
+   * is ended.
+   */
   readonly stuck_ms_max?: number;
   say(line: string): void;
   /** Runs work again while PostgreSQL or Kafka does not answer. */
@@ -40,14 +43,17 @@ export interface RelayOptions {
 }
 
 /**
- * Publishes what stages have committed, in order and byte for byte. One unit a partition; of all processes that run a relay for an
- * election, one at a time works on a partition, and another takes over when it goes.
+ * Publishes what stages have committed, in order and byte for byte. One unit a partition; of all
+ * processes that run a relay for an election, one at a time works on a partition, and another takes
+ * over when it goes.
  */
 export interface Relay {
   /** @throws what ended the relay: nothing that waits for its records should wait on. */
   assertRunning(): void;
   /**
-   * Resolves once everything committed is in Kafka, by whichever process, or when the signal aborts. @returns whether it is.
+   * Resolves once everything committed is in Kafka, by whichever process, or when the signal
+   * aborts.
+   * @returns whether it is.
    * @throws what ended the relay.
    */
   drain(signal: AbortSignal): Promise<boolean>;
@@ -110,8 +116,9 @@ const WAITING = `
   ) AS sized WHERE before <= ${BYTES_PER_TRANSACTION_MAX} ORDER BY topic, base_offset`;
 
 /**
- * A relay that was fenced begins anew, without a word: it waits for the lock that the other has. Or nobody has it, since Kafka had
- * given up a transaction that took too long; where that happens again and again, it is told and tried at longer intervals.
+ * A relay that was fenced begins anew, without a word: it waits for the lock that the other has. Or
+ * there is no other: Kafka gave up a transaction that took too long. Where that happens again and
+ * again it is told, and retried at longer intervals.
  */
 async function relayUnlessFenced(options: RelayOptions, partition: number, signal: AbortSignal): Promise<void> {
   for (let fenced = 1; ; fenced++) {
@@ -124,7 +131,10 @@ async function relayUnlessFenced(options: RelayOptions, partition: number, signa
   }
 }
 
-/** Works on one partition until the signal aborts. @throws what can be retried, and LOG_DAMAGED, which cannot. */
+/**
+ * Works on one partition until the signal aborts.
+ * @throws what can be retried, and LOG_DAMAGED, which cannot.
+ */
 async function relayPartition(options: RelayOptions, partition: number, signal: AbortSignal): Promise<void> {
   const { database, settings, election, election_no } = options;
   if (signal.aborted) return;
@@ -164,7 +174,10 @@ async function claimRelay(
   );
 }
 
-/** Publishes some batches in one transaction with the new positions, then removes them from the table. */
+/**
+ * Publishes some batches in one transaction with the new positions, then removes them from the
+ * table.
+ */
 async function publish(
   { election, election_no }: RelayOptions,
   client: pg.Client,
@@ -196,7 +209,10 @@ async function publish(
   crashPoint('relay.after-prune');
 }
 
-/** Cuts the lines `key TAB value NEWLINE` of a batch into messages; in a dense topic the key is the offset. */
+/**
+ * Cuts the lines `key TAB value NEWLINE` of a batch into messages; in a dense topic the key is the
+ * offset.
+ */
 function addMessages(
   messages: OutgoingMessage[],
   topic: Topic,
@@ -233,8 +249,8 @@ async function prune(
 }
 
 /**
- * Reads where the last relay of this partition stopped, now that it is fenced, and removes what it published. Kafka's position, the
- * end of its topic and the table must fit together.
+ * Reads where the last relay of this partition stopped, now that it is fenced, and removes what it
+ * published. Kafka's position, the end of its topic and the table must fit together.
  * @throws OperationalError LOG_DAMAGED where they do not.
  */
 async function takeUp(options: RelayOptions, client: pg.Client, partition: number): Promise<Map<Topic, number>> {

@@ -12,12 +12,16 @@ import { openAdmin, topicName } from './client.ts';
 import { explain, explained, hasAnswer, isTopicUnknown } from './explain.ts';
 import type { KafkaSettings } from './settings.ts';
 
-/** A definition with many locations and portraits is one record; a box of votes is some 50 KB. Brokers take 100 MB a request. */
+/**
+ * A definition with many locations and portraits is one record; a box of votes is some 50 KB.
+ * Brokers take 100 MB a request.
+ */
 const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
- * Votes, voters and returns are kept for ever: the recount reads them. Of a compacted topic the part that is being written is
- * never compacted, so it is kept short: it is what a restart has to read.
+ * Votes, voters and returns are kept for ever: the recount reads them. Of a compacted topic the
+ * part that is being written is never compacted, so it is kept short: it is what a restart has to
+ * read.
  */
 const KEPT = { 'cleanup.policy': 'delete', 'retention.ms': '-1', 'retention.bytes': '-1' };
 const COMPACTED = {
@@ -49,15 +53,16 @@ export const topicsOf = (election: ElectionId, partitions: number): (TopicInKafk
   }));
 
 /**
- * Makes the topics of an election that do not exist yet, and waits until the brokers tell of them. Those that do exist are left as
- * they are.
- * @throws OperationalError KAFKA_FAILED where a topic has another number of partitions: its records would be in other places.
+ * Makes the topics of an election that do not exist yet, and waits until the brokers tell of them.
+ * Those that do exist are left as they are.
+ * @throws OperationalError KAFKA_FAILED where a topic has another number of partitions: its records
+ * would be in other places.
  */
 export function ensureTopics(settings: KafkaSettings, election: ElectionId, partitions: number): Promise<void> {
   const wanted = topicsOf(election, partitions);
   return withAdmin(settings, async (admin) => {
     const known = new Set(await admin.listTopics());
-    // The definition last: who finds it finds the others.
+    // The definition last: a process that finds it finds the others.
     for (const { topic, name, partitions: count } of wanted.toReversed())
       if (!known.has(name)) await createTopic(admin, settings, name, topic, count);
     const { topics } = await admin.metadata({ topics: wanted.map(({ name }) => name) }).catch((error: unknown) => {
@@ -70,7 +75,7 @@ export function ensureTopics(settings: KafkaSettings, election: ElectionId, part
   });
 }
 
-/** A broker that has much to do tells of a new topic a second later and more. */
+/** A broker that is busy tells of a new topic a second later and more. */
 const notToldYet = (election: ElectionId, cause: unknown): OperationalError =>
   new OperationalError('KAFKA_UNREACHABLE', {
     message: `Kafka does not tell of the topics of election ${election}`,
@@ -109,8 +114,8 @@ async function createTopic(
 }
 
 /**
- * Waits until all that topics hold now is readable, or the signal aborts: Kafka answers that a transaction is
- * committed, and lets those who read only what is committed see it a moment later.
+ * Waits until all that topics hold now is readable, or the signal aborts: Kafka answers that a
+ * transaction is committed, and a moment later readers of what is committed see it.
  * @returns whether it is readable.
  */
 export function untilReadable(

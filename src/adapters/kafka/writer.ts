@@ -19,8 +19,9 @@ export interface KafkaWriterOptions {
 }
 
 /**
- * Opens the only writer of the result topics. The epoch in PostgreSQL says who came last; Kafka's transactional id keeps everybody
- * else from committing. Both are needed: Kafka also fences a writer whose transaction merely took too long, and that one must go on.
+ * Opens the only writer of the result topics. The epoch in PostgreSQL says which came last; Kafka's
+ * transactional id keeps the others from committing. Both are needed: Kafka also fences a writer
+ * whose transaction merely took too long, and it must go on.
  */
 export async function openKafkaWriter(options: KafkaWriterOptions): Promise<ClosableWriter> {
   const { settings, election, name } = options;

@@ -16,9 +16,15 @@ import {
   recordsOf,
 } from '../../ports/log.ts';
 
-/** The least time between two flushes: with the dashboard's tick it keeps 99 of 100 votes painted within 100 ms of their commit. */
+/**
+ * The least time between two flushes: with the dashboard's tick it keeps 99 of 100 votes painted
+ * within 100 ms of their commit.
+ */
 const FLUSH_SPACING_MS_MIN = 25;
-/** The pause after a flush is this many times as long as the flush took, so that on a busy machine publishing gives way to counting. */
+/**
+ * The pause after a flush is this many times as long as the flush took, so that on a busy machine
+ * publishing gives way to counting.
+ */
 const FLUSH_PAUSE_RATIO = 0.5;
 
 export interface LocalCounterOptions {
@@ -28,7 +34,10 @@ export interface LocalCounterOptions {
   readonly clock: () => Date;
 }
 
-/** The in-process counter: an incremental fold over the log, restarted from its own published results. */
+/**
+ * The in-process counter: an incremental fold over the log, restarted from its own published
+ * results.
+ */
 export function createLocalCounter({ log, openWriter, clock }: LocalCounterOptions): Counter {
   return {
     engine: 'local',
@@ -52,7 +61,9 @@ export function createLocalCounter({ log, openWriter, clock }: LocalCounterOptio
   };
 }
 
-/** Reads the compacted results: as long as the number of locations, however many votes were counted. */
+/**
+ * Reads the compacted results: as long as the number of locations, however many votes were counted.
+ */
 async function restore(log: Log, entry: ElectionEntry): Promise<BoxCounter> {
   assert(entry.definition !== null && entry.definition_hash !== null, 'the election is defined');
   const count = new BoxCounter(indexElection(entry.definition), entry.definition_hash, entry.partitions, sha256);

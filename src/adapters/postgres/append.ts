@@ -23,7 +23,10 @@ export interface Appended {
   readonly text: string;
 }
 
-/** @throws OperationalError FENCED (through `explain`) when the partition's end is not `expected_offset`. */
+/**
+ * @throws OperationalError FENCED (through `explain`) when the partition's end is not
+ * `expected_offset`.
+ */
 export async function appendLog(client: pg.Client, appended: Appended): Promise<void> {
   assert(appended.text.length <= BATCH_LENGTH_MAX, 'a batch of the log that its readers take');
   await client.query({
@@ -45,7 +48,10 @@ export async function appendLog(client: pg.Client, appended: Appended): Promise<
 
 export type KeyedRecord = Pick<OutgoingRecord, 'key' | 'value'>;
 
-/** Appends to a compacted topic, which has one partition, no `seq` and no chain. @throws as {@link appendLog} does. */
+/**
+ * Appends to a compacted topic, which has one partition, no `seq` and no chain.
+ * @throws as {@link appendLog} does.
+ */
 export const appendKeyed = (
   client: pg.Client,
   electionNo: number,

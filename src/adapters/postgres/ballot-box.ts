@@ -53,7 +53,8 @@ async function claim(
   await using opening = new AsyncDisposableStack();
   const client = opening.use(await database.connect());
   const claimed = await lockOrAbort(database, client, signal, async () => {
-    // The source first, then the partition: in one order everywhere, so that two processes cannot wait for each other.
+    // The source first, then the partition: in one order everywhere, so that two processes cannot
+    // wait for each other.
     await claimSource(client, entry.election_no, source);
     const partition = await claimWanted(client, entry, wanted);
     return openPartition(client, now, entry, partition, source);
@@ -62,7 +63,10 @@ async function claim(
   return claimed;
 }
 
-/** Claims a partition, or any: the first that is free, and where none is it waits for the first one. @returns which it is. */
+/**
+ * Claims a partition, or any: the first that is free, and where none is it waits for the first one.
+ * @returns which it is.
+ */
 async function claimWanted(
   client: pg.Client,
   { election_no, partitions }: ElectionEntry,
@@ -98,7 +102,9 @@ async function tryClaim(
   return null;
 }
 
-/** An end that is behind the votes is written anew: somebody cast a file into that partition. */
+/**
+ * An end that is behind the votes is written anew: a file was cast into that partition meanwhile.
+ */
 async function unasked(database: Database, electionNo: number): Promise<number[]> {
   const rows = await database.query<{ partition: number }>(
     `SELECT voters.partition FROM log_ends AS voters
@@ -119,7 +125,10 @@ async function unasked(database: Database, electionNo: number): Promise<number[]
   return rows.map(({ partition }) => partition);
 }
 
-/** The partition and its source are claimed: their positions move no more but by this process. It owns the connection. */
+/**
+ * The partition and its source are claimed: their positions move no more but by this process. It
+ * owns the connection.
+ */
 async function openPartition(
   client: Connection,
   now: () => Date,
@@ -151,7 +160,10 @@ async function openPartition(
   };
 }
 
-/** Says in topic `definition` where the votes of a partition end; only its claimant calls it, after the last commit. */
+/**
+ * Says in topic `definition` where the votes of a partition end; only its claimant calls it, after
+ * the last commit.
+ */
 async function appendVotesEnd(client: pg.Client, electionNo: number, record: VotesEndRecord): Promise<void> {
   const name = `${VOTES_END_KEY_PREFIX}${record.partition}`;
   await inTransaction(client, async () => {

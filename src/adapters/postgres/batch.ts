@@ -9,11 +9,17 @@ import { advanceSource } from './sources.ts';
 
 const UNIQUE_VIOLATION = '23505';
 const DEADLOCK = '40P01';
-/** Two processes that insert the same voters in the same order cannot deadlock for long; this many times is a defect. */
+/**
+ * Two processes that insert the same voters in the same order cannot deadlock for long: this many
+ * retries are a defect.
+ */
 const DEADLOCK_RETRIES_MAX = 10;
 const MINUTE_MS = 60_000;
 
-/** A partition of topic `votes` that no other process appends to while the transaction runs. */
+/**
+ * The end of a partition of topic `votes` that no other process appends to while the transaction
+ * runs.
+ */
 export interface ClaimedEnd {
   readonly partition: number;
   /** Where it ends; a commit moves it. */
@@ -35,9 +41,11 @@ export class BatchWriter {
   }
 
   /**
-   * One transaction, and again where a voter had voted or two processes met; a failure leaves nothing of it.
+   * One transaction, and again where a voter had voted or two processes met; a failure leaves
+   * nothing of it.
    * @param from where the source is expected to stand
-   * @param claimEnd says where the votes go; called inside the transaction, before anything else in it
+   * @param claimEnd says where the votes go; called inside the transaction, before anything else in
+   * it
    * @throws OperationalError FENCED where another process has moved the source or the end.
    */
   async commit(

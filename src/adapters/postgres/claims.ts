@@ -2,11 +2,13 @@ import type pg from 'pg';
 import type { BallotSource } from '../../ports/ballot-batch.ts';
 
 /**
- * Advisory locks of the connection that does the work decide which process has a claim on a partition: when the connection ends,
- * for whatever reason, its claims end.
+ * Advisory locks of the connection that does the work decide which process has a claim on a
+ * partition: when the connection ends, for whatever reason, its claims end.
  */
 
-/** An advisory lock has one 64-bit key: a number of our own, the election, the partition of the log. */
+/**
+ * An advisory lock has one 64-bit key: a number of our own, the election, the partition of the log.
+ */
 const partitionLock = (electionNo: number, partition: number): bigint =>
   (0x7a11n << 48n) | (BigInt(electionNo) << 16n) | BigInt(partition);
 

@@ -6,7 +6,10 @@ import { SharedConnections } from './shared-connections.ts';
 /** A connection of its owner's own. Disposing of it ends it, and never throws. */
 export type Connection = pg.Client & { [Symbol.asyncDispose](): Promise<void> };
 
-/** Connections to one database. A stage that holds locks or COPYs has one of its own; short queries share a few. */
+/**
+ * Connections to one database. A stage that holds locks or COPYs has one of its own; short queries
+ * share a few.
+ */
 export interface Database {
   connect(): Promise<Connection>;
   /** A named statement is prepared once a connection. */
@@ -15,21 +18,29 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** A peer that vanished without a word is noticed, so that nobody waits for its notifications for ever. */
+/**
+ * A peer that vanished without a word is noticed, so that its notifications are not waited for for
+ * ever.
+ */
 const PATIENT = { keepAlive: true, keepAliveInitialDelayMillis: 10_000, connectionTimeoutMillis: 20_000 };
 
 /**
- * The same from the server's side: a machine that vanished must not keep its locks, and with them its partitions, for the two
- * hours that a system waits by itself. Over a Unix socket these mean nothing.
+ * The same from the server's side: a machine that vanished must not keep its locks, and with them
+ * its partitions, for the two hours that a system waits by itself. Over a Unix socket these mean
+ * nothing.
  */
 const NOTICE_LOST_PEER =
   'SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 30000';
 
-/** @param configure asked before every new connection, so that a server that was started again is found. */
+/**
+ * @param configure asked before every new connection, so that a server that was started again is
+ * found.
+ */
 export function openDatabase(configure: () => Promise<pg.ClientConfig>): Database {
   let isClosed = false;
   const connect = async (): Promise<Connection> => {
-    // A query of the end that nobody awaits must not open anything again: the bundled server would be started anew.
+    // A query at the end that is not awaited must not connect again: the bundled server would be
+    // started anew.
     if (isClosed) throw closed();
     return openConnection(await configure());
   };
@@ -50,7 +61,8 @@ export function openDatabase(configure: () => Promise<pg.ClientConfig>): Databas
 async function openConnection(config: pg.ClientConfig): Promise<Connection> {
   const client = makeClient({ ...PATIENT, ...config, application_name: 'tallyroom' });
   const end = (): Promise<void> => client.end().catch(() => {});
-  // A connection that breaks while idle is noticed at its next use; without a listener it would end the process.
+  // A connection that breaks while idle is noticed at its next use; without a listener it would end
+  // the process.
   client.on('error', () => {});
   try {
     await client.connect();
@@ -82,7 +94,10 @@ function makeClient(config: pg.ClientConfig): pg.Client {
   }
 }
 
-/** Every query of the client fails with what {@link explain} makes of its error, so that no caller can forget to ask. */
+/**
+ * Every query of the client fails with what {@link explain} makes of its error, so that no caller
+ * can forget to ask.
+ */
 function explainQueries(client: pg.Client): void {
   const query = client.query.bind(client) as (...parameters: unknown[]) => unknown;
   client.query = ((...parameters: unknown[]) => {
@@ -94,7 +109,10 @@ function explainQueries(client: pg.Client): void {
   }) as typeof client.query;
 }
 
-/** Runs `work` in one transaction and rolls back whatever it throws. @throws what `work` throws, explained. */
+/**
+ * Runs `work` in one transaction, and rolls back where it throws.
+ * @throws what `work` throws, explained.
+ */
 export async function inTransaction<Value>(client: pg.Client, work: () => Promise<Value>): Promise<Value> {
   try {
     await client.query('BEGIN');
@@ -108,8 +126,8 @@ export async function inTransaction<Value>(client: pg.Client, work: () => Promis
 }
 
 /**
- * Takes locks that may be waited for. A query that waits for a lock keeps its connection busy until the lock is ours, so ending
- * the connection is how to stop waiting.
+ * Takes locks that may be waited for. A query that waits for a lock keeps its connection busy until
+ * the lock is ours, so ending the connection is how to stop waiting.
  * @throws the signal's reason, or what `take` throws; the connection is of no use then.
  */
 export async function lockOrAbort<Value>(
@@ -125,7 +143,7 @@ export async function lockOrAbort<Value>(
     signal?.addEventListener('abort', abort, { once: true });
     signal?.throwIfAborted();
     const value = await take();
-    // Told to end the connection while the lock was already on its way.
+    // The signal came while the lock was already on its way.
     signal?.throwIfAborted();
     return value;
   } catch (error) {
@@ -136,7 +154,10 @@ export async function lockOrAbort<Value>(
   }
 }
 
-/** Without these settings a power cut can lose a committed vote. Every stage that stores votes asserts them at its start. */
+/**
+ * Without these settings a power cut can lose a committed vote. Every stage that stores votes
+ * asserts them at its start.
+ */
 const DURABLE_SETTINGS = ['fsync', 'full_page_writes', 'synchronous_commit'];
 const SERVER_VERSION_MIN = 150_000;
 

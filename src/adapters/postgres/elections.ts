@@ -91,7 +91,8 @@ async function createElection(client: pg.Client, entry: NewElection): Promise<El
   );
   const created = entryOf(rows[0]!);
   const number = created.election_no;
-  // The rows go straight into these tables; the number is a default, so that COPY need not send it with every row.
+  // The rows go straight into these tables; the number is a default, so that COPY need not send it
+  // with every row.
   for (const [table, key] of [
     ['participation', ', ADD PRIMARY KEY (voter_id)'],
     ['votes', ''],
@@ -167,7 +168,8 @@ async function insertDefinition(client: pg.Client, electionNo: number, election:
        ON CONFLICT DO NOTHING`,
       [electionNo, JSON.stringify(rows)],
     );
-  // Staged locations were numbered as they were met; the definition keeps those numbers and knows more about each.
+  // Staged locations were numbered as they were met; the definition keeps those numbers and knows
+  // more about each.
   await client.query('DELETE FROM locations WHERE election_no = $1', [electionNo]);
   await insert(
     'contests',

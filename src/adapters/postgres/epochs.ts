@@ -19,7 +19,10 @@ export async function currentEpoch(database: Database, electionNo: number, name:
   return row?.epoch ?? 0;
 }
 
-/** @throws OperationalError FENCED where the current epoch of the writers of a name is not the caller's own. */
+/**
+ * @throws OperationalError FENCED where the current epoch of the writers of a name is not the
+ * caller's own.
+ */
 export function assertEpoch(name: string, current: number | undefined, own: number, cause?: unknown): void {
   if (current === own) return;
   throw new OperationalError('FENCED', {

@@ -22,12 +22,21 @@ const CONNECTION_ERRORS = new Set([
   'ENETUNREACH',
   'EHOSTDOWN',
 ]);
-/** Whatever else ends a connection by TLS, such as a server that went away in the middle of a record. */
+/**
+ * Other failures of TLS end a connection, such as a server that went away in the middle of a
+ * record.
+ */
 const TLS_ERROR = /^ERR_SSL_/;
-/** PostgreSQL's classes: 08 connection exception, 57P01-05 shutdown and crash; 53300 no connection is free. */
+/**
+ * PostgreSQL's classes: 08 connection exception, 57P01-05 shutdown and crash; 53300 no connection
+ * is free.
+ */
 const CONNECTION_STATES = /^(08...|57P0[1-5]|53300)$/;
 
-/** Turns what the driver throws into an error with a code and a next step; what it does not know, it returns unchanged. */
+/**
+ * Turns what the driver throws into an error with a code and a next step; what it does not know, it
+ * returns unchanged.
+ */
 export function explain(cause: unknown): unknown {
   if (cause instanceof OperationalError || !(cause instanceof Error)) return cause;
   const code = codeOf(cause);

@@ -32,7 +32,10 @@ class PostgresIntake implements Intake {
   readonly #writer: BatchWriter;
   /** Nothing else happens inside the transaction of a batch. */
   readonly #inTurn = createTurns();
-  /** The partition of the last batch is tried first: so a source that is alone fills one, and wakes one reader. */
+  /**
+   * The partition of the last batch is tried first: so a source that is alone fills one, and wakes
+   * one reader.
+   */
   #preferred = 0;
 
   constructor(client: Connection, now: () => Date, entry: ElectionEntry, name: BallotSource['name']) {
@@ -93,10 +96,16 @@ class PostgresIntake implements Intake {
   }
 }
 
-/** Files and the roll keep a partition for as long as they last; so whichever is free first is looked for, not waited for. */
+/**
+ * Files and the roll keep a partition for as long as they last; so whichever is free first is
+ * looked for, not waited for.
+ */
 const LOOK_AGAIN_MS = 50;
 
-/** Claims a partition of the log until the end of the transaction: the preferred one, or the first that is found free. */
+/**
+ * Claims a partition of the log until the end of the transaction: the preferred one, or the first
+ * that is found free.
+ */
 async function claimAnyInTransaction(
   client: pg.Client,
   { election_no, partitions }: ElectionEntry,
@@ -112,7 +121,9 @@ async function claimAnyInTransaction(
   }
 }
 
-/** The offsets of a source mean nothing in another one of the same name: votes would be passed over. */
+/**
+ * The offsets of a source mean nothing in another one of the same name: votes would be passed over.
+ */
 async function assertSame(client: pg.Client, electionNo: number, { name, identity }: IdentifiedSource): Promise<void> {
   const isUntouched = Array.from((await readPositions(client, electionNo, name)).values()).every((next) => next === 0);
   const { rows } = await client.query<{ next_offset: string }>(

@@ -6,8 +6,9 @@ import { LOG_CHANNEL, listen } from './notifications.ts';
 import { unpack } from './payload.ts';
 
 /**
- * A read returns at most this many rows, and stops after this many compressed bytes, whichever comes first. Votes compress a
- * hundredfold: 64 KB are some 8 MB of text, and eight times as much made the process a third larger and no faster.
+ * A read returns at most this many rows, and stops after this many compressed bytes, whichever
+ * comes first. Votes compress a hundredfold: 64 KB are some 8 MB of text, and eight times as much
+ * made the process a third larger and no faster.
  */
 const ROWS_PER_READ_MAX = 256;
 const BYTES_PER_READ_MAX = 64 * 1024;
@@ -56,7 +57,10 @@ export async function openPostgresLog(database: Database, electionNo: number): P
   };
 }
 
-/** The row that holds `from` may begin before it; the window keeps a call's bytes bounded without reading the payloads. */
+/**
+ * The row that holds `from` may begin before it; the window keeps a call's bytes bounded without
+ * reading the payloads.
+ */
 const READ = `
   SELECT base_offset, record_count, payload FROM (
     SELECT base_offset, record_count, payload, sum(octet_length(payload)) OVER (ORDER BY base_offset) - octet_length(payload) AS before

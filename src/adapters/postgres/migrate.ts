@@ -9,8 +9,9 @@ import { type Database, inTransaction } from './database.ts';
 const MIGRATION_LOCK = 0x7a11_0001;
 
 /**
- * Brings the tables to this program's version. Safe when several processes start at once: each takes the lock inside the
- * transaction that applies a migration, so one applies it and the others find it applied.
+ * Brings the tables to this program's version. Safe when several processes start at once: each
+ * takes the lock inside the transaction that applies a migration, so one applies it and the others
+ * find it applied.
  * @throws OperationalError DATABASE_UNSAFE when the database was migrated by a newer program.
  */
 export async function migrate(database: Database): Promise<void> {

@@ -1,14 +1,23 @@
 import type pg from 'pg';
 import { OperationalError } from '../../base/errors.ts';
 
-/** Appends to table `log` are told here as `election/topic/partition/end`; `end` in place of a partition means all of them. */
+/**
+ * Appends to table `log` are told here as `election/topic/partition/end`; `end` in place of a
+ * partition means all of them.
+ */
 export const LOG_CHANNEL = 'tallyroom_log';
 
 /** Rings at notifications, also at those that come before it is waited for. */
 export interface Bell extends Disposable {
-  /** Forgets what has come until now. A caller that looks after this, and then waits, misses nothing. */
+  /**
+   * Forgets what has come until now. A caller that looks after this, and then waits, misses
+   * nothing.
+   */
   settle(): void;
-  /** Resolves once something has come that is not settled, once the connection is lost, or when the signal aborts. */
+  /**
+   * Resolves once something has come that is not settled, once the connection is lost, or when the
+   * signal aborts.
+   */
   rung(signal: AbortSignal): Promise<void>;
 }
 

@@ -31,7 +31,8 @@ export function openRecount(database: Database): Recount {
         else if (kind === 'overvoted') tally.overvoted[slot] = Number(n);
         else tally.votes[index.first_cell[slot]! + candidate_no - index.first_candidate[contest_no]!] = Number(n);
       }
-      // What was not selected is not in the table: it follows from the ballots by the accounting law.
+      // What was not selected is not in the table: it follows from the ballots by the accounting
+      // law.
       for (let location = 0; location < tally.ballots.length; location++)
         for (let slot = index.first_slot[location]!; slot < index.first_slot[location + 1]!; slot++) {
           let votes = 0;

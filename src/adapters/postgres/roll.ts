@@ -12,7 +12,10 @@ import { type Connection, type Database, inTransaction, lockOrAbort } from './da
 import { LOG_CHANNEL } from './notifications.ts';
 import { advanceSource, ensurePosition } from './sources.ts';
 
-/** Voter ids are handed out in blocks of this many, so that two elections can register at once; a crash leaves a gap. */
+/**
+ * Voter ids are handed out in blocks of this many, so that two elections can register at once; a
+ * crash leaves a gap.
+ */
 export const VOTERS_PER_BATCH_MAX = 20_000;
 
 type VoterBatch = Parameters<Roll['append']>[1];

@@ -1,10 +1,16 @@
 import type pg from 'pg';
 import { isConnectionLost } from './explain.ts';
 
-/** Short queries wait for one another beyond this many; the rest of PostgreSQL's connections is left for stages. */
+/**
+ * Short queries wait for one another beyond this many; the rest of PostgreSQL's connections is left
+ * for stages.
+ */
 const SHARED_CONNECTIONS_MAX = 3;
 
-/** A few connections that short queries share: each is lent to one query at a time, the oldest query first. */
+/**
+ * A few connections that short queries share: each is lent to one query at a time, the oldest query
+ * first.
+ */
 export class SharedConnections {
   readonly #connect: () => Promise<pg.Client>;
   readonly #idle: pg.Client[] = [];
@@ -16,7 +22,7 @@ export class SharedConnections {
     this.#connect = connect;
   }
 
-  /** Runs `work` on a connection that nobody else uses meanwhile. */
+  /** Runs `work` on a connection of its own meanwhile. */
   async lend<Value>(work: (client: pg.Client) => Promise<Value>): Promise<Value> {
     const client = await this.#take();
     try {
@@ -66,7 +72,8 @@ export class SharedConnections {
   #giveBack(client: pg.Client): void {
     const next = this.#waiting.shift();
     if (next !== undefined) next(client);
-    // A query that was asked before the end still gets its answer; a connection left behind would keep the process from ending.
+    // A query that was asked before the end still gets its answer; a connection left behind would
+    // keep the process from ending.
     else if (this.#isClosed) this.#drop(client);
     else this.#idle.push(client);
   }

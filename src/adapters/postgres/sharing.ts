@@ -5,8 +5,8 @@ import type { Database } from './database.ts';
 import { listen } from './notifications.ts';
 
 /**
- * A process that joins, leaves or releases a partition says so. One that dies says nothing: PostgreSQL frees its locks, and the
- * others see it at their next look.
+ * A process that joins, leaves or releases a partition says so. One that dies says nothing:
+ * PostgreSQL frees its locks, and the others see it at their next look.
  */
 const LOOK_SPACING_MS = 1_000;
 const CHANNEL = 'tallyroom_sharing';
@@ -19,7 +19,10 @@ const MEMBERS = `
     AND ((classid::bigint << 32) | objid::bigint) = hashtextextended($1, 0)
   ORDER BY pid`;
 
-/** A member holds a shared advisory lock on a session of its own: to count them is to count those locks. */
+/**
+ * A member holds a shared advisory lock on a session of its own: to count them is to count those
+ * locks.
+ */
 export async function openSharing(
   database: Database,
   electionNo: number,

@@ -3,7 +3,10 @@ import type { BallotSource } from '../../ports/ballot-batch.ts';
 
 /** How far each partition of a source was taken in: table `source_offsets`. */
 
-/** Where a source goes on, with its row made where there is none: at 0. Its claim comes first, so that it moves no more. */
+/**
+ * Where a source goes on, with its row made where there is none: at 0. Its claim comes first, so
+ * that it moves no more.
+ */
 export async function ensurePosition(client: pg.Client, electionNo: number, source: BallotSource): Promise<number> {
   const key = [electionNo, source.name, source.partition];
   await client.query('INSERT INTO source_offsets VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING', key);
@@ -27,7 +30,10 @@ export async function readPositions(
   return new Map(rows.map(({ partition, next_offset }) => [partition, Number(next_offset)]));
 }
 
-/** Moves a source inside the caller's transaction. @throws OperationalError FENCED where it does not stand at `from`. */
+/**
+ * Moves a source inside the caller's transaction.
+ * @throws OperationalError FENCED where it does not stand at `from`.
+ */
 export async function advanceSource(
   client: pg.Client,
   electionNo: number,

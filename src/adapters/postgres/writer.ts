@@ -5,11 +5,14 @@ import { appendKeyed, type KeyedRecord, readLogEnd } from './append.ts';
 import { type Database, inTransaction } from './database.ts';
 import { assertEpoch, raiseEpoch } from './epochs.ts';
 
-/** A topic is compacted when it holds this many times the records it would keep; in between it costs nothing. */
+/**
+ * A topic is compacted when it holds this many times the records it would keep; in between it costs
+ * nothing.
+ */
 const COMPACT_AT_RATIO = 8;
 const COMPACT_AT_LEAST = 1_000;
 
-/** Who writes, and on which connection. */
+/** A writer, and the connection on which it writes. */
 interface Writer {
   readonly client: pg.Client;
   readonly election_no: number;
@@ -23,7 +26,10 @@ interface TopicSize {
   readonly keys: Set<string>;
 }
 
-/** Opens the only writer of the compacted topics under this name; one that was open before is fenced at its next publish. */
+/**
+ * Opens the only writer of the compacted topics under this name; one that was open before is fenced
+ * at its next publish.
+ */
 export async function openPostgresWriter(
   database: Database,
   log: Log,
@@ -82,7 +88,10 @@ async function append({ client, election_no }: Writer, topic: Topic, records: re
   await appendKeyed(client, election_no, topic, next_offset, records);
 }
 
-/** The last record of each key as one new batch, in the order of those records, in place of all batches before it. */
+/**
+ * The last record of each key as one new batch, in the order of those records, in place of all
+ * batches before it.
+ */
 async function compact(writer: Writer, log: Log, topic: Topic): Promise<TopicSize> {
   const { client, election_no } = writer;
   const latest = await latestRecords(log, topic);

@@ -5,7 +5,10 @@ import { explainCall } from './explain.ts';
 import type { SparkRemote } from './remote.ts';
 import { type CommandSchema, type ExecutePlanResponse, PlanSchema, SparkConnectService } from './spark-connect_pb.ts';
 
-/** No answer within this time, and the server counts as gone; starting a query takes a second or two, a busy server more. */
+/**
+ * No answer within this time, and the server counts as gone; starting a query takes a second or
+ * two, a busy server more.
+ */
 const CALL_MS_MAX = 60_000;
 /** A peer that vanished without closing its connection is noticed after the sum of these. */
 const PING_INTERVAL_MS = 10_000;
@@ -17,7 +20,10 @@ export interface SparkSession {
   readonly user_id: string;
 }
 
-/** One connection to a Spark Connect server. Every call may throw SPARK_UNREACHABLE, SPARK_REFUSED or SparkError. */
+/**
+ * One connection to a Spark Connect server. Every call may throw SPARK_UNREACHABLE, SPARK_REFUSED
+ * or SparkError.
+ */
 export interface SparkClient extends Disposable {
   configure(session: SparkSession, pairs: Readonly<Record<string, string>>): Promise<void>;
   /** Runs a command. @returns what the server answers, without the empty messages. */
@@ -28,7 +34,10 @@ export interface SparkClient extends Disposable {
   close(): void;
 }
 
-/** Opens no connection before the first call. Certificates are checked against Node's own list and NODE_EXTRA_CA_CERTS. */
+/**
+ * Opens no connection before the first call. Certificates are checked against Node's own list and
+ * NODE_EXTRA_CA_CERTS.
+ */
 export function openSparkClient(remote: SparkRemote): SparkClient {
   const baseUrl = `${remote.use_ssl ? 'https' : 'http'}://${remote.host}:${remote.port}`;
   const sessionManager = new Http2SessionManager(baseUrl, {

@@ -14,40 +14,58 @@ import type { SparkRemote } from './remote.ts';
 import { countStatement } from './statement.ts';
 import { zeroReport } from './zero-report.ts';
 
-/** How often the query is asked how it is. The questions also keep its session alive, which the query by itself does not. */
+/**
+ * How often the query is asked how it is. The questions also keep its session alive, which the
+ * query by itself does not.
+ */
 const POLL_MS = 1_000;
 /** While the last batch is waited for, which takes a second or two. */
 const END_POLL_MS = 50;
 const LINE_MS = 10_000;
 /** Foreign records come in any number. */
 const WARNINGS_MAX = 100;
-/** Another counter that opens its writer at the same moment has this long to publish the zero report. */
+/**
+ * Another counter that opens its writer at the same moment has this long to publish the zero
+ * report.
+ */
 const ZERO_REPORT_MS_MAX = 5_000;
 const ZERO_REPORT_TRIES_MAX = 3;
-/** Boxes a micro-batch reads at most: a million votes, so that a long backlog shows results every few seconds. */
+/**
+ * Boxes a micro-batch reads at most: a million votes, so that a long backlog shows results every
+ * few seconds.
+ */
 const BOXES_PER_BATCH_MAX = 2_000;
-/** A state partition is a task and some files a micro-batch: one is the fastest as long as it holds its keys in milliseconds. */
+/**
+ * A state partition is a task and some files a micro-batch: one is the fastest as long as it holds
+ * its keys in milliseconds.
+ */
 const CELLS_PER_SHUFFLE_PARTITION = 50_000;
 const SHUFFLE_PARTITIONS_MAX = 16;
-/** There is no command yet that begins a new generation of results. */
+/** No command begins a new generation of results yet. */
 const GENERATION = 1;
 const USER = 'tallyroom';
 
 export interface SparkCounterOptions {
   readonly remote: SparkRemote;
-  /** The brokers as Spark reaches them, and what Kafka's Java client needs besides (`security.protocol`, `sasl.mechanism`...). */
+  /**
+   * The brokers as Spark reaches them, and what Kafka's Java client needs besides
+   * (`security.protocol`, `sasl.mechanism`...).
+   */
   readonly kafka: { readonly brokers: string; readonly properties: Readonly<Record<string, string>> };
   readonly log: Log;
   /** Opens the writer of the result topics, for the zero report alone. */
   openWriter(): Promise<ClosableWriter>;
   /**
-   * Makes the topics of the election where they are missing: Spark refuses to read what is not there.
+   * Makes the topics of the election where they are missing: Spark refuses to read what is not
+   * there.
    * @returns the id that Kafka gave topic `votes`: another one when it was made anew.
    */
   prepareTopics(): Promise<string>;
   readonly clock: () => Date;
   say(line: string): void;
-  /** How many boxes a micro-batch reads at most; {@link BOXES_PER_BATCH_MAX} where it is left out. */
+  /**
+   * How many boxes a micro-batch reads at most; {@link BOXES_PER_BATCH_MAX} where it is left out.
+   */
   readonly boxes_per_batch_max?: number;
 }
 
@@ -66,8 +84,9 @@ export interface SparkCounter extends Counter {
 }
 
 /**
- * Counts by a streaming query on a Spark server. The query keeps its own checkpoint and outlives this process: `run` finds it again or
- * starts it, watches it, and stops it when the signal aborts. Several counters of one election share the query.
+ * Counts by a streaming query on a Spark server. The query keeps its own checkpoint and outlives
+ * this process: `run` finds it again or starts it, watches it, and stops it when the signal aborts.
+ * Several counters of one election share the query.
  */
 export function createSparkCounter(options: SparkCounterOptions): SparkCounter {
   const sparkProgress: SparkProgress = { batch_id: null, batch_ms: 0, boxes_per_s: 0, votes: 0 };
@@ -123,8 +142,9 @@ interface Run extends SparkCounterOptions {
 const TOPIC_ID_DIGITS = 8;
 
 /**
- * The name of the election's query, which is also that of its checkpoint. Offsets mean nothing in a topic that was made anew: a
- * checkpoint of the old one would wait in silence, or pass votes over. So each topic has its own.
+ * The name of the election's query, which is also that of its checkpoint. Offsets mean nothing in a
+ * topic that was made anew: with a checkpoint of the old one the query would wait in silence, or
+ * pass votes over. So each topic has a checkpoint of its own.
  */
 export const queryName = (election: ElectionId, votesTopicId: string): string =>
   `tallyroom-${election}-${votesTopicId.replaceAll('-', '').slice(0, TOPIC_ID_DIGITS)}-${GENERATION}`;
@@ -146,7 +166,8 @@ function planOf(
     configuration: {
       'spark.sql.session.timeZone': 'UTC',
       'spark.sql.shuffle.partitions': String(shufflePartitions),
-      // Each batch's plan is written out for those who look at Spark's own pages: in this form it takes some milliseconds less.
+      // Each batch's plan is written out for Spark's own pages: in this form it takes some
+      // milliseconds less.
       'spark.sql.ui.explainMode': 'simple',
     },
     source: {
@@ -178,7 +199,10 @@ async function countUntil(run: Run, signal: AbortSignal): Promise<void> {
   await endQuery(run);
 }
 
-/** Keeps the query running: found, or started from its checkpoint; a query that has ended without an error is started again. */
+/**
+ * Keeps the query running: found, or started from its checkpoint; a query that has ended without an
+ * error is started again.
+ */
 async function watchQuery(run: Run, signal: AbortSignal): Promise<void> {
   const { home, say, sparkProgress } = run;
   let line = { at: performance.now(), votes: sparkProgress.votes };
@@ -218,8 +242,9 @@ const describeProgress = ({ batch_id, batch_ms }: SparkProgress, votesPerSecond:
 const pause = (ms: number, signal: AbortSignal): Promise<void> => sleep(ms, undefined, { signal }).catch(() => {});
 
 /**
- * Publishes the zero report where nothing was published yet. Opening the writer fences any other counter that is about to do the same,
- * so nobody publishes zeros over counts: who looked before us cannot publish any more, and who starts the query has looked.
+ * Publishes the zero report where nothing was published yet. Opening the writer fences any other
+ * counter that is about to do the same, so zeros are never published over counts: a counter that
+ * looked before us cannot publish any more, and one that starts the query has looked.
  */
 async function reportZero(run: Run, signal: AbortSignal): Promise<void> {
   const { log } = run;
@@ -235,7 +260,8 @@ async function reportZero(run: Run, signal: AbortSignal): Promise<void> {
       // Another one came before us in Kafka, and left since we are the last: now it is our turn.
       if (error.canRetry && tries++ < ZERO_REPORT_TRIES_MAX) continue;
       if (error.code !== 'FENCED') throw error;
-      // Waiting ends at aborted records, too; who then came again at once would fence the other for ever.
+      // Waiting ends at aborted records, too; a counter that came again at once would fence the
+      // other for ever.
       const patience = AbortSignal.any([signal, AbortSignal.timeout(ZERO_REPORT_MS_MAX)]);
       while (!patience.aborted && (await isEmpty())) await log.wait('results-by-location', 0, 0, patience);
     }
@@ -249,7 +275,10 @@ const zeroRecords = ({ definition, definition_hash, entry, clock }: Run): Outgoi
     as_of: clock().toISOString(),
   });
 
-/** Reads what the query publishes and tells how far it is. @throws OperationalError LOG_DAMAGED where the counts must not be trusted. */
+/**
+ * Reads what the query publishes and tells how far it is.
+ * @throws OperationalError LOG_DAMAGED where the counts must not be trusted.
+ */
 async function followResults(run: Run, signal: AbortSignal): Promise<void> {
   for (let isCaughtUp = false; !signal.aborted; ) {
     if (await readResults(run)) {
@@ -276,7 +305,10 @@ async function readResults(run: Run): Promise<boolean> {
   return batches.length > 0;
 }
 
-/** Tells of a whole state. @throws OperationalError LOG_DAMAGED where its counts must not be trusted. */
+/**
+ * Tells of a whole state.
+ * @throws OperationalError LOG_DAMAGED where its counts must not be trusted.
+ */
 function publish(run: Run): void {
   const { results, sparkProgress } = run;
   const { covers, foreign_records, held } = results.judge();
@@ -302,8 +334,9 @@ function warn({ said, say }: Run, line: string): void {
 }
 
 /**
- * Stops the query for good. A batch that this cuts off has published a part of its rows: it is made whole, so that a dashboard that
- * starts later has a state to show. What cannot be done now, the next start does.
+ * Stops the query for good. A batch that this cuts off has published a part of its rows: it is made
+ * whole, so that a dashboard that starts later has a state to show. The next start does what cannot
+ * be done now.
  */
 async function endQuery(run: Run): Promise<void> {
   try {

@@ -2,7 +2,10 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { OperationalError } from '../../base/errors.ts';
 import { codeOf, isTrustError } from '../../base/tls-errors.ts';
 
-/** What the server refused, with Spark's own condition (`[TABLE_OR_VIEW_NOT_FOUND] ...`) where it names one. */
+/**
+ * What the server refused, with Spark's own condition (`[TABLE_OR_VIEW_NOT_FOUND] ...`) where it
+ * names one.
+ */
 export class SparkError extends Error {
   override readonly name = 'SparkError';
   readonly condition: string | null;
@@ -15,7 +18,10 @@ export class SparkError extends Error {
 
 const conditionOf = (message: string): string | null => /\[([A-Z][A-Z0-9_.]+)\]/.exec(message)?.[1] ?? null;
 
-/** A server that cannot be reached, or went away in the middle, is worth another try; one that refuses who we are is not. */
+/**
+ * A server that cannot be reached, or went away in the middle, is worth a retry; one that refuses
+ * our identity is not.
+ */
 export function explainCall(error: unknown, where: string): Error {
   const failure = ConnectError.from(error);
   if (failure.code === Code.Unauthenticated || failure.code === Code.PermissionDenied || isUntrusted(failure))
@@ -46,7 +52,10 @@ const hasSocketError = (failure: Error): boolean =>
 
 const isUntrusted = (failure: Error): boolean => [...causes(failure)].some(isTrustError);
 
-/** What ends a query and passes by itself: a broker that is away, an executor that was lost, a task that was cut off by it. */
+/**
+ * These end a query and pass by themselves: a broker that is away, an executor that was lost, a
+ * task that was cut off by it.
+ */
 const PASSING = new RegExp(
   [
     'errors\\.(Timeout|Disconnect|Network|NotLeaderOrFollower|LeaderNotAvailable|CoordinatorNotAvailable|NotEnoughReplicas)',
@@ -60,7 +69,10 @@ const PASSING = new RegExp(
   'i',
 );
 
-/** Turns what the server refused into an error with a code and a next step; any other error stays as it is. */
+/**
+ * Turns what the server refused into an error with a code and a next step; any other error stays as
+ * it is.
+ */
 export const explain = (error: unknown): unknown =>
   error instanceof SparkError ? explainFailure(error.message, error) : error;
 

@@ -21,7 +21,10 @@ export interface QueryPlan {
   readonly sink: Readonly<Record<string, string>>;
 }
 
-/** `steady` goes on for ever; `last` finishes the batch that a stop has cut off, or makes one more, and ends. */
+/**
+ * `steady` goes on for ever; `last` finishes the batch that a stop has cut off, or makes one more,
+ * and ends.
+ */
 export type Trigger = 'steady' | 'last';
 
 export interface QueryProgress {
@@ -46,21 +49,31 @@ export interface RunningQuery {
 }
 
 export interface QueryHome {
-  /** The query as it runs in the session, whoever started it, or null. */
+  /** The query as it runs in the session, whichever process started it, or null. */
   find(): Promise<RunningQuery | null>;
-  /** Starts the query from its checkpoint. @returns null where somebody else has started it meanwhile. */
+  /**
+   * Starts the query from its checkpoint.
+   * @returns null where another process has started it meanwhile.
+   */
   start(trigger: Trigger): Promise<RunningQuery | null>;
 }
 
-/** A session that was closed (it timed out, or a hand ended it) can never be used again; the next of so many can. */
+/**
+ * A session that was closed (it timed out, or was ended by hand) can never be used again; the next
+ * can, up to this many.
+ */
 const SESSIONS_MAX = 1_000;
 const SESSION_ENDED = /^INVALID_HANDLE\.SESSION_(CLOSED|NOT_FOUND|CHANGED)$/;
-/** What Spark says, each at another moment of it, to the later of two that start the query at once. */
+/**
+ * Of two processes that start the query at once Spark says one of these to the later, each at
+ * another moment of the start.
+ */
 const NAME_TAKEN = /already active|with that name|concurrently using metadata|CONCURRENT_QUERY/;
 const QUERY_GONE = /STREAMING_QUERY.*NOT_FOUND|query.*(not found|not valid|may be stopped)/i;
 
 /**
- * The session in which the query of this plan lives. Its ids follow from the query's name, so that any process finds it again.
+ * The session in which the query of this plan lives. Its ids follow from the query's name, so that
+ * any process finds it again.
  * @param user whose sessions these are.
  */
 export function openQueryHome(client: SparkClient, plan: QueryPlan, user: string): QueryHome {
@@ -95,7 +108,10 @@ export function openQueryHome(client: SparkClient, plan: QueryPlan, user: string
   };
 }
 
-/** Asks the server for the least it can do. @throws OperationalError SPARK_UNREACHABLE, SPARK_REFUSED or SPARK_FAILED. */
+/**
+ * Asks the server for the least it can do.
+ * @throws OperationalError SPARK_UNREACHABLE, SPARK_REFUSED or SPARK_FAILED.
+ */
 export async function reachSpark(remote: SparkRemote): Promise<void> {
   using client = openSparkClient(remote);
   try {
@@ -218,7 +234,10 @@ interface ProgressJson {
   readonly sources?: readonly { readonly numInputRows?: number }[];
 }
 
-/** A UUID that follows from the query's name: the same for every process, another one after the session has ended. */
+/**
+ * A UUID that follows from the query's name: the same for every process, another one after the
+ * session has ended.
+ */
 export function sessionId(name: string, number: number): string {
   const digest = sha256(`tallyroom session ${name} ${number}`);
   const variant = ((Number.parseInt(digest[16]!, 16) & 0x3) | 0x8).toString(16);

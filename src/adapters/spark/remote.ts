@@ -16,7 +16,8 @@ const PARAMETERS = ['token', 'use_ssl', 'user_id'] as const;
 const EXAMPLE = 'sc://spark.example.org:15002/;token=SECRET;use_ssl=true';
 
 /**
- * Reads a Spark Connect connection string: `sc://host:port/;token=...;use_ssl=true;user_id=...`. A token needs TLS and turns it on.
+ * Reads a Spark Connect connection string: `sc://host:port/;token=...;use_ssl=true;user_id=...`. A
+ * token needs TLS and turns it on.
  * @throws OperationalError USAGE saying which part is wrong; never repeats a token.
  */
 export function parseSparkRemote(text: string): SparkRemote {

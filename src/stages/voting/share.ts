@@ -3,7 +3,10 @@ import type { Sharing, Standing } from '../../ports/sharing.ts';
 /** A partition that this process has claimed, and what it does with it. */
 export interface PartitionWork {
   readonly partition: number;
-  /** Resolves once nothing is left to do in the partition, or soon after the signal aborts; releases it in either case. */
+  /**
+   * Resolves once nothing is left to do in the partition, or soon after the signal aborts; releases
+   * it in either case.
+   */
   work(signal: AbortSignal): Promise<void>;
 }
 
@@ -12,24 +15,28 @@ export interface SharedWork {
   readonly signal: AbortSignal;
   /** The partitions with work left, whichever process does it. */
   left(): Promise<readonly number[]>;
-  /** Claims the first of these partitions that is free; null where other processes have them all. */
+  /**
+   * Claims the first of these partitions that is free; null where other processes have them all.
+   */
   tryClaim(partitions: readonly number[]): Promise<PartitionWork | null>;
   /** Told whenever sharing has given this process other partitions than before. */
   shared(partitions: readonly number[]): void;
 }
 
 /**
- * How many of the partitions that are left are this process's to work on. The shares of all processes differ by one at most and
- * together are all partitions; with more processes than partitions some have none, and stand by.
+ * How many of the partitions that are left are this process's to work on. The shares of all
+ * processes differ by one at most and together are all partitions; with more processes than
+ * partitions some have none, and stand by.
  */
 export const shareOf = (left: number, { members, rank }: Standing): number =>
   Math.floor(left / members) + (rank < left % members ? 1 : 0);
 
 /**
- * Works on this process's share of some partitions until no work is left anywhere, or the signal aborts. It claims no more than its
- * share, and releases a partition only where it has more, at the end of what it is doing: so partitions move only when a process
- * joins or leaves or a partition is done. The store keeps things from happening twice; this only divides the work.
- * @throws whatever work on a partition throws, after all others have stopped.
+ * Works on this process's share of some partitions until no work is left anywhere, or the signal
+ * aborts. It claims no more than its share, and releases a partition only where it has more, at the
+ * end of what it is doing: so partitions move only when a process joins or leaves or a partition is
+ * done. The store keeps things from happening twice; this only divides the work.
+ * @throws what work on a partition throws, after all others have stopped.
  */
 export async function workShare(shared: SharedWork): Promise<void> {
   const share = new Share(shared);
@@ -53,7 +60,9 @@ class Share {
   readonly #leaving = new Set<number>();
   readonly #done = new Set<number>();
   readonly #running = new Set<Promise<void>>();
-  /** What was told last, without what is done meanwhile; null as long as nobody shares. */
+  /**
+   * What was told last, without what is done meanwhile; null as long as no other process shares.
+   */
   #told: readonly number[] | null = null;
 
   constructor(shared: SharedWork) {
@@ -61,7 +70,10 @@ class Share {
     this.signal = AbortSignal.any([shared.signal, this.#stop.signal]);
   }
 
-  /** Claims or releases partitions, so that this process has its share. @returns false where it is over. */
+  /**
+   * Claims or releases partitions, so that this process has its share.
+   * @returns false where it is over.
+   */
   async adjust(): Promise<boolean> {
     if (this.signal.aborted) return false;
     const standing = await this.#shared.sharing.look();
@@ -81,7 +93,8 @@ class Share {
   }
 
   async #claimUpTo(size: number, open: readonly number[]): Promise<void> {
-    // Once it is over, whatever is claimed is released at once, and could be claimed again for ever.
+    // Once it is over, a partition that is claimed is released at once, and could be claimed again
+    // for ever.
     while (this.#claimed.size < size && !this.signal.aborted) {
       // Meanwhile one may have been done: claimed again it would be done at once, for ever.
       const others = open.filter(
