@@ -160,13 +160,9 @@ export async function readLog(home: string, from: number): Promise<string> {
   const size = await logSize(home);
   const start = Math.max(from, size - LOG_TAIL_BYTES_MAX);
   if (size <= start) return '';
-  const file = await open(join(home, SERVER_LOG), constants.O_RDONLY);
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
-    return buffer.toString('utf8', 0, bytesRead);
-  } finally {
-    await file.close();
-  }
+  await using file = await open(join(home, SERVER_LOG), constants.O_RDONLY);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
+  return buffer.toString('utf8', 0, bytesRead);
 }
 
 /** The error for what a program or the server's log says. */

@@ -88,15 +88,11 @@ export function javaProcess(places: StackPlaces, server: JavaServer): ServerProc
       withFileErrors(places.directory, async () => {
         await mkdir(server.working_directory, { recursive: true });
         await rm(pid_file, { force: true });
-        const output = await openLog(log);
-        try {
-          const args = ['-c', LAUNCH, 'sh', pid_file, server.java, marks.name, marks.settings, ...command];
-          const child = await launch(args, server, output);
-          // One that has ended already has said why in its log.
-          while ((await pid()) === null && child.exitCode === null && child.signalCode === null) await delay(POLL_MS);
-        } finally {
-          await output.close();
-        }
+        await using output = await openLog(log);
+        const args = ['-c', LAUNCH, 'sh', pid_file, server.java, marks.name, marks.settings, ...command];
+        const child = await launch(args, server, output);
+        // One that has ended already has said why in its log.
+        while ((await pid()) === null && child.exitCode === null && child.signalCode === null) await delay(POLL_MS);
       }),
     async stop() {
       const running = await pid();
@@ -194,14 +190,10 @@ export async function becomes(isSo: () => Promise<boolean>, most_ms: number, sig
 
 /** The last lines of a log, for an error. */
 export async function tailOf(log: string): Promise<string> {
-  const file = await open(log, constants.O_RDONLY).catch(() => undefined);
+  await using file = await open(log, constants.O_RDONLY).catch(() => undefined);
   if (file === undefined) return '';
-  try {
-    const { size } = await file.stat();
-    const start = Math.max(0, size - LOG_TAIL_BYTES_MAX);
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
-    return buffer.toString('utf8', 0, bytesRead).trim().split('\n').slice(-LOG_TAIL_LINES).join('\n');
-  } finally {
-    await file.close();
-  }
+  const { size } = await file.stat();
+  const start = Math.max(0, size - LOG_TAIL_BYTES_MAX);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
+  return buffer.toString('utf8', 0, bytesRead).trim().split('\n').slice(-LOG_TAIL_LINES).join('\n');
 }

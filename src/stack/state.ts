@@ -86,7 +86,7 @@ export async function assignPorts(
     const other = Object.keys(assigned).find((each) => each !== name && assigned[each] === port);
     if (other === undefined) continue;
     throw new OperationalError('USAGE', {
-      message: `port ${port} is to be that of ${name} and is that of ${other} already`,
+      message: `port ${port} cannot be given to ${name}: it is that of ${other}`,
       nextStep: 'Name another port.',
     });
   }

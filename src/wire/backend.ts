@@ -100,7 +100,7 @@ function embedded({ dataDir, onProgress }: BackendOptions): ConnectionSource {
       const { home, connection } = await open();
       return [
         `data directory: ${resolve(dataDir)}`,
-        `PostgreSQL that comes along, in ${home}`,
+        `bundled PostgreSQL, in ${home}`,
         `look inside with: psql -h ${connection.host} -p ${connection.port} -U ${connection.user} ${connection.database}`,
       ];
     },

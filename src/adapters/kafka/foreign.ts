@@ -1,9 +1,10 @@
 import { type Admin, type ClusterTopicMetadata, FetchIsolationLevels, ListOffsetTimestamps } from '@platformatic/kafka';
 import { OperationalError } from '../../base/errors.ts';
+import { unlessAborted } from '../../base/unless-aborted.ts';
 import type { ForeignRecords, ForeignTopic } from '../../ports/foreign-topic.ts';
 import { type DisposableAdmin, LONG_POLL_MS_MAX, openAdmin } from './client.ts';
 import { explained, hasAnswer, isTopicUnknown } from './explain.ts';
-import { type Fetched, openPartitionReader, type PartitionReader } from './reader.ts';
+import { openPartitionReader, type PartitionReader } from './reader.ts';
 import type { KafkaSettings } from './settings.ts';
 
 /**
@@ -64,6 +65,7 @@ class KafkaForeignTopic implements ForeignTopic {
   }
 
   async read(partition: number, from: number, signal: AbortSignal): Promise<ForeignRecords> {
+    // An answer that comes after the signal is left unread, at most as long as a long poll lasts.
     const fetching = this.#readerOf(partition).fetch(from, LONG_POLL_MS_MAX, FETCH_BYTES_MAX);
     try {
       return await unlessAborted(fetching, signal, { records: [], next: from, end: from });
@@ -117,18 +119,6 @@ async function endsOf(admin: Admin, name: string, partitions: number): Promise<n
   for (const { partitionIndex, offset } of listed.flatMap((topic) => topic.partitions))
     ends[partitionIndex] = Number(offset);
   return ends;
-}
-
-/**
- * A request cannot be taken back: its answer is left unread, at most as long as a long poll lasts.
- */
-function unlessAborted(fetching: Promise<Fetched>, signal: AbortSignal, otherwise: Fetched): Promise<Fetched> {
-  const { promise, resolve, reject } = Promise.withResolvers<Fetched>();
-  const stop = (): void => resolve(otherwise);
-  fetching.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-  if (signal.aborted) stop();
-  else signal.addEventListener('abort', stop, { once: true });
-  return promise;
 }
 
 const unknownTopic = (name: string): OperationalError =>

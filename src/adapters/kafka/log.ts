@@ -1,5 +1,6 @@
 import { OperationalError } from '../../base/errors.ts';
 import { createTurns } from '../../base/turns.ts';
+import { unlessAborted } from '../../base/unless-aborted.ts';
 import type { ElectionId } from '../../domain/election/election.ts';
 import type { ClosableLog } from '../../ports/backend.ts';
 import { COMPACTED_TOPICS, endOf, type LogBatch, type Topic } from '../../ports/log.ts';
@@ -128,7 +129,7 @@ class Cursor {
       // The caller that takes the answer throws its failure.
       await this.#ahead.catch(() => {});
     });
-    await untilEither(arrived, signal);
+    await unlessAborted(arrived, signal, undefined);
   }
 
   async close(): Promise<void> {
@@ -151,15 +152,6 @@ class Cursor {
     if (foreign > 0) this.#onForeign?.(this.#topic, this.#partition, foreign);
     return batches;
   }
-}
-
-function untilEither(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  work.catch(() => {});
-  return new Promise((resolve, reject) => {
-    const stop = (): void => resolve();
-    signal.addEventListener('abort', stop, { once: true });
-    work.then(() => resolve(), reject).finally(() => signal.removeEventListener('abort', stop));
-  });
 }
 
 /** The records from `from` on as one batch. @throws OperationalError LOG_DAMAGED at a gap. */

@@ -128,13 +128,13 @@ export async function inTransaction<Value>(client: pg.Client, work: () => Promis
 /**
  * Takes locks that may be waited for. A query that waits for a lock keeps its connection busy until
  * the lock is ours, so ending the connection is how to stop waiting.
- * @throws the signal's reason, or what `take` throws; the connection is of no use then.
+ * @throws the signal's reason, or what `lock` throws; the connection is of no use then.
  */
 export async function lockOrAbort<Value>(
   database: Database,
   client: pg.Client,
   signal: AbortSignal | undefined,
-  take: () => Promise<Value>,
+  lock: () => Promise<Value>,
 ): Promise<Value> {
   let abort = (): void => {};
   try {
@@ -142,7 +142,7 @@ export async function lockOrAbort<Value>(
     abort = () => void database.query('SELECT pg_terminate_backend($1)', [rows[0]!.pid]).catch(() => {});
     signal?.addEventListener('abort', abort, { once: true });
     signal?.throwIfAborted();
-    const value = await take();
+    const value = await lock();
     // The signal came while the lock was already on its way.
     signal?.throwIfAborted();
     return value;

@@ -315,7 +315,7 @@ function publish(run: Run): void {
   results.changed.clear();
   if (held !== null) throw untrusted(run, held);
   if (foreign_records > 0)
-    warn(run, `Topic votes has ${foreign_records} records that are no boxes of votes. They are not counted.`);
+    warn(run, `Topic votes has ${foreign_records} records that are not boxes of votes. They are not counted.`);
   sparkProgress.votes = covers.reduce((sum, seq) => sum + seq, 0);
   run.progress.published(covers);
 }
