@@ -74,9 +74,8 @@ async function measure(servers: ClusterServers, engine: Engine, votes: number): 
     await registerElection({ backend, entry, progress: silent(), signal });
     await backend.settle(entry, signal);
     const figures = await voteAndCount(backend, entry, votes, engine);
-    const log = await backend.openLog(entry);
+    await using log = await backend.openLog(entry);
     const { passed, checks } = await verify(entry, log, backend.recount, signal);
-    await log.close();
     if (!passed) throw new Error(`verify disagrees, so the figure does not count: ${JSON.stringify(checks)}`);
     print({ name: 'cluster-once', engine, votes, ...figures, ...conditions() });
     return figures.votes_per_s;

@@ -183,14 +183,13 @@ async function measureConsume(kafka: KafkaSettings, { id }: ElectionEntry, votes
   const begun = performance.now();
   let characters = 0;
   for (let partition = 0; partition < PARTITIONS; partition++) {
-    const reader = openPartitionReader(kafka, topicName(id, 'votes'), partition);
+    await using reader = openPartitionReader(kafka, topicName(id, 'votes'), partition);
     for (let at = 0; ; ) {
       const { records, next, end } = await reader.fetch(at, 0);
       for (const { value } of records) characters += value!.toString('utf8').length;
       at = next;
       if (at >= end) break;
     }
-    await reader.close();
   }
   if (characters < votes) throw new Error('the topic does not hold what was cast');
   return Math.round((votes * 1000) / (performance.now() - begun));

@@ -91,9 +91,8 @@ async function measure(votes: number, profile: boolean): Promise<void> {
     const profiler = profile ? await startProfile() : null;
     const figures = await voteAndCount(backend, entry, votes);
     const shares = await profiler?.();
-    const log = await backend.openLog(entry);
+    await using log = await backend.openLog(entry);
     const { passed } = await verify(entry, log, backend.recount, signal);
-    await log.close();
     if (!passed) throw new Error('verify disagrees: the figure does not count');
     print({
       name: profile ? 'throughput-profiled' : 'throughput-once',

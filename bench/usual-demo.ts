@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { openEmbeddedServer } from '../src/bundled-postgres/server.ts';
+import { type EmbeddedConnection, openEmbeddedServer } from '../src/bundled-postgres/server.ts';
 import { conditions, print } from './support.ts';
 
 const VOTES = 10_000;
@@ -19,15 +19,10 @@ const POLL_MS = 20;
 export async function measureUsualDemo(): Promise<void> {
   const dataDir = mkdtempSync(join(tmpdir(), 'tallyroom-demo-'));
   const server = await openEmbeddedServer({ dataDir });
-  const clients = await Promise.all(
-    Array.from({ length: CONNECTIONS + 1 }, async () => {
-      const client = new pg.Client({ ...server.connection });
-      await client.connect();
-      return client;
-    }),
+  const [consumer, ...producers] = await Promise.all(
+    Array.from({ length: CONNECTIONS + 1 }, () => connect(server.connection)),
   );
   try {
-    const [consumer, ...producers] = clients;
     await consumer!.query(
       'CREATE TABLE demo_votes (voter_id bigint PRIMARY KEY, candidate_id integer NOT NULL, voted_at timestamptz NOT NULL)',
     );
@@ -35,48 +30,7 @@ export async function measureUsualDemo(): Promise<void> {
       'CREATE TABLE demo_log (producer integer NOT NULL, record_id bigserial NOT NULL, record text NOT NULL, PRIMARY KEY (producer, record_id))',
     );
     const begun = performance.now();
-    const produce = async (client: pg.Client, first: number): Promise<void> => {
-      for (let voter = first; voter < VOTES; voter += CONNECTIONS) {
-        const record = JSON.stringify({ voter_id: voter, candidate_id: voter % 3, voted_at: new Date() });
-        await client.query('BEGIN');
-        await client.query({
-          name: 'vote',
-          text: 'INSERT INTO demo_votes VALUES ($1, $2, now())',
-          values: [voter, voter % 3],
-        });
-        await client.query({
-          name: 'record',
-          text: 'INSERT INTO demo_log (producer, record) VALUES ($1, $2)',
-          values: [first, record],
-        });
-        await client.query('COMMIT');
-      }
-    };
-    const consume = async (): Promise<void> => {
-      const totals = new Map<number, number>();
-      const next = producers.map(() => 0);
-      for (let counted = 0; counted < VOTES; ) {
-        const before = counted;
-        for (const producer of producers.keys()) {
-          const { rows } = await consumer!.query<{ record_id: string; record: string }>({
-            name: 'read',
-            text: 'SELECT record_id, record FROM demo_log WHERE producer = $1 AND record_id > $2 ORDER BY record_id LIMIT 500',
-            values: [producer, next[producer]],
-          });
-          for (const row of rows) {
-            const { candidate_id } = JSON.parse(row.record);
-            totals.set(candidate_id, (totals.get(candidate_id) ?? 0) + 1);
-            next[producer] = Number(row.record_id);
-            counted++;
-          }
-        }
-        // Polling without a pause would take the core that the producers need.
-        if (counted === before) await sleep(POLL_MS);
-      }
-      const total = [...totals.values()].reduce((sum, votes) => sum + votes, 0);
-      if (total !== VOTES) throw new Error(`the demonstration counted ${total} of ${VOTES} votes`);
-    };
-    await Promise.all([...producers.map((client, first) => produce(client, first)), consume()]);
+    await Promise.all([...producers.map(produce), consume(consumer!)]);
     print({
       name: 'usual-demo',
       votes: VOTES,
@@ -85,8 +39,62 @@ export async function measureUsualDemo(): Promise<void> {
       ...conditions(),
     });
   } finally {
-    for (const client of clients) await client.end();
+    for (const client of [consumer!, ...producers]) await client.end();
     await server.close();
     rmSync(dataDir, { recursive: true, force: true });
   }
+}
+
+async function connect(connection: EmbeddedConnection): Promise<pg.Client> {
+  const client = new pg.Client({ ...connection });
+  await client.connect();
+  return client;
+}
+
+/**
+ * For each voter of a producer a vote and its record, with one commit.
+ * @param producer its number, and its first voter.
+ */
+async function produce(client: pg.Client, producer: number): Promise<void> {
+  for (let voter = producer; voter < VOTES; voter += CONNECTIONS) {
+    const record = JSON.stringify({ voter_id: voter, candidate_id: voter % 3, voted_at: new Date() });
+    await client.query('BEGIN');
+    await client.query({
+      name: 'vote',
+      text: 'INSERT INTO demo_votes VALUES ($1, $2, now())',
+      values: [voter, voter % 3],
+    });
+    await client.query({
+      name: 'record',
+      text: 'INSERT INTO demo_log (producer, record) VALUES ($1, $2)',
+      values: [producer, record],
+    });
+    await client.query('COMMIT');
+  }
+}
+
+/** Adds all records to a total, those of one producer after those of the other. */
+async function consume(client: pg.Client): Promise<void> {
+  const totals = new Map<number, number>();
+  const next = new Array<number>(CONNECTIONS).fill(0);
+  for (let counted = 0; counted < VOTES; ) {
+    const before = counted;
+    for (const producer of next.keys()) {
+      const { rows } = await client.query<{ record_id: string; record: string }>({
+        name: 'read',
+        text: 'SELECT record_id, record FROM demo_log WHERE producer = $1 AND record_id > $2 ORDER BY record_id LIMIT 500',
+        values: [producer, next[producer]],
+      });
+      for (const row of rows) {
+        const { candidate_id } = JSON.parse(row.record);
+        totals.set(candidate_id, (totals.get(candidate_id) ?? 0) + 1);
+        next[producer] = Number(row.record_id);
+        counted++;
+      }
+    }
+    // Polling without a pause would take the core that the producers need.
+    if (counted === before) await sleep(POLL_MS);
+  }
+  const total = [...totals.values()].reduce((sum, votes) => sum + votes, 0);
+  if (total !== VOTES) throw new Error(`the demonstration counted ${total} of ${VOTES} votes`);
 }

@@ -15,7 +15,10 @@ import {
 } from './places.ts';
 import { runProgram } from './programs.ts';
 
-/** The role that owns everything; no password, since only the account itself (and root) can enter the socket's directory. */
+/**
+ * The role that owns everything; no password, since only the account itself (and root) can enter
+ * the socket's directory.
+ */
 export const ROLE = 'tallyroom';
 export const CLUSTER = 'cluster';
 export const SERVER_LOG = 'server.log';
@@ -32,7 +35,10 @@ const LOG_TAIL_LINES = 8;
 /** Read from the end of the log to find those lines; a line has some hundred bytes. */
 const LOG_TAIL_BYTES_MAX = 16 * 1024;
 
-/** Makes the cluster where there is none: whole or not at all, whenever the process dies. @throws OperationalError */
+/**
+ * Makes the cluster where there is none: whole or not at all, whenever the process dies.
+ * @throws OperationalError
+ */
 export async function ensureCluster(places: Places, onProgress: (line: string) => void): Promise<void> {
   const { home, account, programs } = places;
   await withFileErrors(home, async () => {
@@ -41,7 +47,8 @@ export async function ensureCluster(places: Places, onProgress: (line: string) =
     onProgress('Making the database.');
     await removeLeftovers(home, 'init-');
     const draft = draftName('init-');
-    // C orders text by its bytes: the same on every machine and in every later version of its C library.
+    // C orders text by its bytes: the same on every machine and in every later version of its C
+    // library.
     const options = ['--encoding=UTF8', '--no-locale', '--data-checksums', '--auth=trust', `--username=${ROLE}`];
     const made = await runProgram(programs.initdb, ['-D', draft, ...options, '--no-instructions'], {
       cwd: home,
@@ -74,7 +81,10 @@ function otherVersion(cluster: string, version: string, cause?: string): Operati
   });
 }
 
-/** Writes the server's whole configuration, so that it follows this version of the program and this machine's memory. */
+/**
+ * Writes the server's whole configuration, so that it follows this version of the program and this
+ * machine's memory.
+ */
 export async function writeSettings(places: Places): Promise<void> {
   const { home, account } = places;
   const draft = join(home, CLUSTER, draftName('conf-'));
@@ -130,7 +140,10 @@ log_checkpoints = off
 `;
 }
 
-/** @returns the size of the server's log, in bytes: where what comes next begins. A log that has grown large is set aside. */
+/**
+ * @returns the size of the server's log, in bytes: where what comes next begins. A log that has
+ * grown large is set aside.
+ */
 export async function turnLog(home: string): Promise<number> {
   const path = join(home, SERVER_LOG);
   const size = await logSize(home);
@@ -149,13 +162,9 @@ export async function readLog(home: string, from: number): Promise<string> {
   const size = await logSize(home);
   const start = Math.max(from, size - LOG_TAIL_BYTES_MAX);
   if (size <= start) return '';
-  const file = await open(join(home, SERVER_LOG), constants.O_RDONLY);
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
-    return buffer.toString('utf8', 0, bytesRead);
-  } finally {
-    await file.close();
-  }
+  await using file = await open(join(home, SERVER_LOG), constants.O_RDONLY);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
+  return buffer.toString('utf8', 0, bytesRead);
 }
 
 /** The error for what a program or the server's log says. */

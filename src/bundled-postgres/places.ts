@@ -20,13 +20,16 @@ import { OperationalError } from '../base/errors.ts';
 import { sha256 } from '../base/sha256.ts';
 import { type Account, findPrograms, type Programs, programsRoot, runProgram, tryPrograms } from './programs.ts';
 
-/** Where a database lives and who it runs as. */
+/** Where a database is, and the account it runs as. */
 export interface Places {
   /** The directory that holds `cluster` and `server.log`, closed to everybody but the account. */
   readonly home: string;
   readonly account: Account | undefined;
   readonly programs: Programs;
-  /** Lines of postgresql.conf for a server that is not only ours; the last of two that set the same holds. */
+  /**
+   * Lines of postgresql.conf for a server that is not only ours; the last of two that set the same
+   * holds.
+   */
   readonly settings?: string;
 }
 
@@ -36,18 +39,24 @@ const MARKER = 'tallyroom-data';
 const POINTER = 'postgres.location';
 /** Notes in such a home whose it is. */
 const OWNER_NOTE = 'data-directory';
-/** Where root keeps what another account must reach; the first that can be used. Not /tmp: it is emptied at boot. */
+/**
+ * Where root keeps what another account must reach; the first that can be used. Not /tmp: it is
+ * emptied at boot.
+ */
 const SHARED_BASES = ['/var/lib', '/opt', '/var/tmp'];
 /**
- * A Unix socket's address holds 103 bytes of path on macOS and 107 on Linux; the name of the socket is part of it.
- * The same limit everywhere, so that a data directory behaves alike on both.
+ * A Unix socket's address holds 103 bytes of path on macOS and 107 on Linux; the name of the socket
+ * is part of it. The same limit everywhere, so that a data directory behaves alike on both.
  */
 const SOCKET_PATH_BYTES_MAX = 103;
 /** Paths that need no quoting in a PostgreSQL configuration. */
 const PLAIN_PATH = /^[A-Za-z0-9/._+@-]+$/;
 const SOCKET_PORT = 5432;
 
-/** Finds or makes the places of the database of a data directory. @throws OperationalError where it cannot be used. */
+/**
+ * Finds or makes the places of the database of a data directory.
+ * @throws OperationalError where it cannot be used.
+ */
 export async function preparePlaces(dataDir: string, onProgress: (line: string) => void): Promise<Places> {
   const directory = resolve(dataDir);
   await claimDataDirectory(directory);
@@ -90,7 +99,10 @@ function unusable(message: string, cause?: unknown, nextStep?: string): Operatio
   });
 }
 
-/** Marks a directory as ours, or finds the mark. @throws OperationalError where it holds what is not ours. */
+/**
+ * Marks a directory as ours, or finds the mark.
+ * @throws OperationalError where it holds what is not ours.
+ */
 export async function claimDataDirectory(directory: string): Promise<void> {
   await withFileErrors(directory, async () => {
     await mkdir(directory, { recursive: true });
@@ -158,7 +170,10 @@ async function claimHome(home: string, root: boolean): Promise<Home> {
   return { home, account };
 }
 
-/** The home is made before the pointer to it, so a pointer to nothing means that the database was taken away. */
+/**
+ * The home is made before the pointer to it, so a pointer to nothing means that the database was
+ * taken away.
+ */
 async function placeHomeElsewhere(
   directory: string,
   pointer: string,
@@ -187,8 +202,9 @@ async function placeHomeElsewhere(
 }
 
 /**
- * A temporary data directory goes without a word to us (a test's, a trial's): what was kept for it goes when the next is made. Others are
- * never judged, since their disk may only be unmounted.
+ * A temporary data directory (of a test, of a trial) is removed without a word to us: what was kept
+ * for it is removed when the next is made. Others are never judged, since their disk may only be
+ * unmounted.
  */
 async function removeForgotten(base: string): Promise<void> {
   for (const entry of await readdir(base)) {
@@ -199,7 +215,10 @@ async function removeForgotten(base: string): Promise<void> {
   }
 }
 
-/** A directory of root's own, open to enter for the account, for what cannot stay under a closed home. */
+/**
+ * A directory of root's own, open to enter for the account, for what cannot stay under a closed
+ * home.
+ */
 async function sharedBase(account: Account): Promise<string> {
   for (const parent of SHARED_BASES) {
     const base = join(parent, 'tallyroom');
@@ -264,7 +283,10 @@ export function draftName(prefix: string): string {
   return `${prefix}${process.pid}-${randomBytes(4).toString('hex')}`;
 }
 
-/** Renames a finished directory to its final name; where another process was first, its directory stays and the draft goes. */
+/**
+ * Renames a finished directory to its final name; where another process was first, its directory
+ * stays and the draft goes.
+ */
 export async function moveIntoPlace(draft: string, final: string): Promise<void> {
   try {
     await rename(draft, final);
@@ -275,7 +297,7 @@ export async function moveIntoPlace(draft: string, final: string): Promise<void>
   }
 }
 
-/** Removes drafts whose process is no longer there. */
+/** Removes drafts whose process has ended. */
 export async function removeLeftovers(directory: string, prefix: string): Promise<void> {
   for (const entry of await readdir(directory)) {
     if (!entry.startsWith(prefix) || isAlive(Number.parseInt(entry.slice(prefix.length), 10))) continue;
@@ -291,7 +313,10 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** The directory for the server's Unix socket: the home, unless its path is too long for a socket or needs quoting. */
+/**
+ * The directory for the server's Unix socket: the home, unless its path is too long for a socket or
+ * needs quoting.
+ */
 export async function prepareSocketDirectory({ home, account }: Places): Promise<string> {
   if (PLAIN_PATH.test(home) && Buffer.byteLength(`${home}/.s.PGSQL.${SOCKET_PORT}`) <= SOCKET_PATH_BYTES_MAX)
     return home;
@@ -319,7 +344,10 @@ async function nobody(): Promise<Account> {
   return { uid: Number(uid ?? 65534) >>> 0, gid: Number(gid ?? 65534) >>> 0 };
 }
 
-/** Asks the system itself, since modes alone do not tell: access lists and mounts have their say too. */
+/**
+ * Asks the system itself, since modes alone do not tell: access lists and mounts have their say
+ * too.
+ */
 async function canReach(directory: string, account: Account | undefined): Promise<boolean> {
   const outcome = await runProgram('/bin/sh', ['-c', 'cd -- "$1"', 'sh', directory], { cwd: '/', account });
   if (outcome.failure?.code === 'EPERM' || outcome.failure?.code === 'EINVAL')

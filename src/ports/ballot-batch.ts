@@ -27,13 +27,15 @@ export interface Rejection {
 export interface CastBatch {
   /** The source moves to here. */
   readonly next_offset: number;
-  /** Who votes, ascending; `voter_offsets[i]` is where voter `i` stands in the source. */
+  /**
+   * The ids of the voters, ascending; `voter_offsets[i]` is where voter `i` stands in the source.
+   */
   readonly voters: Float64Array;
   readonly voter_offsets: Float64Array;
   readonly rejections: readonly Rejection[];
   /**
-   * Shuffles and seals the votes of those voters, by position in `voters`, whom the database took; null means all of them.
-   * Called once, or again where somebody had voted before.
+   * Shuffles and seals the votes of the voters that the database took, by position in `voters`;
+   * null means all of them. Called once, or again where a voter had voted before.
    * @param end where they go
    */
   seal(accepted: ReadonlySet<number> | null, end: ChainEnd): SealedVotes;

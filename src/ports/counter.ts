@@ -2,12 +2,16 @@ import type { ElectionEntry } from './elections.ts';
 
 export type Engine = 'local' | 'spark';
 
-/** Counts the votes in the log into the result topics, going on from where the last counter of the election left off. */
+/**
+ * Counts the votes in the log into the result topics, going on from where the last counter of the
+ * election left off.
+ */
 export interface Counter {
   readonly engine: Engine;
   /**
    * Counts until the signal aborts, then flushes what it has counted.
-   * @throws OperationalError LOG_DAMAGED (stop, alarm), FENCED (a later counter took over: never start again), or a lost connection.
+   * @throws OperationalError LOG_DAMAGED (stop, alarm), FENCED (a later counter took over: never
+   * start again), or a lost connection.
    */
   run(entry: ElectionEntry, progress: CountProgress, signal: AbortSignal): Promise<void>;
   /** What the engine can say about its work, for metrics. */

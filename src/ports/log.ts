@@ -1,4 +1,7 @@
-/** The log: topics of records in partitions, each record at a dense offset. It only grows; nothing in it is changed. */
+/**
+ * The log: topics of records in partitions, each record at a dense offset. It only grows; nothing
+ * in it is changed.
+ */
 
 export const TOPICS = [
   'definition',
@@ -11,7 +14,10 @@ export const TOPICS = [
 ] as const;
 export type Topic = (typeof TOPICS)[number];
 
-/** Of a compacted topic only the last record of each key is kept for sure; readers upsert by key and never sum. */
+/**
+ * Of a compacted topic only the last record of each key is kept for sure; readers upsert by key and
+ * never sum.
+ */
 export const COMPACTED_TOPICS: ReadonlySet<Topic> = new Set([
   'definition',
   'votes-per-candidate',
@@ -20,9 +26,10 @@ export const COMPACTED_TOPICS: ReadonlySet<Topic> = new Set([
 ]);
 
 /**
- * Consecutive records as they were appended: one line a record, `key TAB value NEWLINE`. Keys hold no tab and no newline,
- * values are JSON on one line; topics that are not compacted have empty keys. Text, because the loops that read millions of
- * records scan it in place instead of making an object for each.
+ * Consecutive records as they were appended: one line a record, `key TAB value NEWLINE`. Keys hold
+ * no tab and no newline, values are JSON on one line; topics that are not compacted have empty
+ * keys. Text, because the loops that read millions of records scan it in place instead of making an
+ * object for each.
  */
 export interface LogBatch {
   readonly base_offset: number;
@@ -36,27 +43,92 @@ export interface LogRecord {
   readonly value: string;
 }
 
-export function* recordsOf(batch: LogBatch): Generator<LogRecord> {
-  let offset = batch.base_offset;
-  for (let from = 0; from < batch.text.length; offset++) {
-    const tab = batch.text.indexOf('\t', from);
-    const end = batch.text.indexOf('\n', tab);
-    yield { offset, key: batch.text.slice(from, tab), value: batch.text.slice(tab + 1, end) };
-    from = end + 1;
+/** One past the last offset of a batch: where to read on. */
+export const endOf = ({ base_offset, count }: LogBatch): number => base_offset + count;
+
+/** The records of a batch, those before an offset left out. */
+export function* recordsOf({ base_offset, text }: LogBatch, from = base_offset): Generator<LogRecord> {
+  let offset = base_offset;
+  for (let at = 0; at < text.length; offset++) {
+    const tab = text.indexOf('\t', at);
+    const end = text.indexOf('\n', tab);
+    if (offset >= from) yield { offset, key: text.slice(at, tab), value: text.slice(tab + 1, end) };
+    at = end + 1;
   }
 }
 
 /** The log of one election, as a reader sees it. */
 export interface Log {
   /**
-   * The next records of a partition at `from` or later (in a compacted topic offsets may have been removed), in order;
-   * none where the log ends. A batch that holds `from` in its middle is returned whole. Bounded to some megabytes a call.
+   * The next records of a partition at `from` or later (in a compacted topic offsets may have been
+   * removed), in order; none where the log ends. A batch that holds `from` in its middle is
+   * returned whole. Bounded to some megabytes a call.
    */
   read(topic: Topic, partition: number, from: number): Promise<readonly LogBatch[]>;
   /** One past the last offset. */
   end(topic: Topic, partition: number): Promise<number>;
-  /** Resolves when a record at `from` or later exists, or when the signal aborts, without error. Never polls the topic. */
+  /**
+   * Resolves when a record at `from` or later exists, or when the signal aborts, without error.
+   * Never polls the topic.
+   */
   wait(topic: Topic, partition: number, from: number, signal: AbortSignal): Promise<void>;
+}
+
+/**
+ * The batches of a partition, from the one that holds an offset to where the log ends. Reads on
+ * when it is asked for more.
+ */
+export async function* batchesFrom(
+  log: Log,
+  topic: Topic,
+  partition: number,
+  from: number,
+): AsyncGenerator<LogBatch, void> {
+  for (let next = from; ; ) {
+    const batches = await log.read(topic, partition, next);
+    for (const batch of batches) yield batch;
+    const last = batches.at(-1);
+    if (last === undefined) return;
+    next = endOf(last);
+  }
+}
+
+/**
+ * The same, and then the batches that are appended, as they come. It ends when the signal aborts.
+ */
+export async function* followBatches(
+  log: Log,
+  topic: Topic,
+  partition: number,
+  from: number,
+  signal: AbortSignal,
+): AsyncGenerator<LogBatch, void> {
+  for (let next = from; !signal.aborted; await log.wait(topic, partition, next, signal))
+    for await (const batch of batchesFrom(log, topic, partition, next)) {
+      if (signal.aborted) return;
+      yield batch;
+      next = endOf(batch);
+    }
+}
+
+/** The records of a partition, from an offset to where the log ends. */
+export async function* recordsFrom(
+  log: Log,
+  topic: Topic,
+  partition: number,
+  from: number,
+): AsyncGenerator<LogRecord, void> {
+  for await (const batch of batchesFrom(log, topic, partition, from)) yield* recordsOf(batch, from);
+}
+
+/** The last record of each key of a compacted topic, in the order of the log. */
+export async function latestRecords(log: Log, topic: Topic): Promise<Map<string, LogRecord>> {
+  const latest = new Map<string, LogRecord>();
+  for await (const record of recordsFrom(log, topic, 0, 0)) {
+    latest.delete(record.key);
+    latest.set(record.key, record);
+  }
+  return latest;
 }
 
 export interface OutgoingRecord {
@@ -65,10 +137,21 @@ export interface OutgoingRecord {
   readonly value: string;
 }
 
-/** The only writer of the compacted result topics: opening another under the same name fences this one. */
+/**
+ * The only writer of the compacted result topics: opening another under the same name fences this
+ * one.
+ */
 export interface LogWriter {
   /** Rises by one each time a writer is opened. */
   readonly epoch: number;
-  /** Appends all records atomically. @throws OperationalError FENCED when a later writer was opened: never retry, exit. */
+  /**
+   * Appends all records atomically.
+   * @throws OperationalError FENCED when a later writer was opened: never retry, exit.
+   */
   publish(records: readonly OutgoingRecord[]): Promise<void>;
+}
+
+/** A writer that is open. Closing it never throws. */
+export interface ClosableWriter extends LogWriter, AsyncDisposable {
+  close(): Promise<void>;
 }

@@ -3,9 +3,12 @@ import type { ElectionEntry } from './elections.ts';
 
 /** The recount of `verify`, by SQL alone. */
 export interface Recount {
-  /** `offBallot` counts votes that no ballot of the election can hold: elsewhere than in its locations, or not on that ballot. */
+  /**
+   * `offBallot` counts votes that no ballot of the election can hold: elsewhere than in its
+   * locations, or not on that ballot.
+   */
   tally(entry: ElectionEntry): Promise<{ tally: Tally; offBallot: number }>;
-  /** `notRegistered` are participants who are no voters of the election. */
+  /** `notRegistered` are participants who are not voters of the election. */
   participation(entry: ElectionEntry): Promise<{ voters: number; notRegistered: number }>;
   /** The batches of a partition in the order of their chain. */
   batches(entry: ElectionEntry, partition: number): AsyncIterable<BatchEntry>;

@@ -7,7 +7,10 @@ import { JARS_POM } from '../base/resources.ts';
 import { sha256 } from '../base/sha256.ts';
 import { draftName, moveIntoPlace, removeLeftovers, withFileErrors } from '../bundled-postgres/places.ts';
 
-/** The two sets of jars, each a profile of stack/pom.xml: they hold other versions of the same libraries. */
+/**
+ * The two sets of jars, each a profile of stack/pom.xml: they hold other versions of the same
+ * libraries.
+ */
 export type JarSet = 'kafka' | 'spark';
 
 /** Spark 4 runs on 17 and later; so does Kafka 4. */
@@ -60,7 +63,10 @@ function missing({ name, nextStep }: Tool, found: string, cause?: unknown): Oper
   });
 }
 
-/** @returns the program to run jars with. @throws OperationalError TOOL_MISSING where there is none, or too old a one. */
+/**
+ * @returns the program to run jars with.
+ * @throws OperationalError TOOL_MISSING where there is none, or too old a one.
+ */
 export async function findJava(signal?: AbortSignal, tool = java): Promise<string> {
   const { failure, output } = await run(tool, ['-version'], signal);
   signal?.throwIfAborted();
@@ -73,8 +79,8 @@ export async function findJava(signal?: AbortSignal, tool = java): Promise<strin
 }
 
 /**
- * Fetches a set of jars by Maven, once for each content of stack/pom.xml: the folder's name holds its hash, and the folder is there
- * only when it is whole.
+ * Fetches a set of jars by Maven, once for each content of stack/pom.xml: the folder's name holds
+ * its hash, and the folder is there only when it is whole.
  * @returns the folder.
  * @throws OperationalError TOOL_MISSING without Maven, STACK_FAILED where it cannot fetch them.
  */

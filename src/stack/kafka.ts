@@ -71,14 +71,17 @@ export function kafkaServer(places: StackPlaces, state: StackState, { java, jars
 }
 
 /**
- * After a broker was killed its own controller takes it for alive until its session ends, and refuses it meanwhile: 9 s by default,
- * too long for who tests failures.
+ * After a broker was killed its own controller takes it for alive until its session ends, and
+ * refuses it meanwhile: 9 s by default, too long for a test of failures.
  */
 const SESSION_MS = 4_000;
 /** Several fit into a session, so one that is late does not end it. */
 const HEARTBEAT_MS = 1_000;
 
-/** Topics are made by who needs them, with the partitions they need; every internal topic fits one broker. */
+/**
+ * A program makes the topics that it needs, with their partitions; every internal topic fits one
+ * broker.
+ */
 function settingsOf(port: number, controller_port: number, data: string): string {
   return `process.roles=broker,controller
 node.id=1

@@ -6,7 +6,10 @@ import { runProgram } from '../bundled-postgres/programs.ts';
 import type { StackPlaces } from './places.ts';
 
 const LOCK = 'lock';
-/** Held only while the file of a dead owner is removed, which takes no time: an older one is of one who died just then. */
+/**
+ * Held only while the file of a dead owner is removed, which takes no time: the owner of an older
+ * one died just then.
+ */
 const REMOVAL = 'lock.removal';
 /** To remove a file takes milliseconds. */
 const REMOVAL_MS_MAX = 5_000;
@@ -14,8 +17,9 @@ const REMOVAL_MS_MAX = 5_000;
 const POLL_MS = 50;
 
 /**
- * Does something that only one process may do at a time to a stack. Others wait; a lock whose owner has died is taken over. The owner is
- * known by its number and the moment it began, since numbers are used again.
+ * Does something that only one process may do at a time to a stack. Others wait; a lock whose owner
+ * has died is taken over. The owner is known by its number and the moment it began, since numbers
+ * are used again.
  */
 export async function withLock<T>(
   places: StackPlaces,
@@ -52,7 +56,10 @@ async function create(path: string, content: string): Promise<boolean> {
   }
 }
 
-/** Only one may look and remove at a time: else the second would remove the lock that a third has taken meanwhile. */
+/**
+ * Only one may look and remove at a time: else the second would remove the lock that a third has
+ * taken meanwhile.
+ */
 async function removeDead(path: string, removal: string): Promise<boolean> {
   if (!(await isDead(path))) return false;
   if (!(await create(removal, String(process.pid)))) {
@@ -86,7 +93,8 @@ async function beginningOf(pid: number): Promise<string | undefined> {
   if (process.platform === 'linux') {
     const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
     const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
-    // After the name in brackets, which may hold anything, the 20th is the ticks since the system's start; of a zombie, too.
+    // After the name in brackets, which may hold anything, the 20th is the ticks since the system's
+    // start; of a zombie, too.
     const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
     return fields === undefined || fields[0] === 'Z' ? undefined : `${boot.trim()} ${fields[19]}`;
   }

@@ -25,7 +25,10 @@ export function placesOf(directory: string, jars: string | null): StackPlaces {
   };
 }
 
-/** Makes what is not there. @throws OperationalError DATA_DIRECTORY_UNUSABLE where the directory holds what is not ours. */
+/**
+ * Makes what is not there.
+ * @throws OperationalError DATA_DIRECTORY_UNUSABLE where the directory holds what is not ours.
+ */
 export async function preparePlaces(places: StackPlaces): Promise<void> {
   await claimDataDirectory(places.directory);
   for (const directory of [places.logs, places.processes, places.jars]) await mkdir(directory, { recursive: true });

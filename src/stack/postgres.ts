@@ -23,21 +23,31 @@ import { LOOPBACK, type StackState } from './state.ts';
 
 const PASSWORD = 'postgres.password';
 const PASSWORD_BYTES = 18;
-/** Connections end and what is in memory is written: seconds. Then without them, as after a crash. */
+/**
+ * Connections end and what is in memory is written: seconds. Then without them, as after a crash.
+ */
 const STOP_S_MAX = 60;
 /** A server on the same machine answers at once; one that does not in this time is not ready. */
 const ANSWER_MS_MAX = 5_000;
 /** Asking this often costs nothing and delays nobody. */
 const POLL_MS = 50;
-/** Several processes with several connections each; the server that comes along has one process's. */
+/**
+ * Several processes with several connections each; the bundled server of a data directory has
+ * fewer.
+ */
 const CONNECTIONS_MAX = 200;
 
-/** The socket is in a directory that only the owner enters; over the network everybody says the password. */
+/**
+ * The socket is in a directory that only the owner enters; over the network every client says the
+ * password.
+ */
 const ACCESS = `local all all trust
 host all all ${LOOPBACK}/32 scram-sha-256
 `;
 
-/** PostgreSQL 15 from the binaries in npm, over TCP and with a password, and nobody's to stop but the stack's. */
+/**
+ * PostgreSQL 15 from the binaries in npm, over TCP and with a password. Only the stack stops it.
+ */
 export async function postgresServer(
   places: StackPlaces,
   state: StackState,
@@ -92,7 +102,10 @@ max_connections = ${CONNECTIONS_MAX}
   };
 }
 
-/** After its postmaster was killed the processes it had hold the shared memory for a moment more, and no start succeeds. */
+/**
+ * After its postmaster was killed the processes it had hold the shared memory for a moment more,
+ * and no start succeeds.
+ */
 async function startServer(places: Places, signal: AbortSignal | undefined): Promise<void> {
   const until = performance.now() + START_RETRY_MS_MAX;
   for (;;) {

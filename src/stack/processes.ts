@@ -24,19 +24,27 @@ export interface JavaServer {
   readonly environment: Readonly<Record<string, string>>;
   /** Made, and where it runs. */
   readonly working_directory: string;
-  /** What it reads besides its arguments: another text, and a running server is not current any more. */
+  /**
+   * What it reads besides its arguments: another text, and a running server is not current any
+   * more.
+   */
   readonly settings: string;
 }
 
-/** The process of a server, found again by whoever asks: it outlives the process that started it. */
+/**
+ * The process of a server, which any command finds again: it outlives the process that started it.
+ */
 export interface ServerProcess {
   readonly log: string;
-  /** @returns null where it does not run. A process that has its number by chance is not taken for it. */
+  /**
+   * @returns null where it does not run. A process that has its number by chance is not taken for
+   * it.
+   */
   pid(): Promise<number | null>;
   /** Whether it runs with what it would be started with now. */
   isCurrent(): Promise<boolean>;
   start(): Promise<void>;
-  /** Asks it to end, waits, and makes it end; then whatever is left of its process group. */
+  /** Asks it to end, waits, and makes it end; then the rest of its process group. */
   stop(): Promise<void>;
 }
 
@@ -55,7 +63,7 @@ const LOG_TAIL_BYTES_MAX = 16 * 1024;
 const LOG_TAIL_LINES = 12;
 const HASH_CHARACTERS = 16;
 
-/** Writes its own number before it becomes the server: so no server runs that nobody knows of. */
+/** Writes its own number before it becomes the server: so no server runs that is not known. */
 const LAUNCH = 'echo "$$" > "$1" && shift && exec "$@"';
 
 export function javaProcess(places: StackPlaces, server: JavaServer): ServerProcess {
@@ -82,15 +90,11 @@ export function javaProcess(places: StackPlaces, server: JavaServer): ServerProc
       withFileErrors(places.directory, async () => {
         await mkdir(server.working_directory, { recursive: true });
         await rm(pid_file, { force: true });
-        const output = await openLog(log);
-        try {
-          const args = ['-c', LAUNCH, 'sh', pid_file, server.java, marks.name, marks.settings, ...command];
-          const child = await launch(args, server, output);
-          // One that has ended already has said why in its log.
-          while ((await pid()) === null && child.exitCode === null && child.signalCode === null) await delay(POLL_MS);
-        } finally {
-          await output.close();
-        }
+        await using output = await openLog(log);
+        const args = ['-c', LAUNCH, 'sh', pid_file, server.java, marks.name, marks.settings, ...command];
+        const child = await launch(args, server, output);
+        // One that has ended already has said why in its log.
+        while ((await pid()) === null && child.exitCode === null && child.signalCode === null) await delay(POLL_MS);
       }),
     async stop() {
       const running = await pid();
@@ -103,8 +107,8 @@ export function javaProcess(places: StackPlaces, server: JavaServer): ServerProc
 const hashOf = (texts: readonly string[]): string => sha256(texts.join('\0')).slice(0, HASH_CHARACTERS);
 
 /**
- * In a session of its own, so that neither Ctrl-C nor the end of the terminal reaches it; with nothing of the user's environment that
- * Java or Spark would read.
+ * In a session of its own, so that neither Ctrl-C nor the end of the terminal reaches it; with
+ * nothing of the user's environment that Java or Spark would read.
  */
 async function launch(args: readonly string[], server: JavaServer, output: FileHandle): Promise<ChildProcess> {
   const { PATH = '/usr/bin:/bin', HOME = '/' } = process.env;
@@ -133,8 +137,9 @@ export async function hasMark(pid: number, mark: string): Promise<boolean> {
 }
 
 /**
- * Of a process that has ended and only keeps its number there are none. Nor are there while the system puts one program in the place of
- * another: that passes, and a server that is just starting must not be taken for one that has ended.
+ * Of a process that has ended and only keeps its number there are none. Nor are there while the
+ * system puts one program in the place of another: that passes, and a server that is just starting
+ * must not be taken for one that has ended.
  */
 async function argumentsOf(pid: number): Promise<string[]> {
   for (let tries = 1; ; tries++) {
@@ -152,19 +157,20 @@ async function end(name: string, running: number, pid: () => Promise<number | nu
     send(name, -running, 'SIGKILL');
     await becomes(isGone, KILL_MS_MAX);
   }
-  // A worker's executors are of its group. The number of the group is nobody else's as long as any of them is there.
+  // A worker's executors are of its group. The number of the group is not given to another as long
+  // as any of them is there.
   const isAlone = async (): Promise<boolean> => !send(name, -running, 0);
   if (await becomes(isAlone, POLL_MS)) return;
   send(name, -running, 'SIGKILL');
   await becomes(isAlone, KILL_MS_MAX);
 }
 
-/** @returns whether there was somebody to send it to. */
+/** @returns whether there was a process to send it to. */
 function send(name: string, pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(pid, signal);
   } catch (cause) {
-    // To a group of which nobody but ended processes is left, macOS does not permit it.
+    // To a group of which only ended processes are left, macOS does not permit it.
     if ((cause as NodeJS.ErrnoException).code === 'ESRCH' || pid < 0) return false;
     throw new OperationalError('STACK_FAILED', {
       message: `The process ${Math.abs(pid)} of ${name} belongs to another user.`,
@@ -186,14 +192,10 @@ export async function becomes(isSo: () => Promise<boolean>, most_ms: number, sig
 
 /** The last lines of a log, for an error. */
 export async function tailOf(log: string): Promise<string> {
-  const file = await open(log, constants.O_RDONLY).catch(() => undefined);
+  await using file = await open(log, constants.O_RDONLY).catch(() => undefined);
   if (file === undefined) return '';
-  try {
-    const { size } = await file.stat();
-    const start = Math.max(0, size - LOG_TAIL_BYTES_MAX);
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
-    return buffer.toString('utf8', 0, bytesRead).trim().split('\n').slice(-LOG_TAIL_LINES).join('\n');
-  } finally {
-    await file.close();
-  }
+  const { size } = await file.stat();
+  const start = Math.max(0, size - LOG_TAIL_BYTES_MAX);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
+  return buffer.toString('utf8', 0, bytesRead).trim().split('\n').slice(-LOG_TAIL_LINES).join('\n');
 }

@@ -4,7 +4,10 @@ import { OperationalError } from '../base/errors.ts';
 import { tailOf } from './processes.ts';
 import { assertPortsFree, LOOPBACK, type Part } from './state.ts';
 
-/** A server of a stack. It belongs to no process of ours: who asks finds it by what it left on the disk. */
+/**
+ * A server of a stack. It belongs to no process of ours: a command finds it by what it left on the
+ * disk.
+ */
 export interface Server {
   /** Also of its log. */
   readonly name: string;
@@ -22,7 +25,10 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-/** A broker that recovers its log after a crash on a busy machine; in ordinary life it is five seconds. */
+/**
+ * A broker that recovers its log after a crash on a busy machine; in ordinary life it is five
+ * seconds.
+ */
 const READY_MS_MAX = 180_000;
 /** Asking this often costs nothing and delays nobody. */
 const POLL_MS = 100;
@@ -72,7 +78,7 @@ function failure({ name, log }: Server, what: string, tail: string): Operational
   });
 }
 
-/** Whether somebody listens at a port of this machine. */
+/** Whether a program listens at a port of this machine. */
 export function isListening(port: number): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const socket = connect({ port, host: LOOPBACK, timeout: CONNECT_MS_MAX });
@@ -87,7 +93,10 @@ export function isListening(port: number): Promise<boolean> {
   return promise;
 }
 
-/** Lines to the log, for Kafka and Spark alike: standard output, which is the log file of the server. */
+/**
+ * Lines to the log, for Kafka and Spark alike: standard output, which is the log file of the
+ * server.
+ */
 export const LOG_SETTINGS = `status = error
 appender.console.type = Console
 appender.console.name = console

@@ -12,7 +12,7 @@ export interface SparkPlace {
   readonly jars: string;
 }
 
-/** What of Spark a stack has: the Connect server alone, or with a cluster behind it. */
+/** The servers of Spark: the Connect server alone, or with a cluster behind it. */
 export interface SparkServers {
   readonly connect: Server;
   readonly master: Server;
@@ -21,7 +21,9 @@ export interface SparkServers {
 
 /** The Connect server runs the whole of Spark where there are no workers. */
 const DRIVER_MEMORY = ['-Xms1g', '-Xmx1g'];
-/** A master and a worker only pass messages; the work is done by executors, processes of their own. */
+/**
+ * A master and a worker only pass messages; the work is done by executors, processes of their own.
+ */
 const DAEMON_MEMORY = ['-Xms64m', '-Xmx256m'];
 const EXECUTOR_MEMORY = '1g';
 const EXECUTOR_CORES = 1;
@@ -53,14 +55,14 @@ const JAVA_OPTIONS = [
 ];
 
 /**
- * What makes micro-batches shorter on a machine with few cores: no collector that works beside them, and processes started by one
- * call instead of a helper that starts them.
+ * What makes micro-batches shorter on a machine with few cores: no collector that works beside
+ * them, and processes started by one call instead of a helper that starts them.
  */
 const SHORT_BATCH_OPTIONS = ['-XX:+UseParallelGC', '-Djdk.lang.Process.launchMechanism=VFORK'];
 
 export const workerName = (number: number): string => `spark-worker-${number}`;
 
-/** The names of the ports in the state of a stack with so many workers. */
+/** The names of the ports in the state of a stack with this number of workers. */
 export function sparkPorts(workers: number): string[] {
   if (workers === 0) return ['spark'];
   return ['spark', 'spark-master', 'spark-master-ui', ...numbersTo(workers).map(workerName)];
@@ -85,7 +87,9 @@ interface Daemon {
   readonly ports: readonly number[];
   readonly main_class: string;
   readonly memory: readonly string[];
-  /** WARN for what works at every batch: a stream of ten a second writes a gigabyte of INFO a day. */
+  /**
+   * WARN for what works at every batch: a stream of ten a second writes a gigabyte of INFO a day.
+   */
   readonly level: 'info' | 'warn';
   readonly settings: Readonly<Record<string, string>>;
   readonly args: readonly string[];
@@ -109,7 +113,8 @@ function sparkServer(places: StackPlaces, { java, jars }: SparkPlace, daemon: Da
       ...Object.entries(daemon.settings).map(([name, value]) => `-D${name}=${value}`),
     ],
     args: daemon.args,
-    // A worker starts executors with the jars of SPARK_HOME; the address is where everything that Spark opens listens.
+    // A worker starts executors with the jars of SPARK_HOME; the address is where everything that
+    // Spark opens listens.
     environment: { SPARK_HOME: spark_home, SPARK_SCALA_VERSION: '2.13', SPARK_LOCAL_IP: LOOPBACK },
     working_directory: home,
     settings: '',
@@ -173,11 +178,13 @@ function connectServer(places: StackPlaces, state: StackState, spark: SparkPlace
       'spark.sql.streaming.checkpointFileManagerClass':
         'org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager',
       'spark.sql.streaming.checkpointLocation': pathToFileURL(join(home, 'checkpoints')).href,
-      // For each file that it makes, and there are three a batch, Hadoop starts a `chmod`; with its own checksums it would be six.
+      // For each file that it makes, and there are three a batch, Hadoop starts a `chmod`; with its
+      // own checksums it would be six.
       'spark.hadoop.fs.file.impl': 'org.apache.hadoop.fs.RawLocalFileSystem',
       // Spark would take 8 MB for each aggregation, of a batch with some hundred keys.
       'spark.buffer.pageSize': '1m',
-      // Nothing travels: the settings and tasks of each batch are some 800 KB that would be packed to be unpacked next door.
+      // Nothing travels: the settings and tasks of each batch are some 800 KB that would be packed
+      // to be unpacked next door.
       'spark.broadcast.compress': 'false',
       'spark.shuffle.compress': 'false',
       'spark.ui.enabled': 'false',
@@ -225,7 +232,10 @@ function workerServer(places: StackPlaces, state: StackState, spark: SparkPlace,
   });
 }
 
-/** The ports of the workers that the master counts on, by its own page. @returns null where it does not answer. */
+/**
+ * The ports of the workers that the master counts on, by its own page.
+ * @returns null where it does not answer.
+ */
 async function aliveWorkers(ui_port: number): Promise<ReadonlySet<number> | null> {
   try {
     const answer = await fetch(`http://${LOOPBACK}:${ui_port}/json/`, { signal: AbortSignal.timeout(ANSWER_MS_MAX) });

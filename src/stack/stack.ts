@@ -1,7 +1,8 @@
 /**
- * Kafka, PostgreSQL 15 and Spark on this machine, for development and tests. The servers belong to no process: they are started apart
- * from the terminal, outlive the command, and are found again by the files of the stack's directory. Everything listens on loopback
- * only; of the three PostgreSQL alone asks who is there.
+ * Kafka, PostgreSQL 15 and Spark on this machine, for development and tests. The servers belong to
+ * no process: they are started apart from the terminal, outlive the command, and are found again by
+ * the files of the stack's directory. Everything listens on loopback only; of the three PostgreSQL
+ * alone asks for a password.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -58,18 +59,23 @@ export type StackEnvironment = Partial<Record<'DATABASE_URL' | 'KAFKA_BROKERS' |
 export interface Stack {
   readonly directory: string;
   /**
-   * Starts what does not run, and waits until everything answers. What runs with other settings is stopped first.
+   * Starts what does not run, and waits until everything answers. What runs with other settings is
+   * stopped first.
    * @returns the names of the servers that it started.
-   * @throws OperationalError TOOL_MISSING, PORT_IN_USE, STACK_FAILED, and those of the embedded PostgreSQL.
+   * @throws OperationalError TOOL_MISSING, PORT_IN_USE, STACK_FAILED, and those of the embedded
+   * PostgreSQL.
    */
   up(options?: UpOptions): Promise<readonly string[]>;
   /** @returns the names of the servers that it stopped. Data stay. */
   down(parts?: readonly Part[]): Promise<readonly string[]>;
-  /** Stops one server and starts it again, and whatever of its part does not run. */
+  /** Stops one server and starts it again, with the rest of its part that does not run. */
   restart(name: string): Promise<void>;
   /** Of the servers that were started and not stopped since; of all where none was. */
   status(): Promise<readonly ServerStatus[]>;
-  /** Of the same servers, whether they run or not. @throws OperationalError STACK_FAILED where there is no stack yet. */
+  /**
+   * Of the same servers, whether they run or not.
+   * @throws OperationalError STACK_FAILED where there is no stack yet.
+   */
   environment(): Promise<StackEnvironment>;
 }
 
@@ -173,7 +179,10 @@ async function portsInUse(context: Context, state: StackState): Promise<Readonly
   return new Set(running.flat());
 }
 
-/** A worker and the Connect server belong to the master they were started with: one that is started anew has new ones. */
+/**
+ * A worker and the Connect server belong to the master they were started with: one that is started
+ * anew has new ones.
+ */
 async function startSpark(
   { places, say }: Context,
   { connect, master, workers }: SparkServers,
@@ -186,7 +195,7 @@ async function startSpark(
   const isOther = count === 0 ? await runs([...workers, master]) : !(await master.isCurrent());
   if (isOther) await halt(all, say);
   await halt(workers.slice(count), say);
-  // What a killed server has left there nobody else would remove.
+  // Nothing else would remove what a killed server has left there.
   if (!(await runs(all))) await rm(join(places.directory, 'spark', 'tmp'), { recursive: true, force: true });
   const started = count === 0 ? [] : await single(master);
   const outcomes = await Promise.all(workers.slice(0, count).map(single));
@@ -222,7 +231,10 @@ async function stopParts(context: Context, parts: readonly Part[]): Promise<read
   return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? outcome.value : []));
 }
 
-/** Every server that was ever started, Spark's from the one that needs the others to the one that the others need. */
+/**
+ * Every server that was ever started, Spark's from the one that needs the others to the one that
+ * the others need.
+ */
 async function allServers({ places, say }: Context, state: StackState): Promise<Server[]> {
   const { java, kafka, spark } = NO_TOOLS;
   const { connect, master, workers } = sparkServers(places, state, { java, jars: spark }, knownWorkers(state));

@@ -26,15 +26,18 @@ export interface StackState {
 
 const STATE = 'state.json';
 /**
- * Below the ports that the system gives to outgoing connections: a client that tries a stopped server again and again is one day given
- * the server's own port, and then holds it.
+ * Below the ports that the system gives to outgoing connections: a client that tries a stopped
+ * server again and again is one day given the server's own port, and then holds it.
  */
 const PORTS = { first: 20_000, last: 30_000 } as const;
 /** Of ten thousand ports nearly all are free: the second try finds one. */
 const PORT_TRIES_MAX = 200;
 export const LOOPBACK = '127.0.0.1';
 
-/** @returns null where nothing was started yet. @throws OperationalError STACK_FAILED where the file is damaged. */
+/**
+ * @returns null where nothing was started yet.
+ * @throws OperationalError STACK_FAILED where the file is damaged.
+ */
 export async function readState({ directory }: StackPlaces): Promise<StackState | null> {
   const path = join(directory, STATE);
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -61,13 +64,19 @@ export function newState(): StackState {
   return { version: 1, cluster_id: randomClusterId(), ports: {}, workers: 0, parts: [] };
 }
 
-/** 16 bytes in base64url, which Kafka takes; not with a hyphen first, which its own tools read as an option. */
+/**
+ * 16 bytes in base64url, which Kafka takes; not with a hyphen first, which its own tools read as an
+ * option.
+ */
 function randomClusterId(): string {
   const id = randomBytes(16).toString('base64url');
   return id.startsWith('-') ? randomClusterId() : id;
 }
 
-/** Gives a free port to each of the names that has none; those that are chosen replace what was. @throws OperationalError USAGE */
+/**
+ * Gives a free port to each of the names that has none; those that are chosen replace what was.
+ * @throws OperationalError USAGE
+ */
 export async function assignPorts(
   ports: StackState['ports'],
   names: readonly string[],
@@ -78,7 +87,7 @@ export async function assignPorts(
     const other = Object.keys(assigned).find((each) => each !== name && assigned[each] === port);
     if (other === undefined) continue;
     throw new OperationalError('USAGE', {
-      message: `port ${port} is to be that of ${name} and is that of ${other} already`,
+      message: `port ${port} cannot be given to ${name}: it is that of ${other}`,
       nextStep: 'Name another port.',
     });
   }
@@ -97,7 +106,10 @@ async function findFreePort(taken: ReadonlySet<number>): Promise<number> {
   });
 }
 
-/** Without the ports that are nobody's address and that another program has taken meanwhile: those of our servers that run stay. */
+/**
+ * The ports without those that are not an address of a server and that another program has taken
+ * meanwhile.
+ */
 export async function freeInternalPorts(
   ports: StackState['ports'],
   in_use: ReadonlySet<number>,
@@ -123,7 +135,10 @@ function isFree(port: number): Promise<boolean> {
 /** A killed process has no command line any more before it has let go of its ports. */
 const RELEASE_MS_MAX = 5_000;
 
-/** A server says nothing of use when its port is taken, so it is looked at before. @throws OperationalError PORT_IN_USE */
+/**
+ * A server says nothing of use when its port is taken, so it is looked at before.
+ * @throws OperationalError PORT_IN_USE
+ */
 export async function assertPortsFree(name: string, ports: readonly number[]): Promise<void> {
   for (const port of ports) {
     if (await becomes(() => isFree(port), RELEASE_MS_MAX)) continue;

@@ -11,8 +11,8 @@ import type { StageContext } from '../ports/stage-context.ts';
 import { type Booth, openBooth } from './voting/booth.ts';
 
 /**
- * Real cast votes from a file. The file is known by its hash and the line is the offset, so casting it again repeats nothing. Any
- * free partition takes them; two processes with two files use two.
+ * Real cast votes from a file. The file is known by its hash and the line is the offset, so casting
+ * it again repeats nothing. Any free partition takes them; two processes with two files use two.
  */
 export async function castFile(context: StageContext, path: string): Promise<void> {
   const { backend, entry, progress, signal } = context;
@@ -24,15 +24,11 @@ export async function castFile(context: StageContext, path: string): Promise<voi
     async () => {
       await backend.assertSafe(entry);
       const source = { name: `file:${file.sha256}`, partition: 0 };
-      const claimed = await backend.ballotBox.claim(entry, 'any', source, signal);
-      try {
-        const booth = openBooth(entry, 0, 0);
-        for await (const block of readCastVotes(file, index, claimed.next_offset)) {
-          await castBlock(context, booth, block, refusals, claimed.commit);
-          if (signal.aborted) return;
-        }
-      } finally {
-        await claimed.release();
+      await using claimed = await backend.ballotBox.claim(entry, 'any', source, signal);
+      const booth = openBooth(entry, 0, 0);
+      for await (const block of readCastVotes(file, index, claimed.next_offset)) {
+        await castBlock(context, booth, block, refusals, claimed.commit);
+        if (signal.aborted) return;
       }
     },
     progress.say,
@@ -40,7 +36,10 @@ export async function castFile(context: StageContext, path: string): Promise<voi
   );
 }
 
-/** Standard input is spooled first: its hash must be known before its first vote is cast, and a crash must find it again. */
+/**
+ * Standard input is spooled first: its hash must be known before its first vote is cast, and a
+ * crash must find it again.
+ */
 export async function castStandardInput(
   context: StageContext,
   input: NodeJS.ReadableStream,
@@ -54,7 +53,10 @@ export async function castStandardInput(
   }
 }
 
-/** What is found only with the roll at hand; as personal as the rest of the line, so without its values. */
+/**
+ * Only the roll tells the first of these. They are as personal as the rest of the line, so without
+ * its values.
+ */
 const REASONS: Record<RejectionReason, string> = {
   'unknown-voter': 'the registration number is not on the roll. Next: look the voter up on the roll',
   'wrong-location': 'the voter is registered in another location. Next: look the voter up on the roll',
@@ -67,9 +69,9 @@ const REASONS: Record<RejectionReason, string> = {
   'repeated-candidate': 'a candidate is selected twice',
 };
 
-/** How people are told of votes that are refused. */
+/** How the user is told of votes that are refused. */
 export interface Refusals {
-  /** What they know the source by. */
+  /** The name of the source in messages. */
   readonly source: string;
   tell(line: string): void;
 }
@@ -84,7 +86,10 @@ export function createTeller(say: (line: string) => void): (line: string) => voi
   };
 }
 
-/** Looks the voters of some votes up, and commits what is accepted and what is refused in one transaction. */
+/**
+ * Looks the voters of some votes up, and commits what is accepted and what is refused in one
+ * transaction.
+ */
 export async function castBlock(
   { backend, entry, progress }: StageContext,
   booth: Booth,
@@ -111,7 +116,8 @@ export async function castBlock(
     inBlock.add(voter!.voter_id);
     accepted.push({ vote, voter_id: voter!.voter_id });
   }
-  // In the order of their ids: two processes that cast the same voters then meet in one order, and participation tells nothing.
+  // In the order of their ids: two processes that cast the same voters then meet in one order, and
+  // participation tells nothing.
   accepted.sort((left, right) => left.voter_id - right.voter_id);
   fillBooth(
     booth,
@@ -122,7 +128,7 @@ export async function castBlock(
     voters: Float64Array.from(accepted, ({ voter_id }) => voter_id),
     voter_offsets: Float64Array.from(accepted, ({ vote }) => vote.line),
     rejections,
-    seal: (taken, end) => booth.seal(end, taken),
+    seal: (stored, end) => booth.seal(end, stored),
   });
   progress.cast(committed);
 }

@@ -5,24 +5,27 @@ import { type ElectionIndex, indexElection } from '../domain/election/election-i
 import { type CastVotes, checkCastVotes } from '../formats/cast-votes.ts';
 import { definitionOf } from '../ports/elections.ts';
 import type { ForeignRecords, ForeignTopic } from '../ports/foreign-topic.ts';
-import type { ClaimedSource, Intake } from '../ports/intake.ts';
+import type { ClaimedSource } from '../ports/intake.ts';
 import { TOPICS } from '../ports/log.ts';
-import type { Sharing } from '../ports/sharing.ts';
 import type { StageContext } from '../ports/stage-context.ts';
 import { castBlock, createTeller } from './cast-file.ts';
 import { type Booth, openBooth } from './voting/booth.ts';
 import { type PartitionWork, workShare } from './voting/share.ts';
 
-/** A commit takes at most so many records, and so many bytes of them: no batch of the log then gets too large for its readers. */
+/**
+ * A commit takes at most this many records, and this many bytes of them, so that no batch of the
+ * log is too large for readers.
+ */
 const RECORDS_PER_BATCH_MAX = 20_000;
 /** Records of 400 bytes on average fill it at the limit of their number. */
 const BYTES_PER_BATCH_MAX = 8 * 1024 * 1024;
 
 /**
- * Real cast votes from a topic of another system, until the signal aborts, or with `once` up to the end that the topic has now.
- * Where each of its partitions goes on is kept with the votes, so a second start repeats nothing. Processes that take the same
- * topic at once share its partitions.
- * @throws OperationalError INPUT_REFUSED where there is no such topic, or records were removed that were not read yet.
+ * Real cast votes from a topic of another system, until the signal aborts, or with `once` up to the
+ * end that the topic has now. Where each of its partitions goes on is kept with the votes, so a
+ * second start repeats nothing. Processes that take the same topic at once share its partitions.
+ * @throws OperationalError INPUT_REFUSED where there is no such topic, or records were removed that
+ * were not read yet.
  */
 export async function castTopic(context: StageContext, name: string, once: boolean): Promise<void> {
   const { backend, entry, progress, signal } = context;
@@ -37,13 +40,9 @@ export async function castTopic(context: StageContext, name: string, once: boole
   await keepGoing(
     async () => {
       await backend.assertSafe(entry);
-      const topic = await backend.openForeignTopic(name);
-      try {
-        if (once) ends ??= await topic.ends();
-        await takeVotes({ ...context, topic, ends, booth, tell, index: indexElection(definitionOf(entry)) });
-      } finally {
-        await topic.close();
-      }
+      await using topic = await backend.openForeignTopic(name);
+      if (once) ends ??= await topic.ends();
+      await takeVotes({ ...context, topic, ends, booth, tell, index: indexElection(definitionOf(entry)) });
     },
     progress.say,
     signal,
@@ -60,23 +59,10 @@ interface TopicContext extends StageContext {
 }
 
 async function takeVotes(context: TopicContext): Promise<void> {
-  const { backend, entry, topic } = context;
+  const { backend, entry, topic, ends, progress, signal } = context;
   const source = { name: `topic:${topic.name}`, identity: topic.identity };
-  const sharing = await backend.ballotBox.share(entry, source.name);
-  try {
-    const intake = await backend.ballotBox.openIntake(entry, source);
-    try {
-      await takeShare(context, sharing, intake);
-    } finally {
-      await intake.close();
-    }
-  } finally {
-    await sharing.leave();
-  }
-}
-
-async function takeShare(context: TopicContext, sharing: Sharing, intake: Intake): Promise<void> {
-  const { topic, ends, progress, signal } = context;
+  await using sharing = await backend.ballotBox.share(entry, source.name);
+  await using intake = await backend.ballotBox.openIntake(entry, source);
   const all = await topic.partitions();
   progress.say(
     `Taking votes from topic ${topic.name} (${all} ${all === 1 ? 'partition' : 'partitions'})${ends === null ? ', until Ctrl-C' : ''}.`,
@@ -92,9 +78,9 @@ async function takeShare(context: TopicContext, sharing: Sharing, intake: Intake
       const positions = await intake.positions();
       return partitions.filter((partition) => (positions.get(partition) ?? 0) < (ends[partition] ?? 0));
     },
-    async take(partitions) {
-      const taken = await intake.tryClaim(partitions);
-      return taken === null ? null : holdPartition(context, taken, inTurn);
+    async tryClaim(partitions) {
+      const claimed = await intake.tryClaim(partitions);
+      return claimed === null ? null : workOf(context, claimed, inTurn);
     },
     shared: (partitions) => progress.say(sayShare(partitions, topic.name)),
   });
@@ -107,24 +93,24 @@ function sayShare(partitions: readonly number[], topic: string): string {
   return `Taking votes from ${partitions.length === 1 ? 'partition' : 'partitions'} ${partitions.join(', ')} of topic ${topic}.`;
 }
 
-function holdPartition(context: TopicContext, taken: ClaimedSource, inTurn: Turns): PartitionWork {
+/** Takes the votes of a partition of the topic to its end, or until the signal aborts. */
+function workOf(context: TopicContext, claimed: ClaimedSource, inTurn: Turns): PartitionWork {
   const { topic, ends } = context;
-  const end = ends?.[taken.partition] ?? Number.POSITIVE_INFINITY;
+  const end = ends?.[claimed.partition] ?? Number.POSITIVE_INFINITY;
   return {
-    partition: taken.partition,
+    partition: claimed.partition,
     async work(signal) {
+      await using _claim = claimed;
       try {
-        while (!signal.aborted && taken.next_offset < end) {
-          const fetched = await topic.read(taken.partition, taken.next_offset, signal);
-          for (const block of blocksOf(context, taken.partition, fetched)) {
+        while (!signal.aborted && claimed.next_offset < end) {
+          const fetched = await topic.read(claimed.partition, claimed.next_offset, signal);
+          for (const block of blocksOf(context, claimed.partition, fetched)) {
             if (signal.aborted) return;
-            if (block.next_line > taken.next_offset) await inTurn(() => castRecords(context, taken, block, signal));
+            if (block.next_line > claimed.next_offset) await inTurn(() => castRecords(context, claimed, block, signal));
           }
         }
       } catch (error) {
         if (!signal.aborted) throw error;
-      } finally {
-        await taken.release();
       }
     },
   };
@@ -132,7 +118,7 @@ function holdPartition(context: TopicContext, taken: ClaimedSource, inTurn: Turn
 
 const castRecords = (
   context: TopicContext,
-  taken: ClaimedSource,
+  claimed: ClaimedSource,
   block: CastVotes,
   signal: AbortSignal,
 ): Promise<void> =>
@@ -140,14 +126,17 @@ const castRecords = (
     context,
     context.booth,
     block,
-    { source: sourceOf(context, taken.partition), tell: context.tell },
-    (batch) => taken.commit(batch, signal),
+    { source: sourceOf(context, claimed.partition), tell: context.tell },
+    (batch) => claimed.commit(batch, signal),
   );
 
-/** What people know a partition of the topic by. */
+/** The name of a partition of the topic in messages. */
 const sourceOf = ({ topic }: TopicContext, partition: number): string => `topic:${topic.name}/${partition}`;
 
-/** What was fetched, checked in blocks of one commit each. The last one moves the offset past what holds no record. */
+/**
+ * Checks what was fetched, in blocks of one commit each. The last one moves the offset past what
+ * holds no record.
+ */
 function* blocksOf(context: TopicContext, partition: number, { records, next }: ForeignRecords): Generator<CastVotes> {
   const source = sourceOf(context, partition);
   for (let from = 0; ; ) {

@@ -17,10 +17,13 @@ import { DEFINITION_KEY, type DefinitionRecord } from '../domain/log/records.ts'
 import { createPublishedResults } from '../domain/results/engine-folds.ts';
 import { parseObject } from '../domain/results/published-results.ts';
 import type { ElectionEntry } from '../ports/elections.ts';
-import { type Log, type LogRecord, recordsOf, type Topic } from '../ports/log.ts';
+import { batchesFrom, endOf, type Log, type LogRecord, latestRecords, recordsOf } from '../ports/log.ts';
 import type { BatchEntry, Recount } from '../ports/recount.ts';
 
-/** One comparison of the reconciliation. `differences` names the first few places where the two sides disagree. */
+/**
+ * One comparison of the reconciliation. `differences` names the first few places where the two
+ * sides disagree.
+ */
 export interface Check {
   readonly name: string;
   readonly passed: boolean;
@@ -41,14 +44,16 @@ export interface Reconciliation {
 const DIFFERENCES_SHOWN_MAX = 5;
 
 /**
- * So often in a row the log may be found without a record that is before its end. Where a relay brings the records they are
- * waited for, a second or so each time; where none does, a record that is missing will not come.
+ * The log may be found this often in a row without a record that is before its end. Where a relay
+ * brings the records they are waited for, a second or so each time; where none does, a record that
+ * is missing will not come.
  */
 const EMPTY_READS_MAX = 30;
 
 /**
- * Counts everything again, from the log and from PostgreSQL, and compares it with what is published (invariant 4). Reads the
- * whole log once, to where it ends now: every seq, every link of the chain, every batch.
+ * Counts everything again, from the log and from PostgreSQL, and compares it with what is published
+ * (invariant 4). Reads the whole log once, to where it ends now: every seq, every link of the
+ * chain, every batch.
  */
 export async function verify(
   entry: ElectionEntry,
@@ -117,7 +122,7 @@ async function votesEnds(entry: ElectionEntry, log: Log): Promise<number[]> {
 
 /** Where the definition, in its table or in its topic, is not the one whose hash it has. */
 async function differingDefinitions(entry: ElectionEntry, log: Log): Promise<string[]> {
-  const value = (await readLatest(log, 'definition')).get(DEFINITION_KEY)?.value;
+  const value = (await latestRecords(log, 'definition')).get(DEFINITION_KEY)?.value;
   const record = value === undefined ? null : (JSON.parse(value) as DefinitionRecord);
   const differing: string[] = [];
   if (sha256(canonicalDefinition(entry.definition!)) !== entry.definition_hash) differing.push('in table elections');
@@ -130,7 +135,10 @@ async function differingDefinitions(entry: ElectionEntry, log: Log): Promise<str
   return differing;
 }
 
-/** The fold over the whole log from nothing, with the batches of PostgreSQL walked beside it, in the order of their chain. */
+/**
+ * The fold over the whole log from nothing, with the batches of PostgreSQL walked beside it, in the
+ * order of their chain.
+ */
 async function recountLog(
   entry: ElectionEntry,
   log: Log,
@@ -158,7 +166,7 @@ async function recountLog(
       expected = first_seq + votes;
     };
     try {
-      for await (const record of recordsFrom(log, partition, ends[partition]!, signal)) {
+      for await (const record of recordsTo(log, partition, ends[partition]!, signal)) {
         count.countBox(partition, record.value);
         if (batch.done || count.covers[partition]! < batch.value.first_seq + batch.value.votes) continue;
         look(batch.value);
@@ -188,19 +196,22 @@ async function recountLog(
   };
 }
 
-/** All records of a partition of `votes`, at least to where it ended: a relay may be behind what is committed. */
-async function* recordsFrom(log: Log, partition: number, end: number, signal: AbortSignal): AsyncGenerator<LogRecord> {
-  let emptyReads = 0;
-  for (let next = 0; ; ) {
+/**
+ * All records of a partition of `votes`, at least to where it ended: a relay may be behind what is
+ * committed.
+ */
+async function* recordsTo(log: Log, partition: number, end: number, signal: AbortSignal): AsyncGenerator<LogRecord> {
+  let next = 0;
+  for (let emptyReads = 0; ; emptyReads++) {
     signal.throwIfAborted();
-    const batches = await log.read('votes', partition, next);
-    for (const batch of batches) {
+    for await (const batch of batchesFrom(log, 'votes', partition, next)) {
       yield* recordsOf(batch);
-      next = batch.base_offset + batch.count;
+      signal.throwIfAborted();
+      next = endOf(batch);
+      emptyReads = 0;
     }
-    if (batches.length > 0) emptyReads = 0;
-    else if (next >= end || ++emptyReads > EMPTY_READS_MAX) return;
-    else await log.wait('votes', partition, next, signal);
+    if (next >= end || emptyReads === EMPTY_READS_MAX) return;
+    await log.wait('votes', partition, next, signal);
   }
 }
 
@@ -229,7 +240,7 @@ async function readPublished(
 ): Promise<{ tally: Tally; covers: readonly number[]; checks: Check[] }> {
   const index = indexElection(entry.definition!);
   const shape = { index, definition: entry.definition_hash!, partitions: entry.partitions };
-  const records = [...(await readLatest(log, 'results-by-location')).values()];
+  const records = [...(await latestRecords(log, 'results-by-location')).values()];
   const published = createPublishedResults(records, shape);
   const damaged: string[] = [];
   for (const { offset, key, damage } of published?.take(records) ?? [])
@@ -257,7 +268,7 @@ const NOTHING_PUBLISHED = { covers: [], held: 'No engine has published a result.
 async function compareCandidates(index: ElectionIndex, log: Log, tally: Tally): Promise<Check> {
   const expected = createVotesByCandidate(index, tally);
   const differences: string[] = [];
-  for (const { value } of (await readLatest(log, 'votes-per-candidate')).values()) {
+  for (const { value } of (await latestRecords(log, 'votes-per-candidate')).values()) {
     const { contest_id, candidate_id, votes } = parseObject(value) ?? {};
     // Its ids, not its key: another writer of JSON may escape a key otherwise.
     const key = candidateKey(`${contest_id}`, `${candidate_id}`);
@@ -276,7 +287,7 @@ async function compareCandidates(index: ElectionIndex, log: Log, tally: Tally): 
 async function compareTurnout(index: ElectionIndex, log: Log, tally: Tally): Promise<Check> {
   const differences: string[] = [];
   let published = 0;
-  for (const { key, value } of (await readLatest(log, 'turnout-by-location')).values()) {
+  for (const { key, value } of (await latestRecords(log, 'turnout-by-location')).values()) {
     const { location_id, ballots_cast } = parseObject(value) ?? {};
     const ballots = tally.ballots[index.locationNumbers.get(key) ?? -1];
     if (isCount(ballots_cast)) published += ballots_cast;
@@ -296,20 +307,4 @@ function createVotesByCandidate(index: ElectionIndex, tally: Tally): Map<string,
   return new Map(
     index.election.candidates.map(({ contest_id, id }, number) => [candidateKey(contest_id, id), totals[number]!]),
   );
-}
-
-/** The last record of each key, in the order of the log. */
-async function readLatest(log: Log, topic: Topic): Promise<Map<string, LogRecord>> {
-  const latest = new Map<string, LogRecord>();
-  for (let from = 0; ; ) {
-    const batches = await log.read(topic, 0, from);
-    if (batches.length === 0) return latest;
-    for (const batch of batches) {
-      for (const record of recordsOf(batch)) {
-        latest.delete(record.key);
-        latest.set(record.key, record);
-      }
-      from = batch.base_offset + batch.count;
-    }
-  }
 }

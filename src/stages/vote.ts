@@ -6,18 +6,21 @@ import { voteLengthMax } from '../domain/log/box.ts';
 import { createVoterColumns, readVoters, type VoterColumns } from '../domain/log/voter-records.ts';
 import type { ClaimedPartition } from '../ports/ballot-box.ts';
 import { definitionOf, type ElectionEntry } from '../ports/elections.ts';
-import type { Log, LogBatch } from '../ports/log.ts';
+import { batchesFrom, endOf, type Log, type LogBatch } from '../ports/log.ts';
 import type { StageContext } from '../ports/stage-context.ts';
 import { type Booth, openBooth } from './voting/booth.ts';
 import type { Pace } from './voting/pace.ts';
 import { type PartitionWork, workShare } from './voting/share.ts';
 
 /**
- * Voters a batch at full speed. Larger batches gain nothing measurable and cost memory; each commit costs about 2 ms, however
- * small its batch.
+ * Voters a batch at full speed. Larger batches gain nothing measurable and cost memory; each commit
+ * costs about 2 ms, however small its batch.
  */
 const VOTES_PER_BATCH_MAX = 20_000;
-/** Ballots with very many contests go in smaller batches: a batch's text stays far below what a reader takes (256 MB). */
+/**
+ * Ballots with very many contests go in smaller batches: a batch's text stays far below what a
+ * reader takes (256 MB).
+ */
 const BATCH_LENGTH_MAX = 64_000_000;
 
 interface VoteContext extends StageContext {
@@ -26,8 +29,8 @@ interface VoteContext extends StageContext {
 }
 
 /**
- * Lets the voters of all partitions vote as the chooser says, until the roll ends or the signal aborts. Processes that do so at
- * once share the partitions; each has a pace of its own.
+ * Lets the voters of all partitions vote as the chooser says, until the roll ends or the signal
+ * aborts. Several processes share the partitions; each has a pace of its own.
  * @throws OperationalError LOG_DAMAGED, FENCED, or what the database says when patience ends.
  */
 export async function voteFromRoll(context: StageContext, chooser: Chooser, pace: Pace): Promise<void> {
@@ -36,18 +39,14 @@ export async function voteFromRoll(context: StageContext, chooser: Chooser, pace
   await keepGoing(
     async () => {
       await backend.assertSafe(entry);
-      const sharing = await backend.ballotBox.share(entry, ROLL);
-      try {
-        await workShare({
-          sharing,
-          signal,
-          left: () => backend.ballotBox.unasked(entry),
-          take: (partitions) => takePartition(context, chooser, pace, partitions),
-          shared: (partitions) => progress.say(sayShare(partitions, entry.partitions)),
-        });
-      } finally {
-        await sharing.leave();
-      }
+      await using sharing = await backend.ballotBox.share(entry, ROLL);
+      await workShare({
+        sharing,
+        signal,
+        left: () => backend.ballotBox.unasked(entry),
+        tryClaim: (partitions) => claimPartition(context, chooser, pace, partitions),
+        shared: (partitions) => progress.say(sayShare(partitions, entry.partitions)),
+      });
     },
     progress.say,
     signal,
@@ -63,7 +62,10 @@ function sayShare(partitions: readonly number[], all: number): string {
   return `Voting in ${partitions.length === 1 ? 'partition' : 'partitions'} ${partitions.join(', ')} of ${all}.`;
 }
 
-/** Nobody votes for a real voter. @throws OperationalError USAGE where the election is not a test. */
+/**
+ * Nobody votes for a real voter.
+ * @throws OperationalError USAGE where the election is not a test.
+ */
 export function assertTest({ id, definition }: ElectionEntry): void {
   if (definition?.is_test === true) return;
   throw new OperationalError('USAGE', {
@@ -72,7 +74,8 @@ export function assertTest({ id, definition }: ElectionEntry): void {
   });
 }
 
-async function takePartition(
+/** @returns the first of these partitions that is free, claimed; null where none is. */
+async function claimPartition(
   context: StageContext,
   chooser: Chooser,
   pace: Pace,
@@ -84,16 +87,9 @@ async function takePartition(
   return {
     partition: claimed.partition,
     async work(signal) {
-      try {
-        const log = await backend.openLog(entry);
-        try {
-          await votePartition({ ...context, signal, log, pace }, chooser, claimed);
-        } finally {
-          await log.close();
-        }
-      } finally {
-        await claimed.release();
-      }
+      await using _claim = claimed;
+      await using log = await backend.openLog(entry);
+      await votePartition({ ...context, signal, log, pace }, chooser, claimed);
     },
   };
 }
@@ -107,12 +103,9 @@ async function votePartition(context: VoteContext, chooser: Chooser, claimed: Cl
   const booth = openBooth(entry, most, most * chooser.selectionsMax);
   const voters = createVoterColumns(most);
   while (!signal.aborted) {
-    const batches = await log.read('voters', claimed.partition, claimed.next_offset);
-    for (const batch of batches) if (!(await voteBatch(context, booth, chooser, voters, claimed, batch))) return;
-    if (batches.length === 0 && (await waitForVoters(context, claimed))) {
-      await claimed.end();
-      return;
-    }
+    for await (const batch of batchesFrom(log, 'voters', claimed.partition, claimed.next_offset))
+      if (!(await voteBatch(context, booth, chooser, voters, claimed, batch))) return;
+    if (await waitForVoters(context, claimed)) return claimed.end();
   }
 }
 
@@ -126,7 +119,7 @@ async function voteBatch(
   batch: LogBatch,
 ): Promise<boolean> {
   const cursor = readVoters(booth.index, batch.text, batch.base_offset, claimed.next_offset - batch.base_offset);
-  const end = batch.base_offset + batch.count;
+  const end = endOf(batch);
   while (claimed.next_offset < end) {
     const allowed = await context.pace.take(Math.min(voters.ids.length, end - claimed.next_offset), context.signal);
     if (allowed === 0) return false;
@@ -148,7 +141,10 @@ async function voteBatch(
   return true;
 }
 
-/** Asks each voter for a choice into the booth. @returns who votes, in the order of the topic, which is that of their ids. */
+/**
+ * Asks each voter for a choice into the booth.
+ * @returns those who vote, in the order of the topic, which is that of their ids.
+ */
 function askVoters(
   booth: Booth,
   chooser: Chooser,
@@ -185,7 +181,7 @@ async function waitForVoters(context: VoteContext, claimed: ClaimedPartition): P
     claimed.next_offset,
     AbortSignal.any([context.signal, waiting.signal]),
   );
-  // Looking may fail first; what waiting says then is not lost, since it is awaited at the end.
+  // Looking may fail first. A failure of waiting is not lost then: it is awaited at the end.
   woken.catch(() => {});
   try {
     const entry = await context.backend.elections.find(context.entry.id);

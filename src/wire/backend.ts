@@ -7,11 +7,11 @@ import { createLocalCounter } from '../adapters/local/counter.ts';
 import { openBallotBox } from '../adapters/postgres/ballot-box.ts';
 import { assertDurable, type Database, openDatabase } from '../adapters/postgres/database.ts';
 import { assertUniqueVoters, openElections } from '../adapters/postgres/elections.ts';
-import { openEmbeddedLog } from '../adapters/postgres/log.ts';
+import { openPostgresLog } from '../adapters/postgres/log.ts';
 import { migrate } from '../adapters/postgres/migrate.ts';
 import { openRecount } from '../adapters/postgres/recount.ts';
 import { openRoll } from '../adapters/postgres/roll.ts';
-import { openEmbeddedWriter } from '../adapters/postgres/writer.ts';
+import { openPostgresWriter } from '../adapters/postgres/writer.ts';
 import { createSparkCounter } from '../adapters/spark/counter.ts';
 import { reachSpark } from '../adapters/spark/query.ts';
 import type { SparkRemote } from '../adapters/spark/remote.ts';
@@ -19,8 +19,10 @@ import { type EmbeddedServer, openEmbeddedServer } from '../bundled-postgres/ser
 import { needsKafka } from '../cli/config.ts';
 import { assert } from '../domain/assert.ts';
 import type { Backend } from '../ports/backend.ts';
+import type { Counter } from '../ports/counter.ts';
 import type { ElectionEntry } from '../ports/elections.ts';
-import { openKafkaFeed } from './kafka.ts';
+import type { Log } from '../ports/log.ts';
+import { KafkaFeed } from './kafka.ts';
 import { kafkaProperties } from './kafka-properties.ts';
 
 export interface BackendOptions {
@@ -33,8 +35,8 @@ export interface BackendOptions {
 }
 
 /**
- * Makes the ports from the configuration: the PostgreSQL that comes along or the one that DATABASE_URL names; the log in it, or in
- * Kafka; counted in this process, or by Spark.
+ * Makes the ports from the configuration: the bundled PostgreSQL or the one that DATABASE_URL
+ * names; the log in it, or in Kafka; counted in this process, or by Spark.
  */
 export async function openBackend(options: BackendOptions): Promise<Backend> {
   const source = options.databaseUrl === null ? embedded(options) : external(options.databaseUrl);
@@ -74,12 +76,12 @@ function withoutPassword(url: string): string {
   }
 }
 
-/** The server is opened with the first connection, and again when it went away under us. */
+/** The bundled server is opened with the first connection, and again when it went away under us. */
 function embedded({ dataDir, onProgress }: BackendOptions): ConnectionSource {
   let server: Promise<EmbeddedServer> | null = null;
   const open = (): Promise<EmbeddedServer> => {
     server ??= openEmbeddedServer({
-      dataDir: dataDir,
+      dataDir,
       onProgress,
       onLost: () => {
         const lost = server;
@@ -98,7 +100,7 @@ function embedded({ dataDir, onProgress }: BackendOptions): ConnectionSource {
       const { home, connection } = await open();
       return [
         `data directory: ${resolve(dataDir)}`,
-        `PostgreSQL that comes along, in ${home}`,
+        `bundled PostgreSQL, in ${home}`,
         `look inside with: psql -h ${connection.host} -p ${connection.port} -U ${connection.user} ${connection.database}`,
       ];
     },
@@ -113,7 +115,7 @@ function embedded({ dataDir, onProgress }: BackendOptions): ConnectionSource {
 function embeddedBackend(database: Database, source: ConnectionSource): Backend {
   return {
     ...storeOf(database),
-    openLog: (entry) => openEmbeddedLog(database, entry.election_no),
+    openLog: (entry) => openPostgresLog(database, entry.election_no),
     async openForeignTopic(name) {
       throw needsKafka(`topic:${name}`);
     },
@@ -123,7 +125,7 @@ function embeddedBackend(database: Database, source: ConnectionSource): Backend 
       assert(engine === 'local', 'Spark reads the votes from Kafka');
       return createLocalCounter({
         log,
-        openWriter: () => openEmbeddedWriter(database, log, entry.election_no, 'count'),
+        openWriter: () => openPostgresWriter(database, log, entry.election_no, 'count'),
         clock: () => new Date(),
       });
     },
@@ -136,75 +138,86 @@ function embeddedBackend(database: Database, source: ConnectionSource): Backend 
   };
 }
 
-/** Stages commit as in the embedded profile; a relay in this process brings what they commit to Kafka, where readers read it. */
+/**
+ * Stages commit as in the embedded profile; a relay in this process brings what they commit to
+ * Kafka, where readers read it.
+ */
 function kafkaBackend(
   database: Database,
   source: ConnectionSource,
   settings: KafkaSettings,
-  { sparkRemote, onProgress }: BackendOptions,
+  options: BackendOptions,
 ): Backend {
   const store = storeOf(database);
-  const kafka = openKafkaFeed(settings, database, onProgress);
+  const feed = new KafkaFeed(settings, database, options.onProgress);
   return {
     ...store,
     ballotBox: {
       ...store.ballotBox,
       async claim(entry, ...rest) {
-        await kafka.feed(entry);
+        await feed.feed(entry);
         return store.ballotBox.claim(entry, ...rest);
       },
       async share(entry, source) {
-        await kafka.feed(entry);
+        await feed.feed(entry);
         return store.ballotBox.share(entry, source);
       },
     },
     async openRoll(entry, signal) {
-      await kafka.feed(entry);
-      await kafka.assertSafe(entry);
+      await feed.feed(entry);
+      await feed.assertSafe(entry);
       return store.openRoll(entry, signal);
     },
-    openLog: kafka.openLog,
+    openLog: (entry) => feed.openLog(entry),
     openForeignTopic: (name) => openForeignTopic(settings, name),
-    settle: kafka.settle,
-    lag: kafka.lag,
-    createCounter(engine, log, entry) {
-      if (engine === 'local')
-        return createLocalCounter({ log, openWriter: () => kafka.openWriter(entry), clock: () => new Date() });
-      assert(sparkRemote !== null, 'the configuration says where Spark is');
-      return createSparkCounter({
-        remote: sparkRemote,
-        kafka: { brokers: settings.brokers.join(','), properties: kafkaProperties(settings) },
-        log,
-        openWriter: () => kafka.openWriter(entry),
-        prepareTopics: () => kafka.votesTopicId(entry),
-        clock: () => new Date(),
-        say: onProgress,
-      });
-    },
+    settle: (entry, signal) => feed.settle(entry, signal),
+    lag: (entry) => feed.lag(entry),
+    createCounter: (engine, log, entry) =>
+      engine === 'local'
+        ? createLocalCounter({ log, openWriter: () => feed.openWriter(entry), clock: () => new Date() })
+        : sparkCounter(feed, settings, options, log, entry),
     async assertSafe(entry) {
       await assertStore(database, entry);
-      await kafka.assertSafe(entry);
+      await feed.assertSafe(entry);
     },
-    async describe() {
-      const lines = await source.describe();
-      lines.push(
-        `Kafka of KAFKA_BROKERS answers: ${settings.brokers.join(',')}, brokers: ${await countBrokers(settings)}`,
-      );
-      if (sparkRemote !== null) {
-        await reachSpark(sparkRemote);
-        lines.push(`Spark of SPARK_REMOTE answers: ${sparkRemote.host}:${sparkRemote.port}`);
-      }
-      return lines;
-    },
+    describe: async () => [...(await source.describe()), ...(await describeCluster(settings, options.sparkRemote))],
     async close() {
       try {
-        await kafka.close();
+        await feed.close();
       } finally {
         await database.close();
         await source.close();
       }
     },
   };
+}
+
+function sparkCounter(
+  feed: KafkaFeed,
+  settings: KafkaSettings,
+  { sparkRemote, onProgress }: BackendOptions,
+  log: Log,
+  entry: ElectionEntry,
+): Counter {
+  assert(sparkRemote !== null, 'the configuration says where Spark is');
+  return createSparkCounter({
+    remote: sparkRemote,
+    kafka: { brokers: settings.brokers.join(','), properties: kafkaProperties(settings) },
+    log,
+    openWriter: () => feed.openWriter(entry),
+    prepareTopics: () => feed.votesTopicId(entry),
+    clock: () => new Date(),
+    say: onProgress,
+  });
+}
+
+/** @throws OperationalError where one of the servers does not answer. */
+async function describeCluster(settings: KafkaSettings, sparkRemote: SparkRemote | null): Promise<string[]> {
+  const brokers = await countBrokers(settings);
+  const kafka = `Kafka of KAFKA_BROKERS answers: ${settings.brokers.join(',')}, brokers: ${brokers}`;
+  if (sparkRemote === null) return [kafka];
+  await reachSpark(sparkRemote);
+  return [kafka, `Spark of SPARK_REMOTE answers: ${sparkRemote.host}:${sparkRemote.port}`];
 }
 
 function storeOf(database: Database): Pick<Backend, 'elections' | 'ballotBox' | 'recount' | 'openRoll'> {

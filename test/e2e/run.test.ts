@@ -36,7 +36,7 @@ describe('run', { concurrency: 2 }, () => {
       assert.match(ended.stderr, /Election generated \(seed 21\)\. Results: http:\/\/127\.0\.0\.1:\d+\/\n/);
       assert.match(ended.stderr, /2,100 ballots cast of 3,000 registered voters/);
       documents.push(JSON.parse(lines[0]!));
-      const home = /comes along, in (.*)/.exec(succeeded(await workspace.run(['doctor'])))![1]!;
+      const home = /bundled PostgreSQL, in (.*)/.exec(succeeded(await workspace.run(['doctor'])))![1]!;
       assert.equal(home, join(workspace.dataDir, 'postgres'));
       assert.ok(existsSync(join(home, 'cluster')) && !isServing(workspace.dataDir));
     }

@@ -520,7 +520,7 @@ describe('the Spark counter', { skip: SKIPPED, concurrency: 1 }, () => {
     await election.countAll();
     await assertCounted(election);
     assert.equal((await totalsOf(election)).malformed, foreign.length);
-    assert.ok(election.said.some((line) => line.includes(`${foreign.length} records that are no boxes`)));
+    assert.ok(election.said.some((line) => line.includes(`${foreign.length} records that are not boxes`)));
   });
 
   test('stops with an alarm at votes of another definition, and counts none of them', async () => {

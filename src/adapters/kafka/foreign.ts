@@ -1,74 +1,109 @@
-import { Admin, FetchIsolationLevels, ListOffsetTimestamps } from '@platformatic/kafka';
+import { type Admin, type ClusterTopicMetadata, FetchIsolationLevels, ListOffsetTimestamps } from '@platformatic/kafka';
 import { OperationalError } from '../../base/errors.ts';
-import type { ForeignTopic } from '../../ports/foreign-topic.ts';
-import { clientOptions, explained, hasAnswer, hearErrors, isTopicUnknown, LONG_POLL_MS_MAX } from './client.ts';
-import { type Fetched, openPartitionReader, type PartitionReader } from './reader.ts';
+import { unlessAborted } from '../../base/unless-aborted.ts';
+import type { ForeignRecords, ForeignTopic } from '../../ports/foreign-topic.ts';
+import { type DisposableAdmin, LONG_POLL_MS_MAX, openAdmin } from './client.ts';
+import { explained, hasAnswer, isTopicUnknown } from './explain.ts';
+import { openPartitionReader, type PartitionReader } from './reader.ts';
 import type { KafkaSettings } from './settings.ts';
 
-/** What a request asks for, compressed; the broker gives at least one batch. Some thousand votes, so that a commit pays. */
+/**
+ * What a request asks for, compressed; the broker gives at least one batch. Some thousand votes, so
+ * that a commit pays.
+ */
 const FETCH_BYTES_MAX = 256 * 1024;
-/** So many hexadecimal digits of a topic's id make a whole number that doubles hold. */
+/** This many hexadecimal digits of a topic's id make a whole number that doubles hold. */
 const IDENTITY_DIGITS = 13;
 
 /**
- * A topic that another system writes, of any number of partitions and with any keys. Only what is committed is read.
+ * A topic that another system writes, of any number of partitions and with any keys. Only what is
+ * committed is read.
  * @throws OperationalError INPUT_REFUSED where there is no such topic.
  */
 export async function openForeignTopic(settings: KafkaSettings, name: string): Promise<ForeignTopic> {
-  const admin = hearErrors(new Admin(clientOptions(settings)));
-  const readers = new Map<number, PartitionReader>();
-  const close = async (): Promise<void> => {
-    await Promise.all(Array.from(readers.values(), (reader) => reader.close()));
-    await admin.close().catch(() => {});
-  };
-  const ask = async (forceUpdate: boolean) => {
-    try {
-      return (await explained(admin.metadata({ topics: [name], forceUpdate }))).topics.get(name)!;
-    } catch (error) {
-      throw isTopicUnknown(error) ? unknownTopic(name) : error;
-    }
-  };
+  await using opening = new AsyncDisposableStack();
+  const admin = opening.use(openAdmin(settings));
+  const { id } = await describeTopic(admin, name, true);
+  opening.move();
+  return new KafkaForeignTopic(settings, admin, name, id);
+}
+
+async function describeTopic(admin: Admin, name: string, forceUpdate: boolean): Promise<ClusterTopicMetadata> {
   try {
-    const { id } = await ask(true);
-    const describe = async (forceUpdate: boolean) => {
-      const found = await ask(forceUpdate);
-      if (found.id !== id) throw madeAnew(name);
-      return found;
-    };
-    const readerOf = (partition: number): PartitionReader => {
-      const reader = readers.get(partition) ?? openPartitionReader(settings, name, partition, id);
-      readers.set(partition, reader);
-      return reader;
-    };
-    /** Why a read failed. Waiting for a topic that is gone would help nobody. */
-    const reasonOf = async (error: unknown, partition: number, from: number): Promise<unknown> => {
-      if (hasAnswer(error, 'OFFSET_OUT_OF_RANGE')) return removed(readerOf(partition), name, partition, from);
-      try {
-        await describe(true);
-        return error;
-      } catch (reason) {
-        return reason instanceof OperationalError && reason.code === 'INPUT_REFUSED' ? reason : error;
-      }
-    };
-    return {
-      name,
-      identity: Number.parseInt(id.replaceAll('-', '').slice(0, IDENTITY_DIGITS), 16),
-      // The library asks the brokers again every few seconds: partitions that are added later are found.
-      partitions: async () => (await describe(false)).partitionsCount,
-      ends: async () => endsOf(admin, name, (await describe(true)).partitionsCount),
-      async read(partition, from, signal) {
-        const fetching = readerOf(partition).fetch(from, LONG_POLL_MS_MAX, FETCH_BYTES_MAX);
-        try {
-          return await unlessAborted(fetching, signal, { records: [], next: from, end: from });
-        } catch (error) {
-          throw await reasonOf(error, partition, from);
-        }
-      },
-      close,
-    };
+    return (await explained(admin.metadata({ topics: [name], forceUpdate }))).topics.get(name)!;
   } catch (error) {
-    await close();
-    throw error;
+    throw isTopicUnknown(error) ? unknownTopic(name) : error;
+  }
+}
+
+class KafkaForeignTopic implements ForeignTopic {
+  readonly name: string;
+  readonly identity: number;
+  readonly #settings: KafkaSettings;
+  readonly #admin: DisposableAdmin;
+  readonly #id: string;
+  readonly #readers = new Map<number, PartitionReader>();
+
+  constructor(settings: KafkaSettings, admin: DisposableAdmin, name: string, id: string) {
+    this.name = name;
+    this.identity = Number.parseInt(id.replaceAll('-', '').slice(0, IDENTITY_DIGITS), 16);
+    this.#settings = settings;
+    this.#admin = admin;
+    this.#id = id;
+  }
+
+  /**
+   * The library asks the brokers again every few seconds: partitions that are added later are
+   * found.
+   */
+  async partitions(): Promise<number> {
+    return (await this.#describe(false)).partitionsCount;
+  }
+
+  async ends(): Promise<readonly number[]> {
+    return endsOf(this.#admin, this.name, (await this.#describe(true)).partitionsCount);
+  }
+
+  async read(partition: number, from: number, signal: AbortSignal): Promise<ForeignRecords> {
+    // An answer that comes after the signal is left unread, at most as long as a long poll lasts.
+    const fetching = this.#readerOf(partition).fetch(from, LONG_POLL_MS_MAX, FETCH_BYTES_MAX);
+    try {
+      return await unlessAborted(fetching, signal, { records: [], next: from, end: from });
+    } catch (error) {
+      throw await this.#reasonOf(error, partition, from);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(Array.from(this.#readers.values(), (reader) => reader.close()));
+    await this.#admin[Symbol.asyncDispose]();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #describe(forceUpdate: boolean): Promise<ClusterTopicMetadata> {
+    const found = await describeTopic(this.#admin, this.name, forceUpdate);
+    if (found.id !== this.#id) throw madeAnew(this.name);
+    return found;
+  }
+
+  #readerOf(partition: number): PartitionReader {
+    const reader = this.#readers.get(partition) ?? openPartitionReader(this.#settings, this.name, partition, this.#id);
+    this.#readers.set(partition, reader);
+    return reader;
+  }
+
+  /** Why a read failed. A topic that is gone is not waited for. */
+  async #reasonOf(error: unknown, partition: number, from: number): Promise<unknown> {
+    if (hasAnswer(error, 'OFFSET_OUT_OF_RANGE')) return removed(this.#readerOf(partition), this.name, partition, from);
+    try {
+      await this.#describe(true);
+      return error;
+    } catch (reason) {
+      return reason instanceof OperationalError && reason.code === 'INPUT_REFUSED' ? reason : error;
+    }
   }
 }
 
@@ -86,16 +121,6 @@ async function endsOf(admin: Admin, name: string, partitions: number): Promise<n
   return ends;
 }
 
-/** A request cannot be taken back: its answer is left unread, at most as long as a long poll lasts. */
-function unlessAborted(fetching: Promise<Fetched>, signal: AbortSignal, otherwise: Fetched): Promise<Fetched> {
-  const { promise, resolve, reject } = Promise.withResolvers<Fetched>();
-  const stop = (): void => resolve(otherwise);
-  fetching.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-  if (signal.aborted) stop();
-  else signal.addEventListener('abort', stop, { once: true });
-  return promise;
-}
-
 const unknownTopic = (name: string): OperationalError =>
   new OperationalError('INPUT_REFUSED', {
     message: `there is no topic ${name} in Kafka`,
@@ -109,7 +134,7 @@ const madeAnew = (name: string): OperationalError =>
     nextStep: 'Let the other system write its votes into a topic with another name; what was taken is not cast twice.',
   });
 
-/** Votes that nobody can read any more are not passed over: going on needs a person's decision. */
+/** Votes that can no longer be read are not passed over: going on needs a person's decision. */
 async function removed(
   reader: PartitionReader,
   topic: string,

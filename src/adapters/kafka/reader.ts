@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Consumer, FetchIsolationLevels, fetchV17, ListOffsetTimestamps } from '@platformatic/kafka';
 import { OperationalError } from '../../base/errors.ts';
-import { clientOptions, explained, explainKafka, hasAnswer, hearErrors } from './client.ts';
+import { clientOptions, hearErrors } from './client.ts';
+import { explain, explained, hasAnswer } from './explain.ts';
 import type { KafkaSettings } from './settings.ts';
 
 type FetchResponsePartition = fetchV17.FetchResponsePartition;
@@ -22,24 +23,32 @@ export interface Fetched {
 }
 
 /**
- * One partition of a topic, read at offsets of our own choosing: no group, no subscription. It has a connection of its own, since
- * a broker answers the requests of a connection in order and a long poll would hold up the others.
+ * One partition of a topic, read at offsets of our own choosing: no group, no subscription. It has
+ * a connection of its own, since a broker answers the requests of a connection in order and a long
+ * poll would hold up the others.
  */
-export interface PartitionReader {
-  /** Records from an offset on; waits up to `wait_ms` where there is none. What is not committed is not read. */
+export interface PartitionReader extends AsyncDisposable {
+  /**
+   * Records from an offset on; waits up to `wait_ms` where there is none. What is not committed is
+   * not read.
+   */
   fetch(offset: number, wait_ms: number, bytes_max?: number): Promise<Fetched>;
   /** The first offset that is kept, and one past the last that is committed. */
   bounds(): Promise<{ start: number; end: number }>;
+  /** Never throws. */
   close(): Promise<void>;
 }
 
 /**
- * What a request asks for, compressed; the broker gives at least one batch, however large. Votes compress a hundredfold, so 64 KB
- * are some megabytes of text.
+ * What a request asks for, compressed; the broker gives at least one batch, however large. Votes
+ * compress a hundredfold, so 64 KB are some megabytes of text.
  */
 const FETCH_BYTES_MAX = 64 * 1024;
 
-/** @param topicId the only topic of that name to fetch from; a request fails where another one has taken its place. */
+/**
+ * @param topicId the only topic of that name to fetch from; a request fails where another one has
+ * taken its place.
+ */
 export function openPartitionReader(
   settings: KafkaSettings,
   topic: string,
@@ -54,67 +63,101 @@ export function openPartitionReader(
       autocreateTopics: false,
     }),
   );
-
-  const request = async (offset: number, wait_ms: number, bytes_max: number): Promise<FetchResponsePartition> => {
-    const metadata = await consumer.metadata({ topics: [topic] });
-    const found = metadata.topics.get(topic);
-    const leader = metadata.brokers.get(found?.partitions[partition]?.leader ?? -1);
-    if (found === undefined || leader === undefined) throw missing(topic, partition);
-    const asked = {
-      partition,
-      fetchOffset: BigInt(offset),
-      partitionMaxBytes: bytes_max,
-      currentLeaderEpoch: -1,
-      lastFetchedEpoch: -1,
-    };
-    const connection = await consumer.connections.get(leader);
-    for (;;) {
-      const { responses, throttleTimeMs } = await fetchV17.api.async(
-        connection,
-        wait_ms,
-        BYTES_MIN,
-        bytes_max,
-        FetchIsolationLevels.READ_COMMITTED,
-        0,
-        WITHOUT_SESSION,
-        [{ topicId: topicId ?? found.id, partitions: [asked] }],
-        [],
-        '',
-      );
-      if (responses.length > 0) return responses[0]!.partitions[0]!;
-      // A quota is used up: that is no answer about the topic.
-      await sleep(throttleTimeMs);
-    }
+  const boundary = async (timestamp: bigint): Promise<number> => {
+    const wanted = { topics: [topic], partitions: { [topic]: [partition] }, timestamp };
+    const offsets = await explained(consumer.listOffsets(wanted));
+    return Number(offsets.get(topic)![partition]);
   };
-
+  const close = (): Promise<void> => consumer.close(true).catch(() => {});
   return {
     async fetch(offset, wait_ms, bytes_max = FETCH_BYTES_MAX) {
       try {
-        return committedRecords(await request(offset, wait_ms, bytes_max), offset);
+        const answer = await request(consumer, { topic, partition, topicId }, offset, wait_ms, bytes_max);
+        return committedRecords(answer, offset);
       } catch (error) {
         // The leader may have moved: it is looked up anew.
         consumer.clearMetadata();
-        throw hasAnswer(error, 'OFFSET_OUT_OF_RANGE') ? removed(topic, partition, offset, error) : explainKafka(error);
+        throw hasAnswer(error, 'OFFSET_OUT_OF_RANGE') ? removed(topic, partition, offset, error) : explain(error);
       }
     },
     async bounds() {
-      const list = async (timestamp: bigint): Promise<number> => {
-        const wanted = { topics: [topic], partitions: { [topic]: [partition] }, timestamp };
-        const offsets = await explained(consumer.listOffsets(wanted));
-        return Number(offsets.get(topic)![partition]);
-      };
-      return { start: await list(ListOffsetTimestamps.EARLIEST), end: await list(ListOffsetTimestamps.LATEST) };
+      const start = await boundary(ListOffsetTimestamps.EARLIEST);
+      return { start, end: await boundary(ListOffsetTimestamps.LATEST) };
     },
-    async close() {
-      await consumer.close(true).catch(() => {});
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
+}
+
+/**
+ * What is committed to a partition from an offset on and before another, read as it is asked for.
+ */
+export async function* recordsBetween(
+  reader: PartitionReader,
+  from: number,
+  to: number,
+  bytes_max?: number,
+): AsyncGenerator<ReadRecord, void> {
+  for (let at = from; at < to; ) {
+    const { records, next } = await reader.fetch(at, 0, bytes_max);
+    for (const record of records) {
+      if (record.offset >= to) return;
+      yield record;
+    }
+    if (next === at) return;
+    at = next;
+  }
 }
 
 /** An answer of a single byte is worth sending: a reader shows records as they come. */
 const BYTES_MIN = 1;
 /** The broker keeps nothing about us between two requests. */
 const WITHOUT_SESSION = -1;
+
+interface Place {
+  readonly topic: string;
+  readonly partition: number;
+  readonly topicId: string | undefined;
+}
+
+/** Asks the leader of a partition for what it has from an offset on. */
+async function request(
+  consumer: Consumer,
+  { topic, partition, topicId }: Place,
+  offset: number,
+  wait_ms: number,
+  bytes_max: number,
+): Promise<FetchResponsePartition> {
+  const metadata = await consumer.metadata({ topics: [topic] });
+  const found = metadata.topics.get(topic);
+  const leader = metadata.brokers.get(found?.partitions[partition]?.leader ?? -1);
+  if (found === undefined || leader === undefined) throw missing(topic, partition);
+  const asked = {
+    partition,
+    fetchOffset: BigInt(offset),
+    partitionMaxBytes: bytes_max,
+    currentLeaderEpoch: -1,
+    lastFetchedEpoch: -1,
+  };
+  const connection = await consumer.connections.get(leader);
+  for (;;) {
+    const { responses, throttleTimeMs } = await fetchV17.api.async(
+      connection,
+      wait_ms,
+      BYTES_MIN,
+      bytes_max,
+      FetchIsolationLevels.READ_COMMITTED,
+      0,
+      WITHOUT_SESSION,
+      [{ topicId: topicId ?? found.id, partitions: [asked] }],
+      [],
+      '',
+    );
+    if (responses.length > 0) return responses[0]!.partitions[0]!;
+    // A quota is used up: that says nothing about the topic.
+    await sleep(throttleTimeMs);
+  }
+}
 
 const missing = (topic: string, partition: number): OperationalError =>
   new OperationalError('KAFKA_UNREACHABLE', {
@@ -136,8 +179,9 @@ const CONTROL_BATCH = 1 << 5;
 const ABORT_MARKER = 0;
 
 /**
- * Leaves out what was aborted, as the protocol has it: the broker lists each aborted transaction with the first offset it has here,
- * and its marker ends it. The library's own consumer knows one aborted transaction of a producer at a time and lets others through.
+ * Leaves out what was aborted, as the protocol has it: the broker lists each aborted transaction
+ * with the first offset it has here, and its marker ends it. The library's own consumer knows one
+ * aborted transaction of a producer at a time and lets others through.
  */
 export function committedRecords(answer: FetchResponsePartition, offset: number): Fetched {
   const aborted = (answer.abortedTransactions ?? []).toSorted((a, b) => Number(a.firstOffset - b.firstOffset));

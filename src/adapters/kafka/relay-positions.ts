@@ -2,17 +2,21 @@ import { OperationalError } from '../../base/errors.ts';
 import type { ElectionId } from '../../domain/election/election.ts';
 import { COMPACTED_TOPICS, type Topic } from '../../ports/log.ts';
 import type { Database } from '../postgres/database.ts';
-import { explained, topicName } from './client.ts';
-import { hasRecords, publishedEnd } from './log.ts';
+import { topicName } from './client.ts';
+import { explained } from './explain.ts';
+import { hasRecords, publishedEnd } from './offsets.ts';
 import type { PartitionReader } from './reader.ts';
 import type { KafkaSettings } from './settings.ts';
 import { withAdmin } from './topics.ts';
 
-/** What stages commit to table `log`; the result topics are written to Kafka by the counter itself. */
+/**
+ * What stages commit to table `log`; the result topics are written to Kafka by the counter itself.
+ */
 export const RELAYED_TOPICS = ['definition', 'voters', 'votes', 'returns'] as const satisfies readonly Topic[];
 
 /**
- * Refuses to go on where Kafka has records that PostgreSQL does not know, as after restoring an older backup of it.
+ * Refuses to go on where Kafka has records that PostgreSQL does not know, as after restoring an
+ * older backup of it.
  * @throws OperationalError LOG_DAMAGED naming topic and partition.
  */
 export async function assertNotAhead(
@@ -22,7 +26,8 @@ export async function assertNotAhead(
   election: ElectionId,
 ): Promise<void> {
   const readEnds = () => database.query<LogEndRow>(ENDS, [electionNo, RELAYED_TOPICS, null]);
-  // What a process that died has left in the middle of a transaction is undecided until the next relay starts: that one looks again.
+  // What a process that died has left in the middle of a transaction is undecided until the next
+  // relay starts: that one looks again.
   const positions = await readPositions(settings, election, await readEnds(), { decided: false });
   // The ends are read after the positions: others append and publish meanwhile.
   for (const { topic, partition, next_offset } of await readEnds()) {
@@ -48,8 +53,9 @@ export const ENDS = `SELECT topic, partition, next_offset, coalesce((
 export const groupOf = (election: ElectionId): string => `${election}.relay`;
 
 /**
- * In a dense topic the last record tells the end; of a compacted one only whether it is empty can be told. Kafka forgets a position
- * that was not moved for a week (offsets.retention.minutes): what was removed from the table then shows that the records are ours.
+ * In a dense topic the last record tells the end; of a compacted one only whether it is empty can
+ * be told. Kafka forgets a position that was not moved for a week (offsets.retention.minutes): what
+ * was removed from the table then shows that the records are ours.
  * @param position what Kafka knows, or null.
  * @throws OperationalError LOG_DAMAGED
  */
@@ -73,8 +79,10 @@ export async function positionIn(
 }
 
 /**
- * The positions that the relays of an election have reached, by `topic/partition`; none for what was never published.
- * @param decided waits for transactions that have ended and are not yet written everywhere; fails where one is open.
+ * The positions that the relays of an election have reached, by `topic/partition`; none for what
+ * was never published.
+ * @param decided waits for transactions that have ended and are not yet written everywhere; fails
+ * where one is open.
  */
 export async function readPositions(
   settings: KafkaSettings,

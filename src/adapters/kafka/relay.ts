@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { zstdDecompressSync } from 'node:zlib';
 import type pg from 'pg';
 import { crashPoint } from '../../base/crash-points.ts';
 import { OperationalError } from '../../base/errors.ts';
 import type { ElectionId } from '../../domain/election/election.ts';
 import { COMPACTED_TOPICS, type Topic } from '../../ports/log.ts';
 import { type Database, lockOrAbort } from '../postgres/database.ts';
-import { isFencedOut, topicName } from './client.ts';
+import { LOG_CHANNEL, listen } from '../postgres/notifications.ts';
+import { unpack } from '../postgres/payload.ts';
+import { topicName } from './client.ts';
+import { isFencedOut } from './explain.ts';
 import {
   type GroupPosition,
   type OutgoingMessage,
@@ -14,19 +16,17 @@ import {
   type TransactionalProducer,
 } from './producer.ts';
 import { openPartitionReader } from './reader.ts';
-import { relayLock, watchHolder } from './relay-holder.ts';
+import { relayLock, watchClaim } from './relay-claims.ts';
 import { ENDS, groupOf, type LogEndRow, positionIn, RELAYED_TOPICS, readPositions, unlike } from './relay-positions.ts';
 import type { KafkaSettings } from './settings.ts';
 
-/** So much of the table, compressed, goes into one transaction of Kafka, and at least one batch. */
+/** One transaction of Kafka takes this much of the table, compressed, and at least one batch. */
 const BYTES_PER_TRANSACTION_MAX = 256 * 1024;
 /**
  * Small batches compress to little: the number of rows bounds a transaction where their bytes do
  * not.
  */
 const ROWS_PER_TRANSACTION_MAX = 64;
-/** No batch of our own comes near it; a length in a damaged row cannot fill the memory. */
-const PAYLOAD_BYTES_MAX = 256 * 1024 * 1024;
 /** The relay is done in one or two of these where little is left to publish. */
 const DRAIN_POLL_MS = 20;
 /**
@@ -41,7 +41,10 @@ export interface RelayOptions {
   readonly election_no: number;
   readonly election: ElectionId;
   readonly partitions: number;
-  /** How long another process may hold a relay and publish nothing, before its session is ended. */
+  /**
+   * How long another process may have the claim on a relay and publish nothing, before its session
+   * is ended.
+   */
   readonly stuck_ms_max?: number;
   say(line: string): void;
   /** Runs work again while PostgreSQL or Kafka does not answer. */
@@ -49,14 +52,17 @@ export interface RelayOptions {
 }
 
 /**
- * Publishes what stages have committed, in order and byte for byte. One unit a partition; of all processes that run a relay for an
- * election, one at a time works on a partition, and another takes over when it goes.
+ * Publishes what stages have committed, in order and byte for byte. One unit a partition; of all
+ * processes that run a relay for an election, one at a time works on a partition, and another takes
+ * over when it goes.
  */
 export interface Relay {
   /** @throws what ended the relay: nothing that waits for its records should wait on. */
   assertRunning(): void;
   /**
-   * Resolves once everything committed is in Kafka, by whichever process, or when the signal aborts. @returns whether it is.
+   * Resolves once everything committed is in Kafka, by whichever process, or when the signal
+   * aborts.
+   * @returns whether it is.
    * @throws what ended the relay.
    */
   drain(signal: AbortSignal): Promise<boolean>;
@@ -119,70 +125,68 @@ const WAITING = `
   ) AS sized WHERE before <= ${BYTES_PER_TRANSACTION_MAX} ORDER BY topic, base_offset`;
 
 /**
- * Who was fenced begins anew, without a word: it waits for the lock that the other has. Or nobody has it, since Kafka had given up a
- * transaction that took too long; where that happens again and again, it is told and tried at longer intervals.
+ * A relay that was fenced begins anew, without a word: it waits for the lock that the other has. Or
+ * there is no other: Kafka gave up a transaction that took too long. Where that happens again and
+ * again it is told, and retried at longer intervals.
  */
 async function relayUnlessFenced(options: RelayOptions, partition: number, signal: AbortSignal): Promise<void> {
   for (let fenced = 1; ; fenced++) {
     try {
       return await relayPartition(options, partition, signal);
     } catch (error) {
+      if (signal.aborted) return;
       if (!isFencedOut(error) || fenced === FENCED_MAX) throw error;
     }
   }
 }
 
-/** Works on one partition until the signal aborts. @throws what can be retried, and LOG_DAMAGED, which cannot. */
+/**
+ * Works on one partition until the signal aborts.
+ * @throws what can be retried, and LOG_DAMAGED, which cannot.
+ */
 async function relayPartition(options: RelayOptions, partition: number, signal: AbortSignal): Promise<void> {
   const { database, settings, election, election_no } = options;
   if (signal.aborted) return;
-  const client = await database.connect();
-  let producer: TransactionalProducer | null = null;
-  const wakeUp = wakeUps(client, election_no, partition, signal);
-  try {
-    await waitForLock(options, client, partition, signal);
-    // A batch that was published and not removed is found published: losing a removal harms nothing.
-    await client.query('SET synchronous_commit = off');
-    await client.query('LISTEN tallyroom_log');
-    producer = await openTransactionalProducer(settings, `${election}.relay.${partition}`, groupOf(election));
-    const positions = await takeUp(options, client, partition);
-    while (!signal.aborted) {
-      const woken = wakeUp.next();
-      const { rows } = await client.query<LogRow>({
-        name: 'relay-read',
-        text: WAITING,
-        values: [election_no, partition, RELAYED_TOPICS],
-      });
-      if (rows.length === 0) await woken;
-      else await publish(options, client, partition, producer, positions, rows);
-    }
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  } finally {
-    wakeUp.stop();
-    await producer?.close();
-    await client.end().catch(() => {});
+  await using client = await database.connect();
+  await claimRelay(options, client, partition, signal);
+  // A batch that was published and not removed is found published: losing a removal harms nothing.
+  await client.query('SET synchronous_commit = off');
+  const notifications = await listen(client, LOG_CHANNEL);
+  using appends = notifications.bell((payload) => {
+    const [election, , place] = payload.split('/');
+    return Number(election) === election_no && Number(place) === partition;
+  });
+  await using producer = await openTransactionalProducer(settings, `${election}.relay.${partition}`, groupOf(election));
+  const positions = await takeUp(options, client, partition);
+  while (!signal.aborted) {
+    appends.settle();
+    const { rows } = await client.query<LogRow>({
+      name: 'relay-read',
+      text: WAITING,
+      values: [election_no, partition, RELAYED_TOPICS],
+    });
+    if (rows.length === 0) await appends.rung(signal);
+    else await publish(options, client, partition, producer, positions, rows);
   }
 }
 
 /** Waits until no other process relays the partition; one that stands still is not waited for. */
-async function waitForLock(
+async function claimRelay(
   options: RelayOptions,
   client: pg.Client,
   partition: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const watch = watchHolder(options, partition);
-  try {
-    await lockOrAbort(options.database, client, signal, () =>
-      client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [relayLock(options.election_no, partition)]),
-    );
-  } finally {
-    watch.stop();
-  }
+  using _watch = watchClaim(options, partition);
+  await lockOrAbort(options.database, client, signal, () =>
+    client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [relayLock(options.election_no, partition)]),
+  );
 }
 
-/** Publishes some batches in one transaction with the new positions, then removes them from the table. */
+/**
+ * Publishes some batches in one transaction with the new positions, then removes them from the
+ * table.
+ */
 async function publish(
   { election, election_no }: RelayOptions,
   client: pg.Client,
@@ -214,7 +218,10 @@ async function publish(
   crashPoint('relay.after-prune');
 }
 
-/** Cuts the lines `key TAB value NEWLINE` of a batch into messages; in a dense topic the key is the offset. */
+/**
+ * Cuts the lines `key TAB value NEWLINE` of a batch into messages; in a dense topic the key is the
+ * offset.
+ */
 function addMessages(
   messages: OutgoingMessage[],
   topic: Topic,
@@ -231,18 +238,6 @@ function addMessages(
     const key = isDense ? Buffer.from(String(offset), 'latin1') : lines.subarray(from, tab);
     messages.push({ topic: name, partition, key, value: lines.subarray(tab + 1, end) });
     from = end + 1;
-  }
-}
-
-function unpack(payload: Buffer): Buffer {
-  try {
-    return zstdDecompressSync(payload, { maxOutputLength: PAYLOAD_BYTES_MAX, chunkSize: 256 * 1024 });
-  } catch (cause) {
-    throw new OperationalError('LOG_DAMAGED', {
-      message: `a batch of table log cannot be unpacked: ${cause instanceof Error ? cause.message : cause}`,
-      nextStep: 'Stop and keep everything as it is, then restore PostgreSQL from a backup.',
-      cause,
-    });
   }
 }
 
@@ -263,8 +258,8 @@ async function prune(
 }
 
 /**
- * Reads where the last relay of this partition stopped, now that it is fenced, and removes what it published. Kafka's position, the
- * end of its topic and the table must fit together.
+ * Reads where the last relay of this partition stopped, now that it is fenced, and removes what it
+ * published. Kafka's position, the end of its topic and the table must fit together.
  * @throws OperationalError LOG_DAMAGED where they do not.
  */
 async function takeUp(options: RelayOptions, client: pg.Client, partition: number): Promise<Map<Topic, number>> {
@@ -273,41 +268,12 @@ async function takeUp(options: RelayOptions, client: pg.Client, partition: numbe
   const known = await readPositions(settings, election, ends, { decided: true });
   const positions = new Map<Topic, number>();
   for (const end of ends) {
-    const reader = openPartitionReader(settings, topicName(election, end.topic), partition);
-    try {
-      const position = known.get(`${end.topic}/${partition}`) ?? null;
-      positions.set(end.topic, await positionIn(reader, topicName(election, end.topic), end, position));
-    } finally {
-      await reader.close();
-    }
+    const name = topicName(election, end.topic);
+    await using reader = openPartitionReader(settings, name, partition);
+    positions.set(end.topic, await positionIn(reader, name, end, known.get(`${end.topic}/${partition}`) ?? null));
   }
   await prune(client, election_no, partition, positions);
   return positions;
-}
-
-interface WakeUps {
-  /** The next notification for the partition from now on, the end of the connection, or the signal. */
-  next(): Promise<void>;
-  stop(): void;
-}
-
-function wakeUps(client: pg.Client, electionNo: number, partition: number, signal: AbortSignal): WakeUps {
-  let waiter = Promise.withResolvers<void>();
-  const wake = (): void => waiter.resolve();
-  client.on('notification', ({ payload = '' }) => {
-    const [election, , place] = payload.split('/');
-    if (Number(election) === electionNo && Number(place) === partition) wake();
-  });
-  client.on('end', wake);
-  signal.addEventListener('abort', wake, { once: true });
-  return {
-    next() {
-      waiter = Promise.withResolvers();
-      if (signal.aborted) wake();
-      return waiter.promise;
-    },
-    stop: () => signal.removeEventListener('abort', wake),
-  };
 }
 
 const torn = (topic: string, partition: number, expected: number, found: number): OperationalError =>

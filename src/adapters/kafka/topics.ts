@@ -1,17 +1,27 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Admin, FetchIsolationLevels, type FetchIsolationLevelValue, ListOffsetTimestamps } from '@platformatic/kafka';
+import {
+  type Admin,
+  FetchIsolationLevels,
+  type FetchIsolationLevelValue,
+  ListOffsetTimestamps,
+} from '@platformatic/kafka';
 import { OperationalError } from '../../base/errors.ts';
 import type { ElectionId } from '../../domain/election/election.ts';
 import { COMPACTED_TOPICS, TOPICS, type Topic } from '../../ports/log.ts';
-import { clientOptions, explained, explainKafka, hasAnswer, hearErrors, isTopicUnknown, topicName } from './client.ts';
+import { openAdmin, topicName } from './client.ts';
+import { explain, explained, hasAnswer, isTopicUnknown } from './explain.ts';
 import type { KafkaSettings } from './settings.ts';
 
-/** A definition with many locations and portraits is one record; a box of votes is some 50 KB. Brokers take 100 MB a request. */
+/**
+ * A definition with many locations and portraits is one record; a box of votes is some 50 KB.
+ * Brokers take 100 MB a request.
+ */
 const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
- * Votes, voters and returns are kept for ever: the recount reads them. Of a compacted topic the part that is being written is
- * never compacted, so it is kept short: it is what a restart has to read.
+ * Votes, voters and returns are kept for ever: the recount reads them. Of a compacted topic the
+ * part that is being written is never compacted, so it is kept short: it is what a restart has to
+ * read.
  */
 const KEPT = { 'cleanup.policy': 'delete', 'retention.ms': '-1', 'retention.bytes': '-1' };
 const COMPACTED = {
@@ -25,12 +35,8 @@ export async function withAdmin<Value>(
   settings: KafkaSettings,
   work: (admin: Admin) => Promise<Value>,
 ): Promise<Value> {
-  const admin = hearErrors(new Admin(clientOptions(settings)));
-  try {
-    return await explained(work(admin));
-  } finally {
-    await admin.close().catch(() => {});
-  }
+  await using admin = openAdmin(settings);
+  return await explained(work(admin));
 }
 
 interface TopicInKafka {
@@ -47,15 +53,16 @@ export const topicsOf = (election: ElectionId, partitions: number): (TopicInKafk
   }));
 
 /**
- * Makes the topics of an election that do not exist yet, and waits until the brokers tell of them. Those that do exist are left as
- * they are.
- * @throws OperationalError KAFKA_FAILED where a topic has another number of partitions: its records would be in other places.
+ * Makes the topics of an election that do not exist yet, and waits until the brokers tell of them.
+ * Those that do exist are left as they are.
+ * @throws OperationalError KAFKA_FAILED where a topic has another number of partitions: its records
+ * would be in other places.
  */
 export function ensureTopics(settings: KafkaSettings, election: ElectionId, partitions: number): Promise<void> {
   const wanted = topicsOf(election, partitions);
   return withAdmin(settings, async (admin) => {
     const known = new Set(await admin.listTopics());
-    // The definition last: who finds it finds the others.
+    // The definition last: a process that finds it finds the others.
     for (const { topic, name, partitions: count } of wanted.toReversed())
       if (!known.has(name)) await createTopic(admin, settings, name, topic, count);
     const { topics } = await admin.metadata({ topics: wanted.map(({ name }) => name) }).catch((error: unknown) => {
@@ -68,7 +75,7 @@ export function ensureTopics(settings: KafkaSettings, election: ElectionId, part
   });
 }
 
-/** A broker that has much to do tells of a new topic a second later and more. */
+/** A broker that is busy tells of a new topic a second later and more. */
 const notToldYet = (election: ElectionId, cause: unknown): OperationalError =>
   new OperationalError('KAFKA_UNREACHABLE', {
     message: `Kafka does not tell of the topics of election ${election}`,
@@ -102,13 +109,13 @@ async function createTopic(
     });
   } catch (error) {
     // Another process of ours was faster.
-    if (!hasAnswer(error, 'TOPIC_ALREADY_EXISTS')) throw explainKafka(error);
+    if (!hasAnswer(error, 'TOPIC_ALREADY_EXISTS')) throw explain(error);
   }
 }
 
 /**
- * Waits until all that topics hold now is readable, or the signal aborts: Kafka answers that a transaction is
- * committed, and lets those who read only what is committed see it a moment later.
+ * Waits until all that topics hold now is readable, or the signal aborts: Kafka answers that a
+ * transaction is committed, and a moment later readers of what is committed see it.
  * @returns whether it is readable.
  */
 export function untilReadable(

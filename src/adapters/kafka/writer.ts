@@ -1,8 +1,9 @@
 import { crashPoint } from '../../base/crash-points.ts';
-import { OperationalError } from '../../base/errors.ts';
 import type { ElectionId } from '../../domain/election/election.ts';
-import type { LogWriter, OutgoingRecord } from '../../ports/log.ts';
-import { isFencedOut, topicName } from './client.ts';
+import type { ClosableWriter } from '../../ports/log.ts';
+import { assertEpoch } from '../postgres/epochs.ts';
+import { topicName } from './client.ts';
+import { isFencedOut } from './explain.ts';
 import { openTransactionalProducer } from './producer.ts';
 import type { KafkaSettings } from './settings.ts';
 
@@ -18,32 +19,23 @@ export interface KafkaWriterOptions {
 }
 
 /**
- * Opens the only writer of the result topics. The epoch in PostgreSQL says who came last; Kafka's transactional id keeps everybody
- * else from committing. Both are needed: Kafka also fences a writer whose transaction merely took too long, and that one must go on.
+ * Opens the only writer of the result topics. The epoch in PostgreSQL says which came last; Kafka's
+ * transactional id keeps the others from committing. Both are needed: Kafka also fences a writer
+ * whose transaction merely took too long, and it must go on.
  */
-export async function openKafkaWriter(options: KafkaWriterOptions): Promise<LogWriter & { close(): Promise<void> }> {
+export async function openKafkaWriter(options: KafkaWriterOptions): Promise<ClosableWriter> {
   const { settings, election, name } = options;
   const epoch = await options.raiseEpoch();
-  const assertLast = async (cause?: unknown): Promise<void> => {
-    const current = await options.currentEpoch();
-    if (current !== epoch)
-      throw new OperationalError('FENCED', {
-        message: `a later ${name} has taken over (epoch ${current}, this one is ${epoch})`,
-        nextStep: 'Nothing to do: the later one goes on. Start this one again only after ending that one.',
-        cause,
-      });
-  };
-  const producer = await openTransactionalProducer(settings, `${election}.${name}`, null);
-  try {
-    // One that was opened meanwhile may have been fenced by us just now: it comes back, and we leave.
-    await assertLast();
-  } catch (error) {
-    await producer.close();
-    throw error;
-  }
+  const assertLast = async (cause?: unknown): Promise<void> =>
+    assertEpoch(name, await options.currentEpoch(), epoch, cause);
+  await using opening = new AsyncDisposableStack();
+  const producer = opening.use(await openTransactionalProducer(settings, `${election}.${name}`, null));
+  // One that was opened meanwhile may have been fenced by us just now: it comes back, and we leave.
+  await assertLast();
+  opening.move();
   return {
     epoch,
-    async publish(records: readonly OutgoingRecord[]) {
+    async publish(records) {
       const messages = records.map(({ topic, key, value }) => ({
         topic: topicName(election, topic),
         partition: 0,
@@ -59,5 +51,6 @@ export async function openKafkaWriter(options: KafkaWriterOptions): Promise<LogW
       crashPoint('count.after-checkpoint');
     },
     close: producer.close,
+    [Symbol.asyncDispose]: producer.close,
   };
 }

@@ -7,64 +7,71 @@ import { indexElection } from '../../domain/election/election-index.ts';
 import { CHECKPOINT_KEY, type CheckpointRecord, type LocationResultRecord } from '../../domain/log/records.ts';
 import type { Counter } from '../../ports/counter.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
-import { type Log, type LogWriter, recordsOf } from '../../ports/log.ts';
+import {
+  type ClosableWriter,
+  followBatches,
+  type Log,
+  type LogWriter,
+  recordsFrom,
+  recordsOf,
+} from '../../ports/log.ts';
 
-/** The least time between two flushes: with the dashboard's tick it keeps 99 of 100 votes painted within 100 ms of their commit. */
+/**
+ * The least time between two flushes: with the dashboard's tick it keeps 99 of 100 votes painted
+ * within 100 ms of their commit.
+ */
 const FLUSH_SPACING_MS_MIN = 25;
-/** The pause after a flush is this many times as long as the flush took, so that on a busy machine publishing gives way to counting. */
+/**
+ * The pause after a flush is this many times as long as the flush took, so that on a busy machine
+ * publishing gives way to counting.
+ */
 const FLUSH_PAUSE_RATIO = 0.5;
 
 export interface LocalCounterOptions {
   readonly log: Log;
   /** Opens the writer of the result topics, which fences an earlier counter. */
-  openWriter(): Promise<LogWriter & { close(): Promise<void> }>;
+  openWriter(): Promise<ClosableWriter>;
   readonly clock: () => Date;
 }
 
-/** The in-process counter: an incremental fold over the log, restarted from its own published results. */
+/**
+ * The in-process counter: an incremental fold over the log, restarted from its own published
+ * results.
+ */
 export function createLocalCounter({ log, openWriter, clock }: LocalCounterOptions): Counter {
   return {
     engine: 'local',
     async run(entry, progress, signal) {
-      const writer = await openWriter();
+      await using writer = await openWriter();
+      const count = await restore(log, entry);
+      if (!count.hasChanges) progress.published(count.covers);
+      const flusher = startFlusher(count, writer, clock, progress.published);
+      const stop = new AbortController();
+      const running = AbortSignal.any([signal, stop.signal]);
+      const partitions = count.offsets.map((_, partition) => countPartition(log, count, partition, flusher, running));
       try {
-        const count = await restore(log, entry);
-        if (!count.hasChanges) progress.published(count.covers);
-        const flusher = startFlusher(count, writer, clock, progress.published);
-        const stop = new AbortController();
-        const running = AbortSignal.any([signal, stop.signal]);
-        const partitions = count.offsets.map((_, partition) => countPartition(log, count, partition, flusher, running));
-        try {
-          flusher.changed();
-          await Promise.race([Promise.all(partitions), flusher.failed]);
-        } finally {
-          stop.abort();
-          await Promise.allSettled(partitions);
-          await flusher.stop();
-        }
+        flusher.changed();
+        await Promise.race([Promise.all(partitions), flusher.failed]);
       } finally {
-        await writer.close();
+        stop.abort();
+        await Promise.allSettled(partitions);
+        await flusher.stop();
       }
     },
   };
 }
 
-/** Reads the compacted results: as long as the number of locations, however many votes were counted. */
+/**
+ * Reads the compacted results: as long as the number of locations, however many votes were counted.
+ */
 async function restore(log: Log, entry: ElectionEntry): Promise<BoxCounter> {
   assert(entry.definition !== null && entry.definition_hash !== null, 'the election is defined');
   const count = new BoxCounter(indexElection(entry.definition), entry.definition_hash, entry.partitions, sha256);
   const locations = new Map<string, LocationResultRecord>();
   let checkpoint: CheckpointRecord | null = null;
-  for (let from = 0; ; ) {
-    const batches = await log.read('results-by-location', 0, from);
-    if (batches.length === 0) break;
-    for (const batch of batches) {
-      for (const { key, value } of recordsOf(batch))
-        if (key === CHECKPOINT_KEY) checkpoint = parseRecord(value);
-        else locations.set(key, parseRecord(value));
-      from = batch.base_offset + batch.count;
-    }
-  }
+  for await (const { key, value } of recordsFrom(log, 'results-by-location', 0, 0))
+    if (key === CHECKPOINT_KEY) checkpoint = parseRecord(value);
+    else locations.set(key, parseRecord(value));
   if (checkpoint !== null)
     try {
       count.restore(checkpoint, locations.values());
@@ -89,22 +96,16 @@ async function countPartition(
   flusher: Flusher,
   signal: AbortSignal,
 ): Promise<void> {
-  while (!signal.aborted) {
-    const batches = await log.read('votes', partition, count.offsets[partition]!);
-    if (batches.length === 0) await log.wait('votes', partition, count.offsets[partition]!, signal);
-    for (const batch of batches) {
-      if (signal.aborted) return;
-      for (const record of recordsOf(batch)) {
-        if (record.offset < count.offsets[partition]!) continue;
-        try {
-          count.countBox(partition, record.value);
-        } catch (cause) {
-          throw damaged('votes', partition, cause);
-        }
-        count.offsets[partition] = record.offset + 1;
+  for await (const batch of followBatches(log, 'votes', partition, count.offsets[partition]!, signal)) {
+    for (const record of recordsOf(batch, count.offsets[partition])) {
+      try {
+        count.countBox(partition, record.value);
+      } catch (cause) {
+        throw damaged('votes', partition, cause);
       }
-      flusher.changed();
+      count.offsets[partition] = record.offset + 1;
     }
+    flusher.changed();
   }
 }
 

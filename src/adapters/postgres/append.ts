@@ -1,13 +1,8 @@
-import { constants as zlib, zstdCompressSync } from 'node:zlib';
 import type pg from 'pg';
 import { assert } from '../../domain/assert.ts';
-import type { Topic } from '../../ports/log.ts';
+import type { OutgoingRecord, Topic } from '../../ports/log.ts';
 import type { Database } from './database.ts';
-
-/**
- * Level 1: 20,000 simulated votes, 2 MB of JSON, become 10 KB in 2 ms. Higher levels cost more time than the disk they save.
- */
-const COMPRESSION = { params: { [zlib.ZSTD_c_compressionLevel]: 1 } };
+import { pack } from './payload.ts';
 
 /** A third of the bytes that a reader takes, since a character may take three. */
 const BATCH_LENGTH_MAX = 85_000_000;
@@ -28,7 +23,10 @@ export interface Appended {
   readonly text: string;
 }
 
-/** @throws OperationalError FENCED (through `explain`) when the partition's end is not `expected_offset`. */
+/**
+ * @throws OperationalError FENCED (through `explain`) when the partition's end is not
+ * `expected_offset`.
+ */
 export async function appendLog(client: pg.Client, appended: Appended): Promise<void> {
   assert(appended.text.length <= BATCH_LENGTH_MAX, 'a batch of the log that its readers take');
   await client.query({
@@ -43,10 +41,35 @@ export async function appendLog(client: pg.Client, appended: Appended): Promise<
       appended.entries,
       appended.batches,
       appended.hash,
-      zstdCompressSync(appended.text, COMPRESSION),
+      pack(appended.text),
     ],
   });
 }
+
+export type KeyedRecord = Pick<OutgoingRecord, 'key' | 'value'>;
+
+/**
+ * Appends to a compacted topic, which has one partition, no `seq` and no chain.
+ * @throws as {@link appendLog} does.
+ */
+export const appendKeyed = (
+  client: pg.Client,
+  electionNo: number,
+  topic: Topic,
+  expectedOffset: number,
+  records: readonly KeyedRecord[],
+): Promise<void> =>
+  appendLog(client, {
+    election_no: electionNo,
+    topic,
+    partition: 0,
+    expected_offset: expectedOffset,
+    records: records.length,
+    entries: 0,
+    batches: 0,
+    hash: null,
+    text: records.map(({ key, value }) => `${key}\t${value}\n`).join(''),
+  });
 
 export interface LogEnd {
   readonly next_offset: number;
@@ -93,22 +116,4 @@ export async function readEnd(
     'read-end',
   );
   return Number(row?.next_offset ?? 0);
-}
-
-/** Makes the caller the last writer of its name. @returns its epoch. */
-export async function raiseEpoch(database: Database, electionNo: number, name: string): Promise<number> {
-  const [row] = await database.query<{ epoch: number }>(
-    `INSERT INTO writers VALUES ($1, $2, 1) ON CONFLICT (election_no, name) DO UPDATE SET epoch = writers.epoch + 1 RETURNING epoch`,
-    [electionNo, name],
-  );
-  return row!.epoch;
-}
-
-/** The epoch of the last writer of this name; 0 before the first. */
-export async function currentEpoch(database: Database, electionNo: number, name: string): Promise<number> {
-  const [row] = await database.query<{ epoch: number }>(
-    'SELECT epoch FROM writers WHERE election_no = $1 AND name = $2',
-    [electionNo, name],
-  );
-  return row?.epoch ?? 0;
 }

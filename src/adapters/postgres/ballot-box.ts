@@ -4,12 +4,13 @@ import { VOTES_END_KEY_PREFIX, type VotesEndRecord } from '../../domain/log/reco
 import type { BallotSource } from '../../ports/ballot-batch.ts';
 import type { BallotBox, ClaimedPartition, KnownVoter } from '../../ports/ballot-box.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
-import { appendLog, readLogEnd } from './append.ts';
-import { type ClaimedEnd, openBatchWriter } from './batch.ts';
-import { type Database, lockOrAbort } from './database.ts';
+import { appendKeyed, readLogEnd } from './append.ts';
+import { BatchWriter, type ClaimedEnd } from './batch.ts';
+import { claimPartition, claimSource, releaseSource, tryClaimPartition, tryClaimSource } from './claims.ts';
+import { type Connection, type Database, inTransaction, lockOrAbort } from './database.ts';
 import { openIntake } from './intake.ts';
-import { partitionLock, readPosition, tryLock, trySource, waitForSource } from './partition-locks.ts';
 import { openSharing } from './sharing.ts';
+import { ensurePosition } from './sources.ts';
 
 export function openBallotBox(database: Database, now: () => Date): BallotBox {
   return {
@@ -49,23 +50,34 @@ async function claim(
   signal: AbortSignal,
 ): Promise<ClaimedPartition> {
   signal.throwIfAborted();
-  const client = await database.connect();
-  return lockOrAbort(database, client, signal, async () => {
-    // The source first, then the partition: in one order everywhere, so that two processes cannot wait for each other.
-    await waitForSource(client, entry.election_no, source);
-    const partition = wanted === 'any' ? await claimAny(client, entry) : wanted;
-    if (wanted !== 'any')
-      await client.query('SELECT pg_advisory_lock($1)', [partitionLock(entry.election_no, partition)]);
+  await using opening = new AsyncDisposableStack();
+  const client = opening.use(await database.connect());
+  const claimed = await lockOrAbort(database, client, signal, async () => {
+    // The source first, then the partition: in one order everywhere, so that two processes cannot
+    // wait for each other.
+    await claimSource(client, entry.election_no, source);
+    const partition = await claimWanted(client, entry, wanted);
     return openPartition(client, now, entry, partition, source);
   });
+  opening.move();
+  return claimed;
 }
 
-/** Takes a free partition, or waits for the first one. */
-async function claimAny(client: pg.Client, entry: ElectionEntry): Promise<number> {
-  for (let partition = 0; partition < entry.partitions; partition++)
-    if (await tryLock(client, entry.election_no, partition)) return partition;
-  await client.query('SELECT pg_advisory_lock($1)', [partitionLock(entry.election_no, 0)]);
-  return 0;
+/**
+ * Claims a partition, or any: the first that is free, and where none is it waits for the first one.
+ * @returns which it is.
+ */
+async function claimWanted(
+  client: pg.Client,
+  { election_no, partitions }: ElectionEntry,
+  wanted: number | 'any',
+): Promise<number> {
+  if (wanted === 'any')
+    for (let partition = 0; partition < partitions; partition++)
+      if (await tryClaimPartition(client, election_no, partition)) return partition;
+  const partition = wanted === 'any' ? 0 : wanted;
+  await claimPartition(client, election_no, partition);
+  return partition;
 }
 
 async function tryClaim(
@@ -75,25 +87,24 @@ async function tryClaim(
   partitions: readonly number[],
   name: BallotSource['name'],
 ): Promise<ClaimedPartition | null> {
-  const client = await database.connect();
-  try {
-    for (const partition of partitions) {
-      const source = { name, partition };
-      const lock = await trySource(client, entry.election_no, source);
-      if (lock === null) continue;
-      if (await tryLock(client, entry.election_no, partition))
-        return await openPartition(client, now, entry, partition, source);
-      await lock.release();
+  await using opening = new AsyncDisposableStack();
+  const client = opening.use(await database.connect());
+  for (const partition of partitions) {
+    const source = { name, partition };
+    if (!(await tryClaimSource(client, entry.election_no, source))) continue;
+    if (await tryClaimPartition(client, entry.election_no, partition)) {
+      const claimed = await openPartition(client, now, entry, partition, source);
+      opening.move();
+      return claimed;
     }
-  } catch (error) {
-    await client.end().catch(() => {});
-    throw error;
+    await releaseSource(client, entry.election_no, source);
   }
-  await client.end().catch(() => {});
   return null;
 }
 
-/** An end that is behind the votes is written anew: somebody cast a file into that partition. */
+/**
+ * An end that is behind the votes is written anew: a file was cast into that partition meanwhile.
+ */
 async function unasked(database: Database, electionNo: number): Promise<number[]> {
   const rows = await database.query<{ partition: number }>(
     `SELECT voters.partition FROM log_ends AS voters
@@ -114,70 +125,62 @@ async function unasked(database: Database, electionNo: number): Promise<number[]
   return rows.map(({ partition }) => partition);
 }
 
+/**
+ * The partition and its source are claimed: their positions move no more but by this process. It
+ * owns the connection.
+ */
 async function openPartition(
-  client: pg.Client,
+  client: Connection,
   now: () => Date,
   entry: ElectionEntry,
   partition: number,
   source: BallotSource,
 ): Promise<ClaimedPartition> {
   const number = entry.election_no;
-  let nextOffset = await readPosition(client, number, source);
-  const target: ClaimedEnd = { partition, end: await readLogEnd(client, number, 'votes', partition) };
-  const claimEnd = async (): Promise<ClaimedEnd> => target;
-  const writer = openBatchWriter(client, now, entry);
+  let nextOffset = await ensurePosition(client, number, source);
+  const claimed: ClaimedEnd = { partition, end: await readLogEnd(client, number, 'votes', partition) };
+  const writer = new BatchWriter(client, now, entry);
+  const release = (): Promise<void> => client[Symbol.asyncDispose]();
   return {
     partition,
     get next_offset() {
       return nextOffset;
     },
     get head() {
-      return { next_seq: target.end.next_seq, hash: target.end.hash };
+      return { next_seq: claimed.end.next_seq, hash: claimed.end.hash };
     },
     async commit(batch) {
-      const committed = await writer.commit(source, nextOffset, batch, claimEnd);
+      const committed = await writer.commit(source, nextOffset, batch, async () => claimed);
       nextOffset = batch.next_offset;
       return committed;
     },
-    end: () => appendVotesEnd(client, number, { partition, seq_end: target.end.next_seq }),
-    async release() {
-      await client.end().catch(() => {});
-    },
+    end: () => appendVotesEnd(client, number, { partition, seq_end: claimed.end.next_seq }),
+    release,
+    [Symbol.asyncDispose]: release,
   };
 }
 
-/** Says in topic `definition` where the votes of a partition end; only the partition's holder calls it, after its last commit. */
+/**
+ * Says in topic `definition` where the votes of a partition end; only its claimant calls it, after
+ * the last commit.
+ */
 async function appendVotesEnd(client: pg.Client, electionNo: number, record: VotesEndRecord): Promise<void> {
-  const source = `votes-end:${record.partition}`;
-  try {
-    await client.query('BEGIN');
+  const name = `${VOTES_END_KEY_PREFIX}${record.partition}`;
+  await inTransaction(client, async () => {
     const { rowCount } = await client.query(
       'INSERT INTO source_offsets VALUES ($1, $2, 0, $3) ON CONFLICT (election_no, source, partition) DO UPDATE SET next_offset = $3 WHERE source_offsets.next_offset <> $3',
-      [electionNo, source, record.seq_end],
+      [electionNo, name, record.seq_end],
     );
     if (rowCount === 1) {
-      // Both partitions may end at the same moment: the row lock gives them an order.
+      // Two partitions may end at the same moment: the row lock gives them an order.
       const { rows } = await client.query<{ next_offset: string }>(
         "SELECT next_offset FROM log_ends WHERE election_no = $1 AND topic = 'definition' AND partition = 0 FOR UPDATE",
         [electionNo],
       );
-      await appendLog(client, {
-        election_no: electionNo,
-        topic: 'definition',
-        partition: 0,
-        expected_offset: Number(rows[0]!.next_offset),
-        records: 1,
-        entries: 0,
-        batches: 0,
-        hash: null,
-        text: `${VOTES_END_KEY_PREFIX}${record.partition}\t${JSON.stringify(record)}\n`,
-      });
+      const records = [{ key: name, value: JSON.stringify(record) }];
+      await appendKeyed(client, electionNo, 'definition', Number(rows[0]!.next_offset), records);
     }
     crashPoint('votes-end.before-commit');
-    await client.query('COMMIT');
-    crashPoint('votes-end.after-commit');
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => {});
-    throw error;
-  }
+  });
+  crashPoint('votes-end.after-commit');
 }

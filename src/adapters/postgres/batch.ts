@@ -4,15 +4,22 @@ import type { BallotSource, CastBatch, Committed, Rejection, SealedVotes } from 
 import type { ElectionEntry } from '../../ports/elections.ts';
 import { appendLog, type LogEnd } from './append.ts';
 import { copyIn, participationRows, RowBuffer, voteRows } from './copy.ts';
-import { isConnectionLost, sqlState } from './database.ts';
+import { isConnectionLost, sqlState } from './explain.ts';
+import { advanceSource } from './sources.ts';
 
 const UNIQUE_VIOLATION = '23505';
 const DEADLOCK = '40P01';
-/** Two processes that insert the same voters in the same order cannot deadlock for long; this many times is a defect. */
+/**
+ * Two processes that insert the same voters in the same order cannot deadlock for long: this many
+ * retries are a defect.
+ */
 const DEADLOCK_RETRIES_MAX = 10;
 const MINUTE_MS = 60_000;
 
-/** A partition of topic `votes` that no other process appends to while the transaction runs. */
+/**
+ * The end of a partition of topic `votes` that no other process appends to while the transaction
+ * runs.
+ */
 export interface ClaimedEnd {
   readonly partition: number;
   /** Where it ends; a commit moves it. */
@@ -20,31 +27,83 @@ export interface ClaimedEnd {
 }
 
 /** Commits batches of cast votes, one at a time, on one connection. */
-export interface BatchWriter {
+export class BatchWriter {
+  readonly #client: pg.Client;
+  readonly #now: () => Date;
+  readonly #entry: ElectionEntry;
+  readonly #participation = new RowBuffer();
+  readonly #votes = new RowBuffer();
+
+  constructor(client: pg.Client, now: () => Date, entry: ElectionEntry) {
+    this.#client = client;
+    this.#now = now;
+    this.#entry = entry;
+  }
+
   /**
-   * One transaction, and again where a voter had voted or two processes met; a failure leaves nothing of it.
+   * One transaction, and again where a voter had voted or two processes met; a failure leaves
+   * nothing of it.
    * @param from where the source is expected to stand
-   * @param claimEnd says where the votes go; called inside the transaction, before anything else in it
-   * @throws OperationalError FENCED where the source or the target has been moved by somebody else.
+   * @param claimEnd says where the votes go; called inside the transaction, before anything else in
+   * it
+   * @throws OperationalError FENCED where another process has moved the source or the end.
    */
-  commit(source: BallotSource, from: number, batch: CastBatch, claimEnd: () => Promise<ClaimedEnd>): Promise<Committed>;
-}
-
-export function openBatchWriter(client: pg.Client, now: () => Date, entry: ElectionEntry): BatchWriter {
-  const number = entry.election_no;
-  const participation = new RowBuffer();
-  const voteBuffer = new RowBuffer();
-
-  const storeVotes = async (
+  async commit(
     source: BallotSource,
-    { partition, end }: ClaimedEnd,
-    sealed: SealedVotes,
-  ): Promise<void> => {
-    const batchNo = end.next_batch * entry.partitions + partition;
+    from: number,
+    batch: CastBatch,
+    claimEnd: () => Promise<ClaimedEnd>,
+  ): Promise<Committed> {
+    for (let tries = 0, byVoter = false; ; tries++) {
+      try {
+        const committed = await this.#attempt(source, from, batch, claimEnd, byVoter);
+        if (committed !== null) return committed;
+        byVoter = true;
+      } catch (error) {
+        if (!isConnectionLost(error)) await this.#client.query('ROLLBACK').catch(() => {});
+        if (sqlState(error) !== DEADLOCK || tries >= DEADLOCK_RETRIES_MAX) throw error;
+      }
+    }
+  }
+
+  /** @returns null where COPY met a voter who has voted: then once more, voter by voter. */
+  async #attempt(
+    source: BallotSource,
+    from: number,
+    batch: CastBatch,
+    claimEnd: () => Promise<ClaimedEnd>,
+    byVoter: boolean,
+  ): Promise<Committed | null> {
+    const client = this.#client;
+    const number = this.#entry.election_no;
+    const rejections = [...batch.rejections];
+    let sealed: SealedVotes | null = null;
+    await client.query('BEGIN');
+    const claimed = batch.voters.length > 0 ? await claimEnd() : null;
+    await advanceSource(client, number, source, from, batch.next_offset);
+    if (claimed !== null) {
+      const accepted = byVoter ? await insertParticipation(client, number, batch, rejections) : null;
+      sealed = accepted?.size === 0 ? null : batch.seal(accepted, { partition: claimed.partition, head: claimed.end });
+      const rows = byVoter ? null : participationRows(this.#participation, batch.voters);
+      if (rows !== null && !(await copyParticipation(client, number, rows))) return null;
+      if (sealed !== null) await this.#storeVotes(source, claimed, sealed);
+    }
+    if (rejections.length > 0) await insertRejections(client, number, source, rejections, this.#now());
+    crashPoint('vote.before-commit');
+    await client.query('COMMIT');
+    crashPoint('vote.after-commit');
+    if (claimed !== null && sealed !== null) claimed.end = endAfter(claimed.end, sealed);
+    return { votes: sealed?.votes.count ?? 0, rejected: rejections.length };
+  }
+
+  async #storeVotes(source: BallotSource, { partition, end }: ClaimedEnd, sealed: SealedVotes): Promise<void> {
+    const client = this.#client;
+    const { election_no: number, partitions, definition_hash } = this.#entry;
+    const batchNo = end.next_batch * partitions + partition;
     await copyIn(
       client,
       `COPY votes_${number} (batch_no, location_no, selections) FROM STDIN (FORMAT binary)`,
-      voteRows(voteBuffer, sealed.votes, batchNo),
+      voteRows(this.#votes, sealed.votes, batchNo),
     );
     await client.query({
       name: 'insert-batch',
@@ -56,9 +115,9 @@ export function openBatchWriter(client: pg.Client, now: () => Date, entry: Elect
         source.name,
         end.next_seq,
         sealed.votes.count,
-        entry.definition_hash,
+        definition_hash,
         sealed.records.hash,
-        new Date(Math.floor(now().getTime() / MINUTE_MS) * MINUTE_MS),
+        new Date(Math.floor(this.#now().getTime() / MINUTE_MS) * MINUTE_MS),
       ],
     });
     crashPoint('vote.before-log-append');
@@ -74,55 +133,7 @@ export function openBatchWriter(client: pg.Client, now: () => Date, entry: Elect
       text: sealed.records.text,
     });
     crashPoint('vote.after-log-append');
-  };
-
-  /** @returns null where COPY met a voter who has voted: then once more, voter by voter. */
-  const attempt = async (
-    source: BallotSource,
-    from: number,
-    batch: CastBatch,
-    claimEnd: () => Promise<ClaimedEnd>,
-    byVoter: boolean,
-  ): Promise<Committed | null> => {
-    const rejections = [...batch.rejections];
-    let sealed: SealedVotes | null = null;
-    await client.query('BEGIN');
-    const target = batch.voters.length > 0 ? await claimEnd() : null;
-    await client.query({
-      name: 'advance-source',
-      text: 'SELECT advance_source($1, $2, $3, $4, $5)',
-      values: [number, source.name, source.partition, from, batch.next_offset],
-    });
-    if (target !== null) {
-      const accepted = byVoter ? await insertParticipation(client, number, batch, rejections) : null;
-      const end = { partition: target.partition, head: target.end };
-      sealed = accepted?.size === 0 ? null : batch.seal(accepted, end);
-      if (!byVoter && !(await copyParticipation(client, number, participationRows(participation, batch.voters))))
-        return null;
-      if (sealed !== null) await storeVotes(source, target, sealed);
-    }
-    if (rejections.length > 0) await insertRejections(client, number, source, rejections, now());
-    crashPoint('vote.before-commit');
-    await client.query('COMMIT');
-    crashPoint('vote.after-commit');
-    if (target !== null && sealed !== null) target.end = endAfter(target.end, sealed);
-    return { votes: sealed?.votes.count ?? 0, rejected: rejections.length };
-  };
-
-  return {
-    async commit(source, from, batch, claimEnd) {
-      for (let tries = 0, byVoter = false; ; tries++) {
-        try {
-          const committed = await attempt(source, from, batch, claimEnd, byVoter);
-          if (committed !== null) return committed;
-          byVoter = true;
-        } catch (error) {
-          if (!isConnectionLost(error)) await client.query('ROLLBACK').catch(() => {});
-          if (sqlState(error) !== DEADLOCK || tries >= DEADLOCK_RETRIES_MAX) throw error;
-        }
-      }
-    },
-  };
+  }
 }
 
 const endAfter = (end: LogEnd, { votes, records }: SealedVotes): LogEnd => ({

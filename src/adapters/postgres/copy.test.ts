@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import pg from 'pg';
 import { copyIn } from './copy.ts';
-import { isConnectionLost } from './database.ts';
+import { isConnectionLost } from './explain.ts';
 
 /** A message of PostgreSQL's protocol: its type, its length with itself, its body. */
 function message(type: string, body: string): Buffer {
@@ -18,7 +18,8 @@ const AUTHENTICATED = Buffer.concat([message('R', '\0\0\0\0'), message('Z', 'I')
 const COPY_IN = message('G', '\x01\0\0');
 const GOING_AWAY = message('E', 'SFATAL\0C57P01\0Mterminating connection due to unexpected postmaster exit\0\0');
 
-// A real server is in this state for microseconds. It asks for the data, gives up before it has read them, and reads on a little.
+// A real server is in this state for microseconds. It asks for the data, gives up before it has
+// read them, and reads on a little.
 test('a server that goes away before it has read the data of a COPY: the connection is lost, and nothing else', async (context) => {
   const sockets: Socket[] = [];
   const server = createServer((socket) => {
@@ -41,7 +42,8 @@ test('a server that goes away before it has read the data of a COPY: the connect
     await client.end();
   });
   await client.connect();
-  // More than the buffers of the system take, so that the last of it is sent only once the server reads on.
+  // More than the buffers of the system take, so that the last of it is sent only once the server
+  // reads on.
   await assert.rejects(copyIn(client, 'COPY votes FROM STDIN', Buffer.alloc(64 << 20)), isConnectionLost);
   const drained = once(client.connection.stream, 'drain');
   sockets[0]!.resume();

@@ -2,20 +2,24 @@ import { once } from 'node:events';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { VoteColumns } from '../../domain/ballots/vote-columns.ts';
-import { explain } from './database.ts';
+import { explain } from './explain.ts';
 
 /**
- * Rows in PostgreSQL's binary COPY format (documentation of COPY, "Binary Format"): a signature, rows of a 16-bit field count
- * and fields of a 32-bit length with their bytes, all big-endian, and a trailer.
+ * Rows in PostgreSQL's binary COPY format (documentation of COPY, "Binary Format"): a signature,
+ * rows of a 16-bit field count and fields of a 32-bit length with their bytes, all big-endian, and
+ * a trailer.
  */
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 const TRAILER_BYTES = 2;
 
-/** Sends one buffer as the data of a `COPY ... FROM STDIN`. @throws as a query does: a unique violation has its `sqlState`. */
+/**
+ * Sends one buffer as the data of a `COPY ... FROM STDIN`.
+ * @throws as a query does: a unique violation has its `sqlState`.
+ */
 export async function copyIn(client: pg.Client, sql: string, data: Buffer): Promise<void> {
   const stream = client.query(copyFrom(sql));
-  // A server that gives up in the middle is told once here. Its stream fails again where the last data leave afterwards, and with
-  // nobody listening that would end the process.
+  // That a server gives up in the middle is told once, below. The stream fails again where the last
+  // data leave afterwards, which without a listener would end the process.
   stream.on('error', () => {});
   stream.end(data);
   try {
@@ -67,7 +71,10 @@ export class RowBuffer {
     this.#at += 12;
   }
 
-  /** A one-dimensional integer[]: dimensions, null flag, element type, length, lower bound, elements. */
+  /**
+   * A one-dimensional integer[]: dimensions, null flag, element type, length, lower bound,
+   * elements.
+   */
   int4Array(values: Int32Array, from: number, to: number): void {
     const view = this.#view;
     let at = this.#at;

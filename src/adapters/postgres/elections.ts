@@ -8,8 +8,9 @@ import { parseOrigin } from '../../domain/election/origin.ts';
 import { DEFINITION_KEY, type DefinitionRecord } from '../../domain/log/records.ts';
 import type { ElectionEntry, Elections, NewElection } from '../../ports/elections.ts';
 import { TOPICS } from '../../ports/log.ts';
-import { appendLog } from './append.ts';
-import { type Database, inTransaction, sqlState } from './database.ts';
+import { appendKeyed } from './append.ts';
+import { type Database, inTransaction } from './database.ts';
+import { sqlState } from './explain.ts';
 
 const UNIQUE_VIOLATION = '23505';
 const PARTITIONED_TOPICS = new Set(['voters', 'votes', 'returns']);
@@ -44,12 +45,8 @@ export function openElections(database: Database): Elections {
     return row === undefined ? null : entryOf(row);
   };
   const transact = async <Value>(work: (client: pg.Client) => Promise<Value>): Promise<Value> => {
-    const client = await database.connect();
-    try {
-      return await inTransaction(client, () => work(client));
-    } finally {
-      await client.end().catch(() => {});
-    }
+    await using client = await database.connect();
+    return await inTransaction(client, () => work(client));
   };
   return {
     latest: () => find('ORDER BY election_no DESC LIMIT 1', []),
@@ -105,7 +102,8 @@ async function createElection(client: pg.Client, entry: NewElection): Promise<El
   );
   const created = entryOf(rows[0]!);
   const number = created.election_no;
-  // The rows go straight into these tables; the number is a default, so that COPY need not send it with every row.
+  // The rows go straight into these tables; the number is a default, so that COPY need not send it
+  // with every row.
   for (const [table, key] of [
     ['participation', ', ADD PRIMARY KEY (voter_id)'],
     ['votes', ''],
@@ -167,17 +165,9 @@ async function define(
     partitions: entry.partitions,
     defined_at: new Date().toISOString(),
   };
-  await appendLog(client, {
-    election_no: entry.election_no,
-    topic: 'definition',
-    partition: 0,
-    expected_offset: 0,
-    records: 1,
-    entries: 0,
-    batches: 0,
-    hash: null,
-    text: `${DEFINITION_KEY}\t${JSON.stringify(record)}\n`,
-  });
+  await appendKeyed(client, entry.election_no, 'definition', 0, [
+    { key: DEFINITION_KEY, value: JSON.stringify(record) },
+  ]);
   return defined;
 }
 
@@ -189,7 +179,8 @@ async function insertDefinition(client: pg.Client, electionNo: number, election:
        ON CONFLICT DO NOTHING`,
       [electionNo, JSON.stringify(rows)],
     );
-  // Staged locations were numbered as they were met; the definition keeps those numbers and knows more about each.
+  // Staged locations were numbered as they were met; the definition keeps those numbers and knows
+  // more about each.
   await client.query('DELETE FROM locations WHERE election_no = $1', [electionNo]);
   await insert(
     'contests',

@@ -2,12 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { OperationalError } from '../../base/errors.ts';
 import { createTurns } from '../../base/turns.ts';
+import type { BallotSource } from '../../ports/ballot-batch.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
-import type { IdentifiedSource, Intake } from '../../ports/intake.ts';
+import type { ClaimedSource, IdentifiedSource, Intake } from '../../ports/intake.ts';
 import { readLogEnd } from './append.ts';
-import { type ClaimedEnd, openBatchWriter } from './batch.ts';
-import type { Database } from './database.ts';
-import { partitionLock, readPosition, trySource } from './partition-locks.ts';
+import { BatchWriter, type ClaimedEnd } from './batch.ts';
+import { releaseSource, tryClaimInTransaction, tryClaimSource } from './claims.ts';
+import type { Connection, Database } from './database.ts';
+import { ensurePosition, readPositions } from './sources.ts';
 
 /** One connection for all partitions of the source: a source of hundreds needs no more of them. */
 export async function openIntake(
@@ -16,59 +18,95 @@ export async function openIntake(
   entry: ElectionEntry,
   source: IdentifiedSource,
 ): Promise<Intake> {
-  const client = await database.connect();
-  try {
-    await assertSame(client, entry.election_no, source);
-  } catch (error) {
-    await client.end().catch(() => {});
-    throw error;
-  }
-  const writer = openBatchWriter(client, now, entry);
-  /** Nothing else happens inside the transaction of a batch. */
-  const inTurn = createTurns();
-  let target = 0;
-  /** The partition of the last batch is tried first: so a source that is alone fills one, and wakes one reader. */
-  const claimEndOfAny = async (signal: AbortSignal): Promise<ClaimedEnd> => {
-    target = await claimAnyPartition(client, entry, target, signal);
-    return { partition: target, end: await readLogEnd(client, entry.election_no, 'votes', target) };
-  };
-  return {
-    positions: () => inTurn(() => positionsOf(client, entry.election_no, source.name)),
-    tryClaim: (partitions) =>
-      inTurn(async () => {
-        for (const partition of partitions) {
-          const taken = { name: source.name, partition };
-          const lock = await trySource(client, entry.election_no, taken);
-          if (lock === null) continue;
-          let next_offset = await readPosition(client, entry.election_no, taken);
-          return {
-            partition,
-            get next_offset() {
-              return next_offset;
-            },
-            commit: (batch, signal) =>
-              inTurn(async () => {
-                const committed = await writer.commit(taken, next_offset, batch, () => claimEndOfAny(signal));
-                next_offset = batch.next_offset;
-                return committed;
-              }),
-            // A connection that is lost has let go of everything.
-            release: () => inTurn(lock.release).catch(() => {}),
-          };
-        }
-        return null;
-      }),
-    async close() {
-      await client.end().catch(() => {});
-    },
-  };
+  await using opening = new AsyncDisposableStack();
+  const client = opening.use(await database.connect());
+  await assertSame(client, entry.election_no, source);
+  opening.move();
+  return new PostgresIntake(client, now, entry, source.name);
 }
 
-/** Files and the roll keep a partition for as long as they last; so whichever is free first is looked for, not waited for. */
+class PostgresIntake implements Intake {
+  readonly #client: Connection;
+  readonly #entry: ElectionEntry;
+  readonly #name: BallotSource['name'];
+  readonly #writer: BatchWriter;
+  /** Nothing else happens inside the transaction of a batch. */
+  readonly #inTurn = createTurns();
+  /**
+   * The partition of the last batch is tried first: so a source that is alone fills one, and wakes
+   * one reader.
+   */
+  #preferred = 0;
+
+  constructor(client: Connection, now: () => Date, entry: ElectionEntry, name: BallotSource['name']) {
+    this.#client = client;
+    this.#entry = entry;
+    this.#name = name;
+    this.#writer = new BatchWriter(client, now, entry);
+  }
+
+  positions(): Promise<ReadonlyMap<number, number>> {
+    return this.#inTurn(() => readPositions(this.#client, this.#entry.election_no, this.#name));
+  }
+
+  tryClaim(partitions: readonly number[]): Promise<ClaimedSource | null> {
+    return this.#inTurn(async () => {
+      for (const partition of partitions) {
+        const source = { name: this.#name, partition };
+        if (await tryClaimSource(this.#client, this.#entry.election_no, source)) return this.#open(source);
+      }
+      return null;
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#client[Symbol.asyncDispose]();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #open(source: BallotSource): Promise<ClaimedSource> {
+    const client = this.#client;
+    const electionNo = this.#entry.election_no;
+    let nextOffset = await ensurePosition(client, electionNo, source);
+    // A connection that is lost has let go of everything.
+    const release = (): Promise<void> => this.#inTurn(() => releaseSource(client, electionNo, source)).catch(() => {});
+    return {
+      partition: source.partition,
+      get next_offset() {
+        return nextOffset;
+      },
+      commit: (batch, signal) =>
+        this.#inTurn(async () => {
+          const committed = await this.#writer.commit(source, nextOffset, batch, () => this.#claimEnd(signal));
+          nextOffset = batch.next_offset;
+          return committed;
+        }),
+      release,
+      [Symbol.asyncDispose]: release,
+    };
+  }
+
+  async #claimEnd(signal: AbortSignal): Promise<ClaimedEnd> {
+    const partition = await claimAnyInTransaction(this.#client, this.#entry, this.#preferred, signal);
+    this.#preferred = partition;
+    return { partition, end: await readLogEnd(this.#client, this.#entry.election_no, 'votes', partition) };
+  }
+}
+
+/**
+ * Files and the roll keep a partition for as long as they last; so whichever is free first is
+ * looked for, not waited for.
+ */
 const LOOK_AGAIN_MS = 50;
 
-/** Takes a partition of the log until the end of the transaction: the preferred one, or the first that is found free. */
-async function claimAnyPartition(
+/**
+ * Claims a partition of the log until the end of the transaction: the preferred one, or the first
+ * that is found free.
+ */
+async function claimAnyInTransaction(
   client: pg.Client,
   { election_no, partitions }: ElectionEntry,
   preferred: number,
@@ -77,28 +115,17 @@ async function claimAnyPartition(
   for (;;) {
     for (let i = 0; i < partitions; i++) {
       const partition = (preferred + i) % partitions;
-      const { rows } = await client.query<{ taken: boolean }>({
-        name: 'try-partition',
-        text: 'SELECT pg_try_advisory_xact_lock($1) AS taken',
-        values: [partitionLock(election_no, partition)],
-      });
-      if (rows[0]!.taken) return partition;
+      if (await tryClaimInTransaction(client, election_no, partition)) return partition;
     }
     await sleep(LOOK_AGAIN_MS, undefined, { signal });
   }
 }
 
-async function positionsOf(client: pg.Client, electionNo: number, name: string): Promise<Map<number, number>> {
-  const { rows } = await client.query<{ partition: number; next_offset: string }>(
-    'SELECT partition, next_offset FROM source_offsets WHERE election_no = $1 AND source = $2',
-    [electionNo, name],
-  );
-  return new Map(rows.map(({ partition, next_offset }) => [partition, Number(next_offset)]));
-}
-
-/** The offsets of a source mean nothing in another one of the same name: votes would be passed over. */
+/**
+ * The offsets of a source mean nothing in another one of the same name: votes would be passed over.
+ */
 async function assertSame(client: pg.Client, electionNo: number, { name, identity }: IdentifiedSource): Promise<void> {
-  const isUntouched = Array.from((await positionsOf(client, electionNo, name)).values()).every((next) => next === 0);
+  const isUntouched = Array.from((await readPositions(client, electionNo, name)).values()).every((next) => next === 0);
   const { rows } = await client.query<{ next_offset: string }>(
     `INSERT INTO source_offsets VALUES ($1, $2, 0, $3) ON CONFLICT (election_no, source, partition)
      DO UPDATE SET next_offset = CASE WHEN $4 THEN $3 ELSE source_offsets.next_offset END RETURNING next_offset`,

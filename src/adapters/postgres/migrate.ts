@@ -9,36 +9,33 @@ import { type Database, inTransaction } from './database.ts';
 const MIGRATION_LOCK = 0x7a11_0001;
 
 /**
- * Brings the tables to this program's version. Safe when several processes start at once: each takes the lock inside the
- * transaction that applies a migration, so one applies it and the others find it applied.
+ * Brings the tables to this program's version. Safe when several processes start at once: each
+ * takes the lock inside the transaction that applies a migration, so one applies it and the others
+ * find it applied.
  * @throws OperationalError DATABASE_UNSAFE when the database was migrated by a newer program.
  */
 export async function migrate(database: Database): Promise<void> {
   const files = (await readdir(MIGRATIONS_DIRECTORY)).filter((name) => /^\d{4}-.*\.sql$/.test(name)).sort();
-  const client = await database.connect();
-  try {
-    await inTransaction(client, async () => {
-      await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
-      await client.query(
-        'CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())',
-      );
-      const { rows } = await client.query<{ number: number; name: string }>('SELECT number, name FROM migrations');
-      const newest = rows.reduce((most, row) => Math.max(most, row.number), 0);
-      if (newest > files.length)
-        throw new OperationalError('DATABASE_UNSAFE', {
-          message: `the database is at migration ${newest}, this program knows ${files.length}`,
-          nextStep: 'Start the newer version of Tallyroom that made it.',
-        });
-      for (const name of files) {
-        const number = Number(name.slice(0, 4));
-        if (rows.some((row) => row.number === number)) continue;
-        await client.query(await readFile(join(MIGRATIONS_DIRECTORY, name), 'utf8'));
-        await client.query('INSERT INTO migrations (number, name) VALUES ($1, $2)', [number, name]);
-      }
-      crashPoint('migrate.before-commit');
-    });
-    crashPoint('migrate.after-commit');
-  } finally {
-    await client.end();
-  }
+  await using client = await database.connect();
+  await inTransaction(client, async () => {
+    await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
+    await client.query(
+      'CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())',
+    );
+    const { rows } = await client.query<{ number: number; name: string }>('SELECT number, name FROM migrations');
+    const newest = rows.reduce((most, row) => Math.max(most, row.number), 0);
+    if (newest > files.length)
+      throw new OperationalError('DATABASE_UNSAFE', {
+        message: `the database is at migration ${newest}, this program knows ${files.length}`,
+        nextStep: 'Start the newer version of Tallyroom that made it.',
+      });
+    for (const name of files) {
+      const number = Number(name.slice(0, 4));
+      if (rows.some((row) => row.number === number)) continue;
+      await client.query(await readFile(join(MIGRATIONS_DIRECTORY, name), 'utf8'));
+      await client.query('INSERT INTO migrations (number, name) VALUES ($1, $2)', [number, name]);
+    }
+    crashPoint('migrate.before-commit');
+  });
+  crashPoint('migrate.after-commit');
 }

@@ -34,27 +34,8 @@ export function openRecount(database: Database): Recount {
       deriveUndervotes(index, tally, tally.ballots.keys());
       return { tally, offBallot };
     },
-    async participation(entry) {
-      const [row] = await database.query<{ voters: string; not_registered: string }>(
-        `SELECT count(*) AS voters, count(*) FILTER (WHERE v.voter_id IS NULL) AS not_registered
-         FROM participation p LEFT JOIN voters v ON v.voter_id = p.voter_id AND v.election_no = p.election_no
-         WHERE p.election_no = $1`,
-        [entry.election_no],
-      );
-      return { voters: Number(row!.voters), notRegistered: Number(row!.not_registered) };
-    },
-    async *batches(entry, partition) {
-      for (let after = -1; ; ) {
-        const rows = await database.query<Omit<BatchEntry, 'first_seq'> & { first_seq: string }>(
-          `SELECT batch_no, first_seq, votes, definition_hash, hash FROM batches
-           WHERE election_no = $1 AND partition = $2 AND first_seq > $3 ORDER BY first_seq LIMIT ${BATCHES_PER_PAGE}`,
-          [entry.election_no, partition, after],
-        );
-        for (const row of rows) yield { ...row, first_seq: Number(row.first_seq) };
-        if (rows.length === 0) return;
-        after = Number(rows.at(-1)!.first_seq);
-      }
-    },
+    participation: ({ election_no }) => recountParticipation(database, election_no),
+    batches: ({ election_no }, partition) => readBatches(database, election_no, partition),
     async rejections(entry) {
       const rows = await database.query<{ reason: string; n: string }>(
         'SELECT reason, count(*) AS n FROM rejections WHERE election_no = $1 GROUP BY reason ORDER BY reason',
@@ -63,4 +44,30 @@ export function openRecount(database: Database): Recount {
       return new Map(rows.map((row) => [row.reason, Number(row.n)]));
     },
   };
+}
+
+async function recountParticipation(
+  database: Database,
+  electionNo: number,
+): Promise<{ voters: number; notRegistered: number }> {
+  const [row] = await database.query<{ voters: string; not_registered: string }>(
+    `SELECT count(*) AS voters, count(*) FILTER (WHERE v.voter_id IS NULL) AS not_registered
+     FROM participation p LEFT JOIN voters v ON v.voter_id = p.voter_id AND v.election_no = p.election_no
+     WHERE p.election_no = $1`,
+    [electionNo],
+  );
+  return { voters: Number(row!.voters), notRegistered: Number(row!.not_registered) };
+}
+
+async function* readBatches(database: Database, electionNo: number, partition: number): AsyncGenerator<BatchEntry> {
+  for (let after = -1; ; ) {
+    const rows = await database.query<Omit<BatchEntry, 'first_seq'> & { first_seq: string }>(
+      `SELECT batch_no, first_seq, votes, definition_hash, hash FROM batches
+       WHERE election_no = $1 AND partition = $2 AND first_seq > $3 ORDER BY first_seq LIMIT ${BATCHES_PER_PAGE}`,
+      [electionNo, partition, after],
+    );
+    for (const row of rows) yield { ...row, first_seq: Number(row.first_seq) };
+    if (rows.length === 0) return;
+    after = Number(rows.at(-1)!.first_seq);
+  }
 }

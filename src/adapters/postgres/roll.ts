@@ -3,51 +3,146 @@ import { crashPoint } from '../../base/crash-points.ts';
 import { assert } from '../../domain/assert.ts';
 import { type ElectionIndex, indexElection } from '../../domain/election/election-index.ts';
 import { VOTER_PERSON_FIELDS, type VoterPerson } from '../../domain/election/voter.ts';
-import { createVoterColumns, writeVoters } from '../../domain/log/voter-records.ts';
+import { createVoterColumns, type VoterColumns, writeVoters } from '../../domain/log/voter-records.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
 import { type Roll, type RollBatch, type StagedPeople, VOTERS_PER_BATCH_MAX } from '../../ports/roll.ts';
 import { appendLog, readLogEnd } from './append.ts';
 import { copyIn, RowBuffer, textField, voterRows } from './copy.ts';
-import { type Database, inTransaction, lockOrAbort } from './database.ts';
+import { type Connection, type Database, inTransaction, lockOrAbort } from './database.ts';
+import { LOG_CHANNEL } from './notifications.ts';
+import { advanceSource, ensurePosition } from './sources.ts';
+
+type VoterBatch = Parameters<Roll['append']>[1];
+type SourceStep = Pick<RollBatch, 'source' | 'from' | 'to'>;
 
 /** One process registers at a time: its connection holds the lock of the election's roll. */
 export async function openRoll(database: Database, entry: ElectionEntry, signal?: AbortSignal): Promise<Roll> {
-  const client = await database.connect();
-  const number = entry.election_no;
-  const buffer = new RowBuffer();
-  let index: ElectionIndex | null = null;
-  const compiled = (definition: ElectionEntry['definition']): ElectionIndex => {
-    assert(definition !== null, 'the election is defined before voters reach the log');
-    index ??= indexElection(definition);
-    return index;
-  };
+  await using opening = new AsyncDisposableStack();
+  const client = opening.use(await database.connect());
   await lockOrAbort(database, client, signal, () =>
-    client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [`tallyroom ${number} roll`]),
+    client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [`tallyroom ${entry.election_no} roll`]),
   );
+  opening.move();
+  return new PostgresRoll(client, entry.election_no);
+}
 
-  const storeVoters = async (batch: Parameters<Roll['append']>[1]): Promise<void> => {
-    const { voters, people } = batch;
-    await giveIds(client, voters.ids, voters.count);
+class PostgresRoll implements Roll {
+  readonly #client: Connection;
+  readonly #number: number;
+  readonly #buffer = new RowBuffer();
+  #index: ElectionIndex | null = null;
+
+  constructor(client: Connection, electionNo: number) {
+    this.#client = client;
+    this.#number = electionNo;
+  }
+
+  position(source: string): Promise<number> {
+    return ensurePosition(this.#client, this.#number, { name: source, partition: 0 });
+  }
+
+  append({ definition }: ElectionEntry, batch: VoterBatch): Promise<void> {
+    return this.#commit(batch, async () => {
+      await this.#storeVoters(batch);
+      await this.#appendVoters(batch, definition);
+    });
+  }
+
+  async stage(batch: StagedPeople): Promise<number[]> {
+    let repeated: number[] = [];
+    await this.#commit(batch, async () => {
+      await insertLocations(this.#client, this.#number, batch.new_locations);
+      repeated = await insertPeople(this.#client, this.#number, batch);
+    });
+    return repeated;
+  }
+
+  async stagedLocations(): Promise<{ name: string; voters: number }[]> {
+    const { rows } = await this.#client.query<{ name: string; voters: string }>(
+      `SELECT name, count(v.voter_id) AS voters FROM locations l
+       LEFT JOIN voters v ON v.election_no = l.election_no AND v.location_no = l.location_no
+       WHERE l.election_no = $1 GROUP BY l.location_no, name ORDER BY l.location_no`,
+      [this.#number],
+    );
+    return rows.map((row) => ({ name: row.name, voters: Number(row.voters) }));
+  }
+
+  async stagedBefore(id: number): Promise<Map<number, number>> {
+    const { rows } = await this.#client.query<{ location_no: number; voters: string }>(
+      'SELECT location_no, count(*) AS voters FROM voters WHERE election_no = $1 AND voter_id < $2 GROUP BY location_no',
+      [this.#number, id],
+    );
+    return new Map(rows.map((row) => [row.location_no, Number(row.voters)]));
+  }
+
+  async readStaged(from: number, into: VoterColumns): Promise<number> {
+    const { rows } = await this.#client.query<{ voter_id: string; location_no: number }>(
+      'SELECT voter_id, location_no FROM voters WHERE election_no = $1 AND voter_id >= $2 ORDER BY voter_id LIMIT $3',
+      [this.#number, from, into.ids.length],
+    );
+    for (const [i, row] of rows.entries()) {
+      into.ids[i] = Number(row.voter_id);
+      into.locations[i] = row.location_no;
+    }
+    into.count = rows.length;
+    return rows.length;
+  }
+
+  publish({ definition }: ElectionEntry, batch: RollBatch): Promise<void> {
+    return this.#commit(batch, () => this.#appendVoters(batch, definition));
+  }
+
+  async finish(votersTotal: number): Promise<void> {
+    await this.#client.query(
+      `WITH finished AS (UPDATE elections SET voters_total = $2 WHERE election_no = $1 RETURNING election_no)
+       SELECT pg_notify($3, $4) FROM finished`,
+      [this.#number, votersTotal, LOG_CHANNEL, `${this.#number}/voters/end/0`],
+    );
+  }
+
+  close(): Promise<void> {
+    return this.#client[Symbol.asyncDispose]();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** One transaction: moves the source, then does `work`. */
+  async #commit({ source, from, to }: SourceStep, work: () => Promise<void>): Promise<void> {
+    await inTransaction(this.#client, async () => {
+      await advanceSource(this.#client, this.#number, { name: source, partition: 0 }, from, to);
+      await work();
+      crashPoint('register.before-commit');
+    });
+    crashPoint('register.after-commit');
+  }
+
+  async #storeVoters({ voters, people }: VoterBatch): Promise<void> {
+    await giveIds(this.#client, voters.ids, voters.count);
     if (people === null)
       await copyIn(
-        client,
+        this.#client,
         'COPY voters (voter_id, election_no, location_no) FROM STDIN (FORMAT binary)',
-        voterRows(buffer, number, voters.ids, voters.locations, voters.count),
+        voterRows(this.#buffer, this.#number, voters.ids, voters.locations, voters.count),
       );
     else
       await copyIn(
-        client,
+        this.#client,
         `COPY voters (voter_id, election_no, location_no, ${VOTER_PERSON_FIELDS.join(', ')}) FROM STDIN`,
         Buffer.from(
-          people.map((person, i) => personLine(number, voters.ids[i]!, voters.locations[i]!, person)).join(''),
+          people.map((person, i) => personLine(this.#number, voters.ids[i]!, voters.locations[i]!, person)).join(''),
         ),
       );
-  };
-  const appendVoters = async (batch: RollBatch, definition: ElectionEntry['definition']): Promise<void> => {
+  }
+
+  async #appendVoters(batch: RollBatch, definition: ElectionEntry['definition']): Promise<void> {
+    assert(definition !== null, 'the election is defined before voters reach the log');
+    this.#index ??= indexElection(definition);
     crashPoint('register.before-log-append');
-    const end = await readLogEnd(client, number, 'voters', batch.partition);
-    await appendLog(client, {
-      election_no: number,
+    const end = await readLogEnd(this.#client, this.#number, 'voters', batch.partition);
+    await appendLog(this.#client, {
+      election_no: this.#number,
       topic: 'voters',
       partition: batch.partition,
       expected_offset: end.next_offset,
@@ -55,88 +150,10 @@ export async function openRoll(database: Database, entry: ElectionEntry, signal?
       entries: batch.voters.count,
       batches: 0,
       hash: null,
-      text: writeVoters(compiled(definition), batch.voters, 0, batch.voters.count, end.next_seq),
+      text: writeVoters(this.#index, batch.voters, 0, batch.voters.count, end.next_seq),
     });
     crashPoint('register.after-log-append');
-  };
-  const commit = async (work: () => Promise<void>): Promise<void> => {
-    await inTransaction(client, async () => {
-      await work();
-      crashPoint('register.before-commit');
-    });
-    crashPoint('register.after-commit');
-  };
-  const advance = (source: string, from: number, to: number): Promise<unknown> =>
-    client.query('SELECT advance_source($1, $2, 0, $3, $4)', [number, source, from, to]);
-
-  return {
-    async position(source) {
-      await client.query('INSERT INTO source_offsets VALUES ($1, $2, 0, 0) ON CONFLICT DO NOTHING', [number, source]);
-      const { rows } = await client.query<{ next_offset: string }>(
-        'SELECT next_offset FROM source_offsets WHERE election_no = $1 AND source = $2 AND partition = 0',
-        [number, source],
-      );
-      return Number(rows[0]!.next_offset);
-    },
-    append: (defined, batch) =>
-      commit(async () => {
-        await advance(batch.source, batch.from, batch.to);
-        await storeVoters(batch);
-        await appendVoters(batch, defined.definition);
-      }),
-    async stage(batch) {
-      let repeated: number[] = [];
-      await commit(async () => {
-        await advance(batch.source, batch.from, batch.to);
-        await insertLocations(client, number, batch.new_locations);
-        repeated = await insertPeople(client, number, batch);
-      });
-      return repeated;
-    },
-    async stagedLocations() {
-      const { rows } = await client.query<{ name: string; voters: string }>(
-        `SELECT name, count(v.voter_id) AS voters FROM locations l
-         LEFT JOIN voters v ON v.election_no = l.election_no AND v.location_no = l.location_no
-         WHERE l.election_no = $1 GROUP BY l.location_no, name ORDER BY l.location_no`,
-        [number],
-      );
-      return rows.map((row) => ({ name: row.name, voters: Number(row.voters) }));
-    },
-    async stagedBefore(id) {
-      const { rows } = await client.query<{ location_no: number; voters: string }>(
-        'SELECT location_no, count(*) AS voters FROM voters WHERE election_no = $1 AND voter_id < $2 GROUP BY location_no',
-        [number, id],
-      );
-      return new Map(rows.map((row) => [row.location_no, Number(row.voters)]));
-    },
-    async readStaged(from, into) {
-      const { rows } = await client.query<{ voter_id: string; location_no: number }>(
-        'SELECT voter_id, location_no FROM voters WHERE election_no = $1 AND voter_id >= $2 ORDER BY voter_id LIMIT $3',
-        [number, from, into.ids.length],
-      );
-      for (const [i, row] of rows.entries()) {
-        into.ids[i] = Number(row.voter_id);
-        into.locations[i] = row.location_no;
-      }
-      into.count = rows.length;
-      return rows.length;
-    },
-    publish: (defined, batch) =>
-      commit(async () => {
-        await advance(batch.source, batch.from, batch.to);
-        await appendVoters(batch, defined.definition);
-      }),
-    async finish(votersTotal) {
-      await client.query(
-        `WITH finished AS (UPDATE elections SET voters_total = $2 WHERE election_no = $1 RETURNING election_no)
-         SELECT pg_notify('tallyroom_log', $3) FROM finished`,
-        [number, votersTotal, `${number}/voters/end/0`],
-      );
-    },
-    async close() {
-      await client.end().catch(() => {});
-    },
-  };
+  }
 }
 
 /**

@@ -1,114 +1,106 @@
+import type pg from 'pg';
 import { crashPoint } from '../../base/crash-points.ts';
-import { OperationalError } from '../../base/errors.ts';
-import {
-  COMPACTED_TOPICS,
-  type Log,
-  type LogWriter,
-  type OutgoingRecord,
-  recordsOf,
-  type Topic,
-} from '../../ports/log.ts';
-import { appendLog, raiseEpoch, readLogEnd } from './append.ts';
+import { type ClosableWriter, COMPACTED_TOPICS, type Log, latestRecords, type Topic } from '../../ports/log.ts';
+import { appendKeyed, type KeyedRecord, readLogEnd } from './append.ts';
 import { type Database, inTransaction } from './database.ts';
+import { assertEpoch, raiseEpoch } from './epochs.ts';
 
-/** A topic is compacted when it holds this many times the records it would keep; in between it costs nothing. */
+/**
+ * A topic is compacted when it holds this many times the records it would keep; in between it costs
+ * nothing.
+ */
 const COMPACT_AT_RATIO = 8;
 const COMPACT_AT_LEAST = 1_000;
 
-export interface EmbeddedWriter extends LogWriter {
-  close(): Promise<void>;
+/** A writer, and the connection on which it writes. */
+interface Writer {
+  readonly client: pg.Client;
+  readonly election_no: number;
+  readonly name: string;
+  readonly epoch: number;
 }
 
-/** Opens the only writer of the compacted topics under this name; one that was open before is fenced at its next publish. */
-export async function openEmbeddedWriter(
+/** What a topic holds: its records, and those of its keys that the writer has met. */
+interface TopicSize {
+  records: number;
+  readonly keys: Set<string>;
+}
+
+/**
+ * Opens the only writer of the compacted topics under this name; one that was open before is fenced
+ * at its next publish.
+ */
+export async function openPostgresWriter(
   database: Database,
   log: Log,
   electionNo: number,
   name: string,
-): Promise<EmbeddedWriter> {
-  const client = await database.connect();
+): Promise<ClosableWriter> {
+  await using opening = new AsyncDisposableStack();
+  const client = opening.use(await database.connect());
   const epoch = await raiseEpoch(database, electionNo, name);
-  const keys = new Map<Topic, Set<string>>();
-  const { rows: sizes } = await client.query<{ topic: Topic; records: string }>(
-    'SELECT topic, sum(record_count) AS records FROM log WHERE election_no = $1 AND topic = ANY($2) GROUP BY topic',
-    [electionNo, [...COMPACTED_TOPICS]],
-  );
-  const stored = new Map<Topic, number>(sizes.map(({ topic, records }) => [topic, Number(records)]));
-
-  const assertEpoch = async (): Promise<void> => {
-    const { rows: current } = await client.query<{ epoch: number }>(
-      'SELECT epoch FROM writers WHERE election_no = $1 AND name = $2 FOR UPDATE',
-      [electionNo, name],
-    );
-    if (current[0]?.epoch !== epoch)
-      throw new OperationalError('FENCED', {
-        message: `a later ${name} has taken over (epoch ${current[0]?.epoch}, this one is ${epoch})`,
-        nextStep: 'Nothing to do: the later one goes on. Start this one again only after ending that one.',
-      });
-  };
-  const append = async (topic: Topic, lines: readonly OutgoingRecord[]): Promise<void> => {
-    const end = await readLogEnd(client, electionNo, topic, 0);
-    await appendLog(client, {
-      election_no: electionNo,
-      topic,
-      partition: 0,
-      expected_offset: end.next_offset,
-      records: lines.length,
-      entries: 0,
-      batches: 0,
-      hash: null,
-      text: lines.map(({ key, value }) => `${key}\t${value}\n`).join(''),
-    });
-  };
-  /** The last record of each key as one new batch, in the order of those records, in place of all batches before it. */
-  const compact = async (topic: Topic): Promise<void> => {
-    const last = new Map<string, string>();
-    for (let from = 0; ; ) {
-      const batches = await log.read(topic, 0, from);
-      if (batches.length === 0) break;
-      for (const batch of batches) {
-        for (const { key, value } of recordsOf(batch)) {
-          last.delete(key);
-          last.set(key, value);
-        }
-        from = batch.base_offset + batch.count;
-      }
-    }
-    await inTransaction(client, async () => {
-      await assertEpoch();
-      await client.query('DELETE FROM log WHERE election_no = $1 AND topic = $2', [electionNo, topic]);
-      await append(
-        topic,
-        Array.from(last, ([key, value]) => ({ topic, key, value })),
-      );
-      crashPoint('compact.before-commit');
-    });
-    crashPoint('compact.after-commit');
-    keys.set(topic, new Set(last.keys()));
-    stored.set(topic, last.size);
-  };
-
+  const writer: Writer = { client, election_no: electionNo, name, epoch };
+  const sizes = await readSizes(writer);
+  const connection = opening.move();
+  const close = (): Promise<void> => connection.disposeAsync();
   return {
     epoch,
     async publish(records) {
       const byTopic = Map.groupBy(records, (record) => record.topic);
       await inTransaction(client, async () => {
-        await assertEpoch();
-        for (const [topic, lines] of byTopic) await append(topic, lines);
+        await assertLast(writer);
+        for (const [topic, added] of byTopic) await append(writer, topic, added);
         crashPoint('count.before-checkpoint');
       });
       crashPoint('count.after-checkpoint');
-      for (const [topic, lines] of byTopic) {
-        const known = keys.get(topic) ?? new Set();
-        for (const { key } of lines) known.add(key);
-        keys.set(topic, known);
-        const total = (stored.get(topic) ?? 0) + lines.length;
-        stored.set(topic, total);
-        if (total > COMPACT_AT_LEAST && total > COMPACT_AT_RATIO * known.size) await compact(topic);
+      for (const [topic, added] of byTopic) {
+        const size = sizes.get(topic) ?? { records: 0, keys: new Set() };
+        size.records += added.length;
+        for (const { key } of added) size.keys.add(key);
+        const isDue = size.records > COMPACT_AT_LEAST && size.records > COMPACT_AT_RATIO * size.keys.size;
+        sizes.set(topic, isDue ? await compact(writer, log, topic) : size);
       }
     },
-    async close() {
-      await client.end().catch(() => {});
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
+}
+
+async function readSizes({ client, election_no }: Writer): Promise<Map<Topic, TopicSize>> {
+  const { rows } = await client.query<{ topic: Topic; records: string }>(
+    'SELECT topic, sum(record_count) AS records FROM log WHERE election_no = $1 AND topic = ANY($2) GROUP BY topic',
+    [election_no, [...COMPACTED_TOPICS]],
+  );
+  return new Map(rows.map(({ topic, records }) => [topic, { records: Number(records), keys: new Set() }]));
+}
+
+/** Inside a transaction: no later writer can raise the epoch before it ends. */
+async function assertLast({ client, election_no, name, epoch }: Writer): Promise<void> {
+  const { rows } = await client.query<{ epoch: number }>(
+    'SELECT epoch FROM writers WHERE election_no = $1 AND name = $2 FOR UPDATE',
+    [election_no, name],
+  );
+  assertEpoch(name, rows[0]?.epoch, epoch);
+}
+
+async function append({ client, election_no }: Writer, topic: Topic, records: readonly KeyedRecord[]): Promise<void> {
+  const { next_offset } = await readLogEnd(client, election_no, topic, 0);
+  await appendKeyed(client, election_no, topic, next_offset, records);
+}
+
+/**
+ * The last record of each key as one new batch, in the order of those records, in place of all
+ * batches before it.
+ */
+async function compact(writer: Writer, log: Log, topic: Topic): Promise<TopicSize> {
+  const { client, election_no } = writer;
+  const latest = await latestRecords(log, topic);
+  await inTransaction(client, async () => {
+    await assertLast(writer);
+    await client.query('DELETE FROM log WHERE election_no = $1 AND topic = $2', [election_no, topic]);
+    await append(writer, topic, [...latest.values()]);
+    crashPoint('compact.before-commit');
+  });
+  crashPoint('compact.after-commit');
+  return { records: latest.size, keys: new Set(latest.keys()) };
 }

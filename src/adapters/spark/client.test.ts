@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type ErrorCode, OperationalError } from '../../base/errors.ts';
-import { openSparkClient, SparkError } from './client.ts';
+import { openSparkClient } from './client.ts';
+import { SparkError } from './explain.ts';
 import { openQueryHome } from './query.ts';
 import { parseSparkRemote } from './remote.ts';
 

@@ -7,14 +7,17 @@ import { MicroBatchResults } from '../../domain/results/micro-batch-results.ts';
 import { UNKNOWN_PLACE } from '../../domain/results/published-results.ts';
 import type { Counter, CountProgress, Gauge } from '../../ports/counter.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
-import { type Log, type LogWriter, type OutgoingRecord, recordsOf } from '../../ports/log.ts';
+import { type ClosableWriter, endOf, type Log, type OutgoingRecord, recordsOf } from '../../ports/log.ts';
 import { openSparkClient } from './client.ts';
 import { openQueryHome, type QueryHome, type QueryPlan } from './query.ts';
 import type { SparkRemote } from './remote.ts';
 import { countStatement } from './statement.ts';
 import { zeroReport } from './zero-report.ts';
 
-/** How often the query is asked how it is. The questions also keep its session alive, which the query by itself does not. */
+/**
+ * How often the query is asked how it is. The questions also keep its session alive, which the
+ * query by itself does not.
+ */
 const POLL_MS = 1_000;
 /** While the last batch is waited for, which takes a second or two. */
 const END_POLL_MS = 50;
@@ -22,35 +25,50 @@ const END_POLL_MS = 50;
 const LINE_MS = 10_000;
 /** Foreign records come in any number. */
 const WARNINGS_MAX = 100;
-/** Another counter that opens its writer at the same moment has this long to publish the zero report. */
+/**
+ * Another counter that opens its writer at the same moment has this long to publish the zero
+ * report.
+ */
 const ZERO_REPORT_MS_MAX = 5_000;
 /** Two counters that start at once fence each other once; a third failure has another cause. */
 const ZERO_REPORT_TRIES_MAX = 3;
-/** Boxes a micro-batch reads at most: a million votes, so that a long backlog shows results every few seconds. */
+/**
+ * Boxes a micro-batch reads at most: a million votes, so that a long backlog shows results every
+ * few seconds.
+ */
 const BOXES_PER_BATCH_MAX = 2_000;
-/** A state partition is a task and some files a micro-batch: one is the fastest as long as it holds its keys in milliseconds. */
+/**
+ * A state partition is a task and some files a micro-batch: one is the fastest as long as it holds
+ * its keys in milliseconds.
+ */
 const CELLS_PER_SHUFFLE_PARTITION = 50_000;
 /** A partition is a task in each micro-batch; more of them than cores only wait. */
 const SHUFFLE_PARTITIONS_MAX = 16;
-/** There is no command yet that begins a new generation of results. */
+/** No command begins a new generation of results yet. */
 const GENERATION = 1;
 const USER = 'tallyroom';
 
 export interface SparkCounterOptions {
   readonly remote: SparkRemote;
-  /** The brokers as Spark reaches them, and what Kafka's Java client needs besides (`security.protocol`, `sasl.mechanism`...). */
+  /**
+   * The brokers as Spark reaches them, and what Kafka's Java client needs besides
+   * (`security.protocol`, `sasl.mechanism`...).
+   */
   readonly kafka: { readonly brokers: string; readonly properties: Readonly<Record<string, string>> };
   readonly log: Log;
   /** Opens the writer of the result topics, for the zero report alone. */
-  openWriter(): Promise<LogWriter & { close(): Promise<void> }>;
+  openWriter(): Promise<ClosableWriter>;
   /**
-   * Makes the topics of the election where they are missing: Spark refuses to read what is not there.
+   * Makes the topics of the election where they are missing: Spark refuses to read what is not
+   * there.
    * @returns the id that Kafka gave topic `votes`: another one when it was made anew.
    */
   prepareTopics(): Promise<string>;
   readonly clock: () => Date;
   say(line: string): void;
-  /** How many boxes a micro-batch reads at most; {@link BOXES_PER_BATCH_MAX} where it is left out. */
+  /**
+   * How many boxes a micro-batch reads at most; {@link BOXES_PER_BATCH_MAX} where it is left out.
+   */
   readonly boxes_per_batch_max?: number;
 }
 
@@ -69,8 +87,9 @@ export interface SparkCounter extends Counter {
 }
 
 /**
- * Counts by a streaming query on a Spark server. The query keeps its own checkpoint and outlives this process: `run` finds it again or
- * starts it, watches it, and stops it when the signal aborts. Several counters of one election share the query.
+ * Counts by a streaming query on a Spark server. The query keeps its own checkpoint and outlives
+ * this process: `run` finds it again or starts it, watches it, and stops it when the signal aborts.
+ * Several counters of one election share the query.
  */
 export function createSparkCounter(options: SparkCounterOptions): SparkCounter {
   const sparkProgress: SparkProgress = { batch_id: null, batch_ms: 0, boxes_per_s: 0, votes: 0 };
@@ -82,29 +101,21 @@ export function createSparkCounter(options: SparkCounterOptions): SparkCounter {
       const { definition, definition_hash, partitions } = entry;
       assert(definition !== null && definition_hash !== null, 'the election is defined');
       const votesTopicId = await options.prepareTopics();
-      const client = openSparkClient(options.remote);
-      try {
-        const plan = planOf(options, definition, definition_hash, votesTopicId);
-        const run: Run = {
-          ...options,
-          entry,
-          definition,
-          definition_hash,
-          home: openQueryHome(client, plan, options.remote.user_id ?? USER),
-          results: new MicroBatchResults({
-            index: indexElection(definition),
-            definition: definition_hash,
-            partitions,
-          }),
-          offset: 0,
-          said: new Set(),
-          progress,
-          sparkProgress,
-        };
-        await countUntil(run, signal);
-      } finally {
-        client.close();
-      }
+      using client = openSparkClient(options.remote);
+      const plan = planOf(options, definition, definition_hash, votesTopicId);
+      const run: Run = {
+        ...options,
+        entry,
+        definition,
+        definition_hash,
+        home: openQueryHome(client, plan, options.remote.user_id ?? USER),
+        results: new MicroBatchResults({ index: indexElection(definition), definition: definition_hash, partitions }),
+        offset: 0,
+        said: new Set(),
+        progress,
+        sparkProgress,
+      };
+      await countUntil(run, signal);
     },
   };
 }
@@ -134,8 +145,9 @@ interface Run extends SparkCounterOptions {
 const TOPIC_ID_DIGITS = 8;
 
 /**
- * The name of the election's query, which is also that of its checkpoint. Offsets mean nothing in a topic that was made anew: a
- * checkpoint of the old one would wait in silence, or pass votes over. So each topic has its own.
+ * The name of the election's query, which is also that of its checkpoint. Offsets mean nothing in a
+ * topic that was made anew: with a checkpoint of the old one the query would wait in silence, or
+ * pass votes over. So each topic has a checkpoint of its own.
  */
 export const queryName = (election: ElectionId, votesTopicId: string): string =>
   `tallyroom-${election}-${votesTopicId.replaceAll('-', '').slice(0, TOPIC_ID_DIGITS)}-${GENERATION}`;
@@ -157,7 +169,8 @@ function planOf(
     configuration: {
       'spark.sql.session.timeZone': 'UTC',
       'spark.sql.shuffle.partitions': String(shufflePartitions),
-      // Each batch's plan is written out for those who look at Spark's own pages: in this form it takes some milliseconds less.
+      // Each batch's plan is written out for Spark's own pages: in this form it takes some
+      // milliseconds less.
       'spark.sql.ui.explainMode': 'simple',
     },
     source: {
@@ -189,7 +202,10 @@ async function countUntil(run: Run, signal: AbortSignal): Promise<void> {
   await endQuery(run);
 }
 
-/** Keeps the query running: found, or started from its checkpoint; a query that has ended without an error is started again. */
+/**
+ * Keeps the query running: found, or started from its checkpoint; a query that has ended without an
+ * error is started again.
+ */
 async function watchQuery(run: Run, signal: AbortSignal): Promise<void> {
   const { home, say, sparkProgress } = run;
   let line = { at: performance.now(), votes: sparkProgress.votes };
@@ -229,8 +245,9 @@ const describeProgress = ({ batch_id, batch_ms }: SparkProgress, votesPerSecond:
 const pause = (ms: number, signal: AbortSignal): Promise<void> => sleep(ms, undefined, { signal }).catch(() => {});
 
 /**
- * Publishes the zero report where nothing was published yet. Opening the writer fences any other counter that is about to do the same,
- * so nobody publishes zeros over counts: who looked before us cannot publish any more, and who starts the query has looked.
+ * Publishes the zero report where nothing was published yet. Opening the writer fences any other
+ * counter that is about to do the same, so zeros are never published over counts: a counter that
+ * looked before us cannot publish any more, and one that starts the query has looked.
  */
 async function reportZero(run: Run, signal: AbortSignal): Promise<void> {
   const { log } = run;
@@ -238,19 +255,16 @@ async function reportZero(run: Run, signal: AbortSignal): Promise<void> {
   const isEmpty = async (): Promise<boolean> => (await log.read('results-by-location', 0, 0)).length === 0;
   for (let tries = 1; !signal.aborted && (await isEmpty()); )
     try {
-      const writer = await run.openWriter();
-      try {
-        if (await isEmpty()) await writer.publish(zeroRecords(run));
-        return;
-      } finally {
-        await writer.close();
-      }
+      await using writer = await run.openWriter();
+      if (await isEmpty()) await writer.publish(zeroRecords(run));
+      return;
     } catch (error) {
       if (!(error instanceof OperationalError)) throw error;
       // Another one came before us in Kafka, and left since we are the last: now it is our turn.
       if (error.canRetry && tries++ < ZERO_REPORT_TRIES_MAX) continue;
       if (error.code !== 'FENCED') throw error;
-      // Waiting ends at aborted records, too; who then came again at once would fence the other for ever.
+      // Waiting ends at aborted records, too; a counter that came again at once would fence the
+      // other for ever.
       const patience = AbortSignal.any([signal, AbortSignal.timeout(ZERO_REPORT_MS_MAX)]);
       while (!patience.aborted && (await isEmpty())) await log.wait('results-by-location', 0, 0, patience);
     }
@@ -264,7 +278,10 @@ const zeroRecords = ({ definition, definition_hash, entry, clock }: Run): Outgoi
     as_of: clock().toISOString(),
   });
 
-/** Reads what the query publishes and tells how far it is. @throws OperationalError LOG_DAMAGED where the counts must not be trusted. */
+/**
+ * Reads what the query publishes and tells how far it is.
+ * @throws OperationalError LOG_DAMAGED where the counts must not be trusted.
+ */
 async function followResults(run: Run, signal: AbortSignal): Promise<void> {
   for (let isCaughtUp = false; !signal.aborted; ) {
     if (await readResults(run)) {
@@ -282,24 +299,26 @@ async function readResults(run: Run): Promise<boolean> {
   const { log, results } = run;
   const batches = await log.read('results-by-location', 0, run.offset);
   for (const batch of batches) {
-    const records = [...recordsOf(batch)].filter(({ offset }) => offset >= run.offset);
-    for (const { key, damage } of results.take(records))
+    for (const { key, damage } of results.take([...recordsOf(batch, run.offset)]))
       if (damage === UNKNOWN_PLACE) throw untrusted(run, `the result record ${key} ${damage}.`);
       else if (damage !== null) warn(run, `The result record ${key} ${damage}.`);
-    run.offset = batch.base_offset + batch.count;
+    run.offset = endOf(batch);
   }
   if (batches.length > 0 && results.isDue) publish(run);
   return batches.length > 0;
 }
 
-/** Tells of a whole state. @throws OperationalError LOG_DAMAGED where its counts must not be trusted. */
+/**
+ * Tells of a whole state.
+ * @throws OperationalError LOG_DAMAGED where its counts must not be trusted.
+ */
 function publish(run: Run): void {
   const { results, sparkProgress } = run;
   const { covers, foreign_records, held } = results.judge();
   results.changed.clear();
   if (held !== null) throw untrusted(run, held);
   if (foreign_records > 0)
-    warn(run, `Topic votes has ${foreign_records} records that are no boxes of votes. They are not counted.`);
+    warn(run, `Topic votes has ${foreign_records} records that are not boxes of votes. They are not counted.`);
   sparkProgress.votes = covers.reduce((sum, seq) => sum + seq, 0);
   run.progress.published(covers);
 }
@@ -318,8 +337,9 @@ function warn({ said, say }: Run, line: string): void {
 }
 
 /**
- * Stops the query for good. A batch that this cuts off has published a part of its rows: it is made whole, so that a dashboard that
- * starts later has a state to show. What cannot be done now, the next start does.
+ * Stops the query for good. A batch that this cuts off has published a part of its rows: it is made
+ * whole, so that a dashboard that starts later has a state to show. The next start does what cannot
+ * be done now.
  */
 async function endQuery(run: Run): Promise<void> {
   try {

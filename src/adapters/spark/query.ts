@@ -1,6 +1,7 @@
 import { OperationalError } from '../../base/errors.ts';
 import { sha256 } from '../../base/sha256.ts';
-import { conditionOf, openSparkClient, type SparkClient, SparkError, type SparkSession } from './client.ts';
+import { openSparkClient, type SparkClient, type SparkSession } from './client.ts';
+import { explain, explainFailure, SparkError } from './explain.ts';
 import type { SparkRemote } from './remote.ts';
 import type {
   StreamingQueryCommand,
@@ -20,7 +21,10 @@ export interface QueryPlan {
   readonly sink: Readonly<Record<string, string>>;
 }
 
-/** `steady` goes on for ever; `last` finishes the batch that a stop has cut off, or makes one more, and ends. */
+/**
+ * `steady` goes on for ever; `last` finishes the batch that a stop has cut off, or makes one more,
+ * and ends.
+ */
 export type Trigger = 'steady' | 'last';
 
 export interface QueryProgress {
@@ -45,21 +49,31 @@ export interface RunningQuery {
 }
 
 export interface QueryHome {
-  /** The query as it runs in the session, whoever started it, or null. */
+  /** The query as it runs in the session, whichever process started it, or null. */
   find(): Promise<RunningQuery | null>;
-  /** Starts the query from its checkpoint. @returns null where somebody else has started it meanwhile. */
+  /**
+   * Starts the query from its checkpoint.
+   * @returns null where another process has started it meanwhile.
+   */
   start(trigger: Trigger): Promise<RunningQuery | null>;
 }
 
-/** A session that was closed (it timed out, or a hand ended it) can never be used again; the next of so many can. */
+/**
+ * A session that was closed (it timed out, or was ended by hand) can never be used again; the next
+ * can, up to this many.
+ */
 const SESSIONS_MAX = 1_000;
 const SESSION_ENDED = /^INVALID_HANDLE\.SESSION_(CLOSED|NOT_FOUND|CHANGED)$/;
-/** What Spark says, each at another moment of it, to the later of two that start the query at once. */
+/**
+ * Of two processes that start the query at once Spark says one of these to the later, each at
+ * another moment of the start.
+ */
 const NAME_TAKEN = /already active|with that name|concurrently using metadata|CONCURRENT_QUERY/;
 const QUERY_GONE = /STREAMING_QUERY.*NOT_FOUND|query.*(not found|not valid|may be stopped)/i;
 
 /**
- * The session in which the query of this plan lives. Its ids follow from the query's name, so that any process finds it again.
+ * The session in which the query of this plan lives. Its ids follow from the query's name, so that
+ * any process finds it again.
  * @param user whose sessions these are.
  */
 export function openQueryHome(client: SparkClient, plan: QueryPlan, user: string): QueryHome {
@@ -94,15 +108,16 @@ export function openQueryHome(client: SparkClient, plan: QueryPlan, user: string
   };
 }
 
-/** Asks the server for the least it can do. @throws OperationalError SPARK_UNREACHABLE, SPARK_REFUSED or SPARK_FAILED. */
+/**
+ * Asks the server for the least it can do.
+ * @throws OperationalError SPARK_UNREACHABLE, SPARK_REFUSED or SPARK_FAILED.
+ */
 export async function reachSpark(remote: SparkRemote): Promise<void> {
-  const client = openSparkClient(remote);
+  using client = openSparkClient(remote);
   try {
     await client.configure({ session_id: sessionId('reach', 0), user_id: remote.user_id ?? 'tallyroom' }, {});
   } catch (error) {
     throw explain(error);
-  } finally {
-    client.close();
   }
 }
 
@@ -191,7 +206,7 @@ function runningQuery(client: SparkClient, session: SparkSession, queryId: Strea
     async assertSound() {
       const answer = await ask('exception');
       const message = answer?.case === 'exception' ? (answer.value.exceptionMessage ?? '') : '';
-      if (message !== '') throw failed(message, null);
+      if (message !== '') throw explainFailure(message);
     },
     async stop() {
       await ask('stop');
@@ -219,7 +234,10 @@ interface ProgressJson {
   readonly sources?: readonly { readonly numInputRows?: number }[];
 }
 
-/** A UUID that follows from the query's name: the same for every process, another one after the session has ended. */
+/**
+ * A UUID that follows from the query's name: the same for every process, another one after the
+ * session has ended.
+ */
 export function sessionId(name: string, number: number): string {
   const digest = sha256(`tallyroom session ${name} ${number}`);
   const variant = ((Number.parseInt(digest[16]!, 16) & 0x3) | 0x8).toString(16);
@@ -230,50 +248,4 @@ export function sessionId(name: string, number: number): string {
     `${variant}${digest.slice(17, 20)}`,
     digest.slice(20, 32),
   ].join('-');
-}
-
-/** What ends a query and passes by itself: a broker that is away, an executor that was lost, a task that was cut off by it. */
-const PASSING = new RegExp(
-  [
-    'errors\\.(Timeout|Disconnect|Network|NotLeaderOrFollower|LeaderNotAvailable|CoordinatorNotAvailable|NotEnoughReplicas)',
-    'TimeoutException',
-    'ConnectException',
-    'ExecutorLost|executor lost|Executor heartbeat|Worker lost|ExecutorDeadException',
-    'FetchFailed',
-    'NoBrokersAvailable|node assignment',
-    'SparkContext (was|has been) shut ?down|stopped SparkContext',
-  ].join('|'),
-  'i',
-);
-
-const explain = (error: unknown): unknown => (error instanceof SparkError ? failed(error.message, error) : error);
-
-/** Spark repeats a cause after each wrapper and may add the whole plan: the first lines say it. */
-const MESSAGE_LENGTH_MAX = 600;
-
-function failed(message: string, cause: unknown): OperationalError {
-  const condition = conditionOf(message);
-  const canRetry = PASSING.test(message);
-  return new OperationalError('SPARK_FAILED', {
-    message: `Spark cannot count: ${shorten(message)}`,
-    nextStep: nextStepOf(message, condition),
-    canRetry,
-    cause: cause ?? new Error(message),
-  });
-}
-
-function shorten(message: string): string {
-  const [first = ''] = message.split(/\n(?:==|\s+at |JVM stacktrace)/);
-  const line = first.replace(/\s+/g, ' ').trim();
-  return line.length > MESSAGE_LENGTH_MAX ? `${line.slice(0, MESSAGE_LENGTH_MAX)}...` : line;
-}
-
-function nextStepOf(message: string, condition: string | null): string {
-  if (/checkpointLocation must be specified/i.test(message))
-    return 'Start the Spark server with spark.sql.streaming.checkpointLocation: a folder that all of it can write and that stays.';
-  if (/DATA_LOSS|UnknownTopicOrPartition|INCORRECT_RECOVERY|offsets? .*(changed|out of range|reset)/i.test(message))
-    return 'Topic `votes` is not the one the checkpoint was made with: restore it, or start a new election with --fresh.';
-  if (condition === 'DATA_SOURCE_NOT_FOUND' || /Failed to find data source: kafka/i.test(message))
-    return 'Give the Spark server the package spark-sql-kafka-0-10 of its own version.';
-  return "Look into the Spark server's own log; counting goes on from its checkpoint once the cause is gone.";
 }

@@ -32,7 +32,7 @@ for (const [text, reason] of [
   ['sc://h/;use_ssl=true;use_ssl=true', /use_ssl is given twice/],
   ['sc://h/;token=', /value of token is empty/],
   ['sc://h/;token=hid%0Aden', /value of token is empty, or has characters/],
-  ['sc://h/;token=hidden%', /not percent-encoded right/],
+  ['sc://h/;token=hidden%', /percent-encoding/],
   ['sc://h/;token=hidden;use_ssl=false', /a token is given with use_ssl=false/],
 ] as const)
   test(`refuses "${text}"`, () => {

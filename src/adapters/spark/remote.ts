@@ -16,7 +16,8 @@ const PARAMETERS = ['token', 'use_ssl', 'user_id'] as const;
 const EXAMPLE = 'sc://spark.example.org:15002/;token=SECRET;use_ssl=true';
 
 /**
- * Reads a Spark Connect connection string: `sc://host:port/;token=...;use_ssl=true;user_id=...`. A token needs TLS and turns it on.
+ * Reads a Spark Connect connection string: `sc://host:port/;token=...;use_ssl=true;user_id=...`. A
+ * token needs TLS and turns it on.
  * @throws OperationalError USAGE saying which part is wrong; never repeats a token.
  */
 export function parseSparkRemote(text: string): SparkRemote {
@@ -44,7 +45,7 @@ export function parseSparkRemote(text: string): SparkRemote {
 function parseParameters(path: string): Map<string, string> {
   const parameters = new Map<string, string>();
   if (path !== '' && path !== '/' && !path.startsWith('/;'))
-    throw refused('what follows the host must begin with /; and hold parameters parted by semicolons');
+    throw refused('after the host it must begin with /; and hold parameters that semicolons separate');
   for (const part of path.slice(2).split(';')) {
     if (part === '') continue;
     const equals = part.indexOf('=');
@@ -63,7 +64,7 @@ function parseValue(name: string, text: string): string {
   try {
     value = decodeURIComponent(text);
   } catch {
-    throw refused(`the value of ${name} is not percent-encoded right`);
+    throw refused(`the percent-encoding of the value of ${name} is wrong`);
   }
   if (!/^[\x21-\x7e]+$/.test(value)) throw refused(`the value of ${name} is empty, or has characters other than ASCII`);
   return value;

@@ -9,7 +9,9 @@ const TEMPLATE = readSql('spark/count.sql');
 const LOCATION_GROUPING = 2;
 const CANDIDATE_GROUPING = 4;
 
-/** The counting of this election as one statement of Spark SQL: count.sql with its values put in. */
+/**
+ * The counting of this election as one statement of Spark SQL: count.sql with its values put in.
+ */
 export function countStatement(election: Election, definitionHash: string, epoch: number): string {
   const usual = usualVoteFor(election);
   const others = election.contests
@@ -29,7 +31,10 @@ export function countStatement(election: Election, definitionHash: string, epoch
   return TEMPLATE.replace(/^\s*--.*\n/gm, '').replace(/:([a-z_]+)\b/g, (found, name: string) => values[name] ?? found);
 }
 
-/** The most frequent one, so that the map of the others, which is searched for every contest of every vote, is short. */
+/**
+ * The most frequent one, so that the map of the others, which is searched for every contest of
+ * every vote, is short.
+ */
 function usualVoteFor({ contests }: Election): number {
   const times = new Map<number, number>();
   for (const { vote_for } of contests) times.set(vote_for, (times.get(vote_for) ?? 0) + 1);
@@ -45,7 +50,9 @@ interface Known {
 /** Spark searches a map from first to last, so a bucket holds few names. */
 const NAMES_PER_BUCKET = 4;
 
-/** The names by key, each in the bucket that the crc32 of its key says: Spark and Node agree on it. */
+/**
+ * The names by key, each in the bucket that the crc32 of its key says: Spark and Node agree on it.
+ */
 function nameBuckets(election: Election): Record<string, Known>[] {
   const partyOf = partyNames(election);
   const names: [string, Known][] = [
@@ -68,8 +75,9 @@ const nameKey = (grouping: number, key1: string, key2: string): string =>
   `${grouping} ${Array.from(key1).length} ${key1}${key2}`;
 
 /**
- * Text as a literal of Spark SQL. Letters, digits and a few harmless characters stand as they are, all others as \uXXXX, so that no
- * quote, backslash, `$\{variable}` or character set has a meaning on the way.
+ * Text as a literal of Spark SQL. Letters, digits and a few harmless characters stand as they are,
+ * all others as \uXXXX, so that no quote, backslash, `$\{variable}` or character set has a meaning
+ * on the way.
  */
 export const literal = (text: string): string =>
   `'${text.replace(/[^A-Za-z0-9 .,-]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)}'`;

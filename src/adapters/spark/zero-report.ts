@@ -12,7 +12,10 @@ export interface ReportHeader {
   readonly as_of: string;
 }
 
-/** The results before the first vote, under the keys of count.sql: whoever reads the topics sees that the count began at zero. */
+/**
+ * The results before the first vote, under the keys of count.sql: readers of the topics see that
+ * the count began at zero.
+ */
 export function zeroReport(election: Election, header: ReportHeader): OutgoingRecord[] {
   const { definition, partitions, epoch, as_of } = header;
   const partyOf = partyNames(election);

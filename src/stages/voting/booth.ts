@@ -9,8 +9,8 @@ import type { ChainEnd, SealedVotes } from '../../ports/ballot-batch.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
 
 /**
- * Where the votes of a batch are gathered, shuffled and sealed into boxes. One booth serves one partition: its columns are
- * filled again for each batch, so memory does not grow with votes.
+ * Where the votes of a batch are gathered, shuffled and sealed into boxes. One booth serves one
+ * partition: its columns are filled again for each batch, so memory does not grow with votes.
  */
 export interface Booth {
   readonly index: ElectionIndex;
@@ -18,7 +18,10 @@ export interface Booth {
   readonly cast: VoteColumns;
   /** Makes room for a batch of this size, where there is less. */
   reserve(votes: number, selections: number): void;
-  /** Shuffles the votes at the accepted positions, with chance that no seed tells, and chains their boxes to the end. */
+  /**
+   * Shuffles the votes at the accepted positions, with randomness that follows from no seed, and
+   * chains their boxes to the end.
+   */
   seal(end: ChainEnd, accepted: ReadonlySet<number> | null): SealedVotes;
 }
 

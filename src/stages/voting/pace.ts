@@ -2,16 +2,24 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** How fast votes are cast: shared by all partitions of a process. */
 export interface Pace {
-  /** Waits until some voters may go, and says how many, at most `most`; 0 when the signal aborts. */
+  /**
+   * Waits until some voters may go, and says how many, at most `most`; 0 when the signal aborts.
+   */
   take(most: number, signal: AbortSignal): Promise<number>;
 }
 
 const unpaced: Pace = { take: async (most, signal) => (signal.aborted ? 0 : most) };
 
-/** Voters go in groups this far apart: short enough to look continuous, long enough that a commit carries more than one vote. */
+/**
+ * Voters go in groups this far apart: short enough to look continuous, long enough that a commit
+ * carries more than one vote.
+ */
 const GROUP_MS = 50;
 
-/** A bucket that fills at `rate` voters a second and holds a fifth of a second, so that a pause is not made up for by a burst. */
+/**
+ * A bucket that fills at `rate` voters a second and holds a fifth of a second, so that a pause is
+ * not made up for by a burst.
+ */
 function paceAt(rate: number, clock: () => number): Pace {
   let allowance = 0;
   let last = clock();
@@ -34,7 +42,7 @@ function paceAt(rate: number, clock: () => number): Pace {
   };
 }
 
-/** An election whose pace nobody chose lasts about this long. */
+/** An election whose pace was not chosen lasts about this long. */
 const ELECTION_SECONDS = 60;
 
 /** @param rate voters a second; null spreads them over {@link ELECTION_SECONDS}. */

@@ -10,37 +10,38 @@ const alone: Sharing = {
   wait: () => turn(),
   tell: async () => {},
   leave: async () => {},
+  [Symbol.asyncDispose]: async () => {},
 };
 
-test('partitions whose work ends while others are being taken are taken once each', async () => {
-  const taken: number[] = [];
+test('partitions whose work ends while others are being claimed are claimed once each', async () => {
+  const claimed: number[] = [];
   const worked = new Set<number>();
   await workShare({
     sharing: alone,
     signal: new AbortController().signal,
     left: async () => [0, 1, 2, 3].filter((partition) => !worked.has(partition)),
-    async take([partition]) {
+    async tryClaim([partition]) {
       // Long enough for all that is being worked on to end.
       for (let i = 0; i < 10; i++) await turn();
-      assert.ok(partition !== undefined && !taken.includes(partition), `partition ${partition} is taken again`);
-      taken.push(partition);
+      assert.ok(partition !== undefined && !claimed.includes(partition), `partition ${partition} is claimed again`);
+      claimed.push(partition);
       return { partition, work: async () => void worked.add(partition) };
     },
     shared: () => assert.fail('nobody shares'),
   });
-  assert.deepEqual(taken, [0, 1, 2, 3]);
+  assert.deepEqual(claimed, [0, 1, 2, 3]);
 });
 
-test('where work fails while others are being taken, none is taken any more, and the failure is told', async () => {
+test('where work fails while others are being claimed, none is claimed any more, and the failure is told', async () => {
   const damage = new Error('damaged');
-  let taken = 0;
+  let claimed = 0;
   const ended = workShare({
     sharing: alone,
     signal: new AbortController().signal,
     left: async () => [0, 1, 2],
-    async take([partition]) {
+    async tryClaim([partition]) {
       for (let i = 0; i < 10; i++) await turn();
-      assert.ok(++taken <= 3, 'what was let go of is taken again');
+      assert.ok(++claimed <= 3, 'what was released is claimed again');
       return {
         partition: partition!,
         async work(signal) {
@@ -52,7 +53,7 @@ test('where work fails while others are being taken, none is taken any more, and
     shared: () => assert.fail('nobody shares'),
   });
   await assert.rejects(ended, damage);
-  assert.equal(taken, 2, 'the one that failed, and the one that was being taken');
+  assert.equal(claimed, 2, 'the one that failed, and the one that was being claimed');
 });
 
 test('shares differ by one at most and together are all', () => {

@@ -1,0 +1,90 @@
+import pg from 'pg';
+import { OperationalError } from '../../base/errors.ts';
+import { codeOf, isTrustError, wordsOf } from '../../base/tls-errors.ts';
+
+export const isConnectionLost = (error: unknown): boolean =>
+  error instanceof OperationalError && error.code === 'DATABASE_UNREACHABLE';
+
+export const sqlState = (error: unknown): string | undefined => {
+  const inner = error instanceof OperationalError ? error.cause : error;
+  return inner instanceof pg.DatabaseError ? inner.code : undefined;
+};
+
+const CONNECTION_ERRORS = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOENT',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EHOSTUNREACH',
+  'EAI_AGAIN',
+  'ENETUNREACH',
+  'EHOSTDOWN',
+]);
+/**
+ * Other failures of TLS end a connection, such as a server that went away in the middle of a
+ * record.
+ */
+const TLS_ERROR = /^ERR_SSL_/;
+/**
+ * PostgreSQL's classes: 08 connection exception, 57P01-05 shutdown and crash; 53300 no connection
+ * is free.
+ */
+const CONNECTION_STATES = /^(08...|57P0[1-5]|53300)$/;
+
+/**
+ * Turns what the driver throws into an error with a code and a next step; what it does not know, it
+ * returns unchanged.
+ */
+export function explain(cause: unknown): unknown {
+  if (cause instanceof OperationalError || !(cause instanceof Error)) return cause;
+  const code = codeOf(cause);
+  if (isTrustError(cause))
+    return new OperationalError('DATABASE_UNREACHABLE', {
+      message: `the connection to PostgreSQL is not secure: ${wordsOf(cause)}`,
+      nextStep:
+        'In DATABASE_URL name the host as its certificate does, the certificate of its authority in sslrootcert and, where it asks for one of ours, sslcert and sslkey.',
+      cause,
+    });
+  if (
+    CONNECTION_ERRORS.has(code) ||
+    TLS_ERROR.test(code) ||
+    CONNECTION_STATES.test(code) ||
+    /^(Connection terminated|timeout expired|Client .*(closed|not queryable))/.test(cause.message)
+  )
+    return new OperationalError('DATABASE_UNREACHABLE', {
+      message: `PostgreSQL does not answer: ${cause.message}`,
+      nextStep:
+        'Check that the server runs and that DATABASE_URL names it, then start again: nothing committed is lost.',
+      canRetry: true,
+      cause,
+    });
+  if (/^(28...|3D000|42501)$/.test(code) || /does not support SSL/.test(cause.message))
+    return new OperationalError('DATABASE_UNREACHABLE', {
+      message: `PostgreSQL refuses us: ${cause.message}`,
+      nextStep:
+        'Correct user, password, database or sslmode in DATABASE_URL; the user must be allowed to create tables there.',
+      cause,
+    });
+  if (code === '53100' || code === 'ENOSPC')
+    return new OperationalError('DISK_FULL', {
+      message: `PostgreSQL has no space left on its disk: ${cause.message}`,
+      nextStep: 'Free some space and start again: nothing committed is lost.',
+      cause,
+    });
+  if (code === 'TR001')
+    return new OperationalError('FENCED', {
+      message: cause.message,
+      nextStep: 'Leave the work to the other process, or end it and start this one again.',
+      cause,
+    });
+  if (cause instanceof pg.DatabaseError)
+    // Its message may repeat a value of a row, which may be personal.
+    return new OperationalError('DATABASE_FAILED', {
+      message: `PostgreSQL refused a statement: SQLSTATE ${code}, table ${cause.table ?? 'unknown'}, constraint ${cause.constraint ?? 'none'}`,
+      nextStep: "Report it; PostgreSQL's own log has the statement.",
+      cause,
+    });
+  return cause;
+}

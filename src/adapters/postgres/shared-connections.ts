@@ -1,0 +1,86 @@
+import type pg from 'pg';
+import { isConnectionLost } from './explain.ts';
+
+/**
+ * Short queries wait for one another beyond this many; the rest of PostgreSQL's connections is left
+ * for stages.
+ */
+const SHARED_CONNECTIONS_MAX = 3;
+
+/**
+ * A few connections that short queries share: each is lent to one query at a time, the oldest query
+ * first.
+ */
+export class SharedConnections {
+  readonly #connect: () => Promise<pg.Client>;
+  readonly #idle: pg.Client[] = [];
+  readonly #waiting: ((client: pg.Client | null) => void)[] = [];
+  #open = 0;
+  #isClosed = false;
+
+  constructor(connect: () => Promise<pg.Client>) {
+    this.#connect = connect;
+  }
+
+  /** Runs `work` on a connection of its own meanwhile. */
+  async lend<Value>(work: (client: pg.Client) => Promise<Value>): Promise<Value> {
+    const client = await this.#take();
+    try {
+      const value = await work(client);
+      this.#giveBack(client);
+      return value;
+    } catch (error) {
+      if (isConnectionLost(error)) this.#drop(client);
+      else this.#giveBack(client);
+      throw error;
+    }
+  }
+
+  /** Ends the connections that are idle now, and each of the others when its query is done. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all(this.#idle.splice(0).map((client) => client.end().catch(() => {})));
+  }
+
+  async #take(): Promise<pg.Client> {
+    const client = this.#idle.pop();
+    if (client !== undefined) return client;
+    if (this.#open >= SHARED_CONNECTIONS_MAX) {
+      const given = await new Promise<pg.Client | null>((resolve) => this.#waiting.push(resolve));
+      if (given !== null) return given;
+    }
+    this.#open++;
+    try {
+      const made = await this.#connect();
+      made.on('end', () => this.#forget(made));
+      return made;
+    } catch (error) {
+      this.#open--;
+      this.#waiting.shift()?.(null);
+      throw error;
+    }
+  }
+
+  /** A connection that ends while it is idle must not be lent again. */
+  #forget(client: pg.Client): void {
+    const position = this.#idle.indexOf(client);
+    if (position === -1) return;
+    this.#idle.splice(position, 1);
+    this.#open--;
+  }
+
+  #giveBack(client: pg.Client): void {
+    const next = this.#waiting.shift();
+    if (next !== undefined) next(client);
+    // A query that was asked before the end still gets its answer; a connection left behind would
+    // keep the process from ending.
+    else if (this.#isClosed) this.#drop(client);
+    else this.#idle.push(client);
+  }
+
+  #drop(client: pg.Client): void {
+    this.#open--;
+    client.end().catch(() => {});
+    this.#waiting.shift()?.(null);
+  }
+}

@@ -1,0 +1,49 @@
+import type pg from 'pg';
+import type { BallotSource } from '../../ports/ballot-batch.ts';
+
+/** How far each partition of a source was taken in: table `source_offsets`. */
+
+/**
+ * Where a source goes on, with its row made where there is none: at 0. Its claim comes first, so
+ * that it moves no more.
+ */
+export async function ensurePosition(client: pg.Client, electionNo: number, source: BallotSource): Promise<number> {
+  const key = [electionNo, source.name, source.partition];
+  await client.query('INSERT INTO source_offsets VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING', key);
+  const { rows } = await client.query<{ next_offset: string }>(
+    'SELECT next_offset FROM source_offsets WHERE election_no = $1 AND source = $2 AND partition = $3',
+    key,
+  );
+  return Number(rows[0]!.next_offset);
+}
+
+/** Where the partitions of a source go on that have a row. */
+export async function readPositions(
+  client: pg.Client,
+  electionNo: number,
+  name: BallotSource['name'],
+): Promise<Map<number, number>> {
+  const { rows } = await client.query<{ partition: number; next_offset: string }>(
+    'SELECT partition, next_offset FROM source_offsets WHERE election_no = $1 AND source = $2',
+    [electionNo, name],
+  );
+  return new Map(rows.map(({ partition, next_offset }) => [partition, Number(next_offset)]));
+}
+
+/**
+ * Moves a source inside the caller's transaction.
+ * @throws OperationalError FENCED where it does not stand at `from`.
+ */
+export async function advanceSource(
+  client: pg.Client,
+  electionNo: number,
+  source: BallotSource,
+  from: number,
+  to: number,
+): Promise<void> {
+  await client.query({
+    name: 'advance-source',
+    text: 'SELECT advance_source($1, $2, $3, $4, $5)',
+    values: [electionNo, source.name, source.partition, from, to],
+  });
+}

@@ -1,0 +1,20 @@
+/**
+ * A certificate that one of the two sides does not take or that cannot be read, or a peer that does
+ * not speak our TLS: trying again is in vain. A record that was cut off or damaged has a code of
+ * OpenSSL, too; its connection was lost, and that passes.
+ */
+const REFUSED =
+  /^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|CERT_|ERR_TLS_|ERR_OSSL_|EPROTO$|ERR_SSL_(?!UNEXPECTED_EOF|DECRYPTION_FAILED|BAD_RECORD))/;
+
+/** The code that Node, a driver or a library gave an error; empty where it has none. */
+export const codeOf = (error: Error): string => ('code' in error && typeof error.code === 'string' ? error.code : '');
+
+/** Whether a connection was given up because one side does not trust the other. */
+export const isTrustError = (error: Error): boolean => REFUSED.test(codeOf(error));
+
+/**
+ * The message of an error. That of OpenSSL is a line with numbers and a place in its source; the
+ * words in it are its reason.
+ */
+export const wordsOf = (error: Error): string =>
+  'reason' in error && 'library' in error ? String(error.reason) : error.message;
