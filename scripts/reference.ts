@@ -6,7 +6,7 @@ import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CRASH_POINTS } from '../src/base/crash-points.ts';
-import * as errors from '../src/base/errors.ts';
+import { ERROR_CODES } from '../src/base/errors.ts';
 import { COMMANDS, OPTIONS, type OptionName } from '../src/cli/command-table.ts';
 import { ENVIRONMENT_NAMES, SERVER_VARIABLES } from '../src/cli/config.ts';
 
@@ -49,24 +49,11 @@ const environmentTable = (): string =>
     Object.entries(SERVER_VARIABLES).map(([name, meaning]) => [code(name), meaning]),
   );
 
-interface ErrorMeaning {
-  readonly exitCode: number;
-  readonly meaning: string;
-}
-
 function errorTable(): string {
-  const codes = 'ERROR_CODES' in errors ? (errors.ERROR_CODES as Record<string, ErrorMeaning>) : errorCodesOfText();
-  const rows = Object.entries(codes).map(([name, { exitCode, meaning }]) => [code(name), String(exitCode), meaning]);
-  return table(['code', 'exit', 'meaning'], rows);
-}
-
-/** The same from the text of a version without the table. */
-function errorCodesOfText(): Record<string, ErrorMeaning> {
-  const exits = new Map(
-    [...read('src/main.ts').matchAll(/^ {2}([A-Z_]+): (\d),$/gm)].map(([, name, exit]) => [name, exit]),
+  return table(
+    ['code', 'exit', 'meaning'],
+    Object.entries(ERROR_CODES).map(([name, { exitCode, meaning }]) => [code(name), String(exitCode), meaning]),
   );
-  const names = [...read('src/base/errors.ts').matchAll(/^ {2}\| '([A-Z_]+)'/gm)].map(([, name]) => name!);
-  return Object.fromEntries(names.map((name) => [name, { exitCode: Number(exits.get(name) ?? 1), meaning: '' }]));
 }
 
 function crashPointTable(): string {

@@ -8,12 +8,15 @@ import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { parseSync } from 'vite';
 import { CRASH_POINTS } from '../src/base/crash-points.ts';
 import { TOPICS } from '../src/ports/log.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** A longer file answers more than one question. */
 const LINES_MAX = 400;
+/** A longer function does not fit a screen. */
+const FUNCTION_LINES_MAX = 60;
 /**
  * A wider line fits beside nothing on a screen. The formatter keeps code below it; this limit is
  * for text.
@@ -195,6 +198,36 @@ test('lines and files fit a reader', () => {
   );
   assert.deepEqual(long, []);
 });
+
+test('functions fit a screen', () => {
+  const long = sources
+    .filter((path) => /\.(ts|tsx|mjs)$/.test(path) && !isTest(path) && !path.endsWith('_pb.ts'))
+    .flatMap((path) => functionsOf(path).filter(({ lines }) => lines > FUNCTION_LINES_MAX))
+    .map(({ path, line, lines }) => `${path}:${line}: ${lines} lines`);
+  assert.deepEqual(long, []);
+});
+
+interface FunctionPlace {
+  readonly path: string;
+  readonly line: number;
+  readonly lines: number;
+}
+
+/** Every function of a file, those inside others too, as the parser of the page's build sees them. */
+function functionsOf(path: string): FunctionPlace[] {
+  const text = read(path);
+  const lineAt = (offset: number): number => text.slice(0, offset).split('\n').length;
+  const found: FunctionPlace[] = [];
+  const visit = (node: unknown): void => {
+    if (typeof node !== 'object' || node === null) return;
+    const { type, start, end } = node as { type?: unknown; start?: unknown; end?: unknown };
+    if (typeof start === 'number' && typeof end === 'number' && /^(Function|ArrowFunction)/.test(String(type)))
+      found.push({ path, line: lineAt(start), lines: lineAt(end) - lineAt(start) + 1 });
+    for (const child of Object.values(node)) visit(child);
+  };
+  visit(parseSync(path, text).program);
+  return found;
+}
 
 test('no real election is committed', { skip: !existsSync(join(ROOT, '.git')) && 'not a git checkout' }, () => {
   const tracked = execFileSync('git', ['ls-files', '-z', '*.csv'], { cwd: ROOT, encoding: 'utf8' })

@@ -92,7 +92,7 @@ class Follower {
     const from = this.#next[topic];
     const batches = await this.#log.read(topic, 0, from);
     const startedAt = performance.now();
-    const records = batches.flatMap((batch) => [...recordsOf(batch)]).filter(({ offset }) => offset >= from);
+    const records = batches.flatMap((batch) => [...recordsOf(batch, from)]);
     const last = records.at(-1);
     if (last === undefined) return this.#wait(topic, topic, signal);
     this.#next[topic] = last.offset + 1;
