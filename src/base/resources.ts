@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Where the files are that the program reads beside its code. This is the only file of `src` that makes a path from its own place,
- * so a build that moves the code has one file to change. `src` and the folders named here keep their places relative to it.
+ * Where the files are that the program reads beside its code. This is the only file of `src` that
+ * makes a path from its own place, so a build that moves the code has one file to change. `src` and
+ * the folders named here keep their places relative to it.
  */
 const ROOT = new URL('../../', import.meta.url);
 const pathOf = (name: string): string => fileURLToPath(new URL(name, ROOT));

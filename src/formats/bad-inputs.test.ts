@@ -1,4 +1,7 @@
-/** Every kind of bad input, one row a case: what the file holds, what is said, and what becomes of it. */
+/**
+ * Every kind of bad input, one row a case: what the file holds, what is said, and what becomes of
+ * it.
+ */
 import assert from 'node:assert/strict';
 import { basename } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -32,7 +35,10 @@ const ELECTION = {
   ],
 };
 
-/** Reads a file of a kind to its end. @returns how many rows were taken and what was said of the others. */
+/**
+ * Reads a file of a kind to its end. @returns how many rows were taken and what was said of the
+ * others.
+ */
 type Reading = (t: TestContext, path: string) => Promise<{ taken: number; said: string[] }>;
 
 const readings = {

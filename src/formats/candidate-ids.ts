@@ -6,7 +6,10 @@ interface Named {
   readonly party: string;
 }
 
-/** The ids of the candidates of one contest, in their order: the name, or `name (party)` where the name alone is not unique. */
+/**
+ * The ids of the candidates of one contest, in their order: the name, or `name (party)` where the
+ * name alone is not unique.
+ */
 export function candidateIds(candidates: readonly Named[]): CandidateId[] {
   const holders = new Map<string, number>();
   for (const { name } of candidates) holders.set(name, (holders.get(name) ?? 0) + 1);

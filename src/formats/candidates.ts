@@ -19,7 +19,10 @@ import { candidateIds } from './candidate-ids.ts';
 import { AGGREGATE_NAMES, createAggregateTest } from './results/aggregates.ts';
 import { CANDIDATES_MAX } from './results/results-table.ts';
 
-/** Candidates as CSV, taken whole or refused whole: a ballot without one of its candidates is a wrong ballot. */
+/**
+ * Candidates as CSV, taken whole or refused whole: a ballot without one of its candidates is a
+ * wrong ballot.
+ */
 
 const REQUIRED = ['name'] as const;
 const OPTIONAL = ['contest', 'party', 'biography', 'platform', 'photo', 'aggregate'] as const;

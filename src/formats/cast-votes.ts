@@ -8,8 +8,9 @@ import { type InputProblem, quoteValue, refusal } from '../files/problems.ts';
 import { type FileIdentity, identifyFile, LINE_BYTES_MAX, readLines } from '../files/text-files.ts';
 
 /**
- * Real cast votes, as CSV or NDJSON. Who voted what is as private as data can be: no problem repeats a value. What the file alone
- * can tell is checked here, against the definition; whether the voter is known and may vote, the database knows.
+ * Real cast votes, as CSV or NDJSON. Who voted what is as private as data can be: no problem
+ * repeats a value. What the file alone can tell is checked here, against the definition; whether
+ * the voter is known and may vote, the database knows.
  */
 
 /** Why a line is no vote of this election. */
@@ -25,7 +26,10 @@ export type CastVoteReason = Extract<
 
 /** One ballot, checked: an overvote is accepted as one. */
 export interface CastVote {
-  /** Where it stands in its source: the line where it begins in a file, from 1; the offset of a record in a topic. */
+  /**
+   * Where it stands in its source: the line where it begins in a file, from 1; the offset of a
+   * record in a topic.
+   */
   readonly line: number;
   readonly registration_number: string;
   /** Location number. */
@@ -61,7 +65,8 @@ const COLUMNS = ['registration_number', 'location_id', 'selections'] as const;
 
 /**
  * Identifies a file of cast votes and checks it as a whole: text, encoding, header.
- * @throws InputRefused; CSV needs columns `registration_number`, `location_id`, and `selections` or one named as each contest
+ * @throws InputRefused; CSV needs columns `registration_number`, `location_id`, and `selections` or
+ * one named as each contest
  */
 export async function openCastVotes(path: string, index: ElectionIndex): Promise<CastVotesFile> {
   const identity = await identifyFile(path);
@@ -110,7 +115,8 @@ async function openVotesCsv(path: string, index: ElectionIndex): Promise<CsvFile
 }
 
 /**
- * The votes of a file, in blocks of some thousand lines. Every row is a vote or is refused with its reason.
+ * The votes of a file, in blocks of some thousand lines. Every row is a vote or is refused with its
+ * reason.
  * @param fromLine where to go on: 0 or 1 for the beginning, else a `next_line` of before
  * @throws InputRefused when the file cannot be read
  */
@@ -129,11 +135,15 @@ export interface CastVoteRecord {
   readonly value: Buffer | null;
 }
 
-/** A record holds one vote. As much as a line may have, so that a file of the same votes is taken alike. */
+/**
+ * A record holds one vote. As much as a line may have, so that a file of the same votes is taken
+ * alike.
+ */
 export const RECORD_BYTES_MAX = LINE_BYTES_MAX;
 
 /**
- * The votes in records of a topic, each one JSON object as in NDJSON. Every record is a vote or is refused with its reason.
+ * The votes in records of a topic, each one JSON object as in NDJSON. Every record is a vote or is
+ * refused with its reason.
  * @param name of the source, as problems show it
  */
 export function checkCastVotes(

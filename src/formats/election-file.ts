@@ -68,7 +68,10 @@ const locationSchema = z.strictObject({
   registered_voters: z.int().min(0).nullish().describe('Null or not given where it is unknown.'),
 });
 
-/** The election file. What it leaves out has a default; what it adds is refused, since it may be a misspelt name. */
+/**
+ * The election file. What it leaves out has a default; what it adds is refused, since it may be a
+ * misspelt name.
+ */
 export const electionFileSchema = z
   .strictObject({
     $schema: z.string().optional(),
@@ -141,7 +144,8 @@ type ElectionFile = z.output<typeof electionFileSchema>;
 export const electionJsonSchema = (): unknown => z.toJSONSchema(electionFileSchema, { io: 'input' });
 
 /**
- * Reads an election file (docs/election.schema.json). Its `column` in a problem is a path such as `candidates[2].party_id`.
+ * Reads an election file (docs/election.schema.json). Its `column` in a problem is a path such as
+ * `candidates[2].party_id`.
  * @throws InputRefused
  */
 export async function readElectionFile(path: string): Promise<{ election: Election; sha256: string }> {
@@ -179,8 +183,9 @@ export async function readElectionFile(path: string): Promise<{ election: Electi
 }
 
 /**
- * The line where a text stops being JSON. V8 names it for some mistakes and for others not ("Unexpected token" comes without a
- * position), so it is searched: the shortest run of lines that is wrong for another reason than that it ends.
+ * The line where a text stops being JSON. V8 names it for some mistakes and for others not
+ * ("Unexpected token" comes without a position), so it is searched: the shortest run of lines that
+ * is wrong for another reason than that it ends.
  */
 function lineOfMistake(json: string): number {
   const lines = json.trimEnd().split('\n');

@@ -6,8 +6,9 @@ import { isDate, photoProblem, proseProblem, textProblem } from '../files/values
 import type { LocatedPerson } from './roll.ts';
 
 /**
- * People from a service that answers like randomuser.me: `GET URL?results=N&page=P&seed=S` gives `{results: [person]}`. They are
- * personal data: what is wrong with one is told by page and position, never by value.
+ * People from a service that answers like randomuser.me: `GET URL?results=N&page=P&seed=S` gives
+ * `{results: [person]}`. They are personal data: what is wrong with one is told by page and
+ * position, never by value.
  */
 
 /** The most that randomuser.me gives at once. */
@@ -89,7 +90,8 @@ const pageSchema = z.object({ results: z.array(z.unknown()).max(PAGE_SIZE_MAX) }
 
 /**
  * One page, asked for again until it comes.
- * @throws OperationalError SOURCE_UNREACHABLE with what is down and the next step, or the signal's reason
+ * @throws OperationalError SOURCE_UNREACHABLE with what is down and the next step, or the signal's
+ * reason
  */
 export async function fetchPage(api: PeopleApi, page: number): Promise<PeoplePage> {
   const url = pageUrl(api, page);
@@ -109,7 +111,10 @@ export interface CandidatePerson {
   readonly photo: string | null;
 }
 
-/** Different people to stand as candidates, from a seed of their own, so that they are not on the roll. */
+/**
+ * Different people to stand as candidates, from a seed of their own, so that they are not on the
+ * roll.
+ */
 export async function fetchCandidates(api: PeopleApi, count: number): Promise<CandidatePerson[]> {
   const found = new Map<string, CandidatePerson>();
   const candidates = { ...api, seed: `${api.seed}-candidates`, page_size: Math.min(PAGE_SIZE_MAX, 2 * count) };

@@ -6,11 +6,15 @@ import { isDate, parseWholeNumber, proseProblem, textProblem, type ValueProblem 
 import { LOCATIONS_MAX } from './results/results-table.ts';
 
 /**
- * The roll of voters as CSV. It is personal data: no problem repeats a value. Good rows are taken, bad ones reported by line.
- * It is read twice: once for what is in it as a whole, once for its people. Memory is bounded by the locations.
+ * The roll of voters as CSV. It is personal data: no problem repeats a value. Good rows are taken,
+ * bad ones reported by line. It is read twice: once for what is in it as a whole, once for its
+ * people. Memory is bounded by the locations.
  */
 
-/** Longer than any registration number, address line or name in use; a column of a table, not an essay. */
+/**
+ * Longer than any registration number, address line or name in use; a column of a table, not an
+ * essay.
+ */
 const FIELD_LENGTH_MAX = 500;
 /** A database index keeps it. */
 const REGISTRATION_NUMBER_LENGTH_MAX = 100;
@@ -46,7 +50,10 @@ export interface LocatedPerson {
 }
 
 export interface RollRow extends LocatedPerson {
-  /** Where the row begins, for what the database finds later: a registration number that is there already. */
+  /**
+   * Where the row begins, for what the database finds later: a registration number that is there
+   * already.
+   */
   readonly line: number;
 }
 
@@ -59,7 +66,10 @@ export interface RollRows {
 
 export interface RollSummary {
   readonly sha256: string;
-  /** Those with voters, in order of appearance, `registered_voters` counted. Of the election where one is given. */
+  /**
+   * Those with voters, in order of appearance, `registered_voters` counted. Of the election where
+   * one is given.
+   */
   readonly locations: readonly Location[];
   readonly voters: number;
   /** Rows that will not be taken: the first of them, and how many there are. */
@@ -70,7 +80,8 @@ export interface RollSummary {
 
 /**
  * Reads a roll once, for its locations and everything that is wrong with it.
- * @param election where locations must be known, by id or by a name that only one has; null takes them as they come
+ * @param election where locations must be known, by id or by a name that only one has; null takes
+ * them as they come
  * @throws InputRefused when it is no CSV, lacks a column, is not UTF-8 or has no good row
  */
 export async function scanRoll(path: string, election: Election | null): Promise<RollSummary> {
@@ -189,7 +200,10 @@ class RollReader {
     return at === undefined ? '' : fields[at]!;
   }
 
-  /** @returns null for a row that is refused, after adding all that is wrong with it to the problems. */
+  /**
+   * @returns null for a row that is refused, after adding all that is wrong with it to the
+   * problems.
+   */
   read(line: number, fields: readonly string[], problems: InputProblem[]): RollRow | null {
     const before = problems.length;
     const complain = (column: string, problem: ValueProblem | null): void => {

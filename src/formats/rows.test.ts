@@ -1,4 +1,6 @@
-/** Rows of voters, candidates and cast votes: what a good one becomes, and where reading goes on. */
+/**
+ * Rows of voters, candidates and cast votes: what a good one becomes, and where reading goes on.
+ */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

@@ -1,4 +1,6 @@
-/** What `verify` finds in a log whose results Spark wrote, and in a log that is still being filled. */
+/**
+ * What `verify` finds in a log whose results Spark wrote, and in a log that is still being filled.
+ */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { toColumns } from '../../test/support/elections.ts';
@@ -224,7 +226,10 @@ describe('results that Spark published', () => {
 });
 
 describe('votes that a relay has not published yet', () => {
-  /** The log of an election of which this many boxes are committed; `published` is called at each wait for more. */
+  /**
+   * The log of an election of which this many boxes are committed; `published` is called at each
+   * wait for more.
+   */
   const behind = (counted: Counted, published: (waits: number) => void): Log => {
     const { log } = counted.count;
     let waits = 0;

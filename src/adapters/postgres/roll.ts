@@ -157,8 +157,8 @@ class PostgresRoll implements Roll {
 }
 
 /**
- * Ids are handed out in blocks of one full batch, so that two elections can register at once. A crash leaves a gap. With a
- * smaller batch a database would hand the same ids out again.
+ * Ids are handed out in blocks of one full batch, so that two elections can register at once. A
+ * crash leaves a gap. With a smaller batch a database would hand the same ids out again.
  */
 async function giveIds(client: pg.Client, ids: Float64Array, count: number): Promise<void> {
   assert(count <= VOTERS_PER_BATCH_MAX, `a batch of the roll has at most ${VOTERS_PER_BATCH_MAX} voters`);

@@ -1,18 +1,20 @@
--- The counting of an election by Spark: from the boxes of topic `votes` to the records of the three result topics, as one streaming
--- query with one checkpoint. Read as a stream in update mode, so every row is an absolute total that replaces the last one of its key.
+-- The counting of an election by Spark: from the boxes of topic `votes` to the records of the three
+-- result topics, as one streaming query with one checkpoint. Read as a stream in update mode, so
+-- every row is an absolute total that replaces the last one of its key.
 --
 -- View `records` is the Kafka source (key, value, partition). Put in by the counter, as literals:
---   :election          the election's id, which is the first part of the topics' names
---   :definition        the hash of the definition it is counted by; boxes with another one are only numbered
---   :epoch             a fixed number: a later generation of the results has a greater one
---   :vote_for_usual    how many selections a ballot may make in a contest...
---   :vote_for_others   ...but for the contests of this map
---   :names             what the records of locations (grouping 2) and candidates (grouping 4) say besides ids and numbers, as JSON: so many
---   :name_buckets      buckets of them
+-- :election          the election's id, which is the first part of the topics' names   :definition
+-- the hash of the definition it is counted by; boxes with another one are only numbered   :epoch
+-- a fixed number: a later generation of the results has a greater one   :vote_for_usual    how many
+-- selections a ballot may make in a contest...   :vote_for_others   ...but for the contests of this
+-- map   :names             what the records of locations (grouping 2) and candidates (grouping 4)
+-- say besides ids and numbers, as JSON: so many   :name_buckets      buckets of them
 --
--- How it is fast: a record is parsed once. Each vote, contest and selection becomes one row, and each row goes only to the totals it
--- belongs to, by an explosion of plain numbers and a filter. All of it is compiled to one loop that makes no objects after the parser's.
--- GROUPING SETS would send every row to all totals; higher-order functions (transform, aggregate) are not compiled and ten times slower.
+-- How it is fast: a record is parsed once. Each vote, contest and selection becomes one row, and
+-- each row goes only to the totals it belongs to, by an explosion of plain numbers and a filter.
+-- All of it is compiled to one loop that makes no objects after the parser's. GROUPING SETS would
+-- send every row to all totals; higher-order functions (transform, aggregate) are not compiled and
+-- ten times slower.
 WITH parsed AS (
   SELECT
     partition,
@@ -52,7 +54,8 @@ cast_votes AS (
   LATERAL VIEW OUTER posexplode(votes) exploded AS vote_no, vote
 ),
 
--- One row a contest of a vote; a blank ballot is one row without a contest. A candidate selected twice is selected once.
+-- One row a contest of a vote; a blank ballot is one row without a contest. A candidate selected
+-- twice is selected once.
 contests AS (
   SELECT
     partition, is_box, is_ours, seq, box_votes, vote_no, location_id, contest_no, contest_id,
@@ -76,8 +79,8 @@ selections AS (
   LATERAL VIEW OUTER posexplode(IF(size(candidate_ids) > vote_for, NULL, candidate_ids)) exploded AS selection_no, candidate_id
 ),
 
--- The totals each row has a part in: 0 of everything, 1 a partition's progress, 2 a location, 3 a candidate in a location,
--- 4 a candidate, 5 the overvotes of a contest in a location.
+-- The totals each row has a part in: 0 of everything, 1 a partition's progress, 2 a location, 3 a
+-- candidate in a location, 4 a candidate, 5 the overvotes of a contest in a location.
 parts AS (
   SELECT *
   FROM selections
@@ -120,8 +123,9 @@ totals AS (
   GROUP BY grouping, key1, key2, key3
 ),
 
--- Looked up in a literal and not joined: a join with even the smallest table is a job of its own each micro-batch, and 8 MB of memory.
--- The names lie in buckets by the hash of their key, for Spark searches a map from its first entry to its last.
+-- Looked up in a literal and not joined: a join with even the smallest table is a job of its own
+-- each micro-batch, and 8 MB of memory. The names lie in buckets by the hash of their key, for
+-- Spark searches a map from its first entry to its last.
 keyed AS (
   SELECT totals.*, IF(grouping IN (2, 4), concat(grouping, ' ', length(key1), ' ', key1, key2), NULL) AS name_key
   FROM totals
@@ -145,8 +149,8 @@ named AS (
     grouping, key1, key2, key3, number, marks, overvotes, malformed, other_definition, seq_end, seq_sum,
     known.name, known.party, known.registered_voters,
     :epoch AS epoch,
-    -- A function over an array is not compiled. Written plainly the moment would be a number in the code that Spark generates: compiled anew
-    -- each micro-batch, 50 ms of it, and never warm.
+    -- A function over an array is not compiled. Written plainly the moment would be a number in the
+    -- code that Spark generates: compiled anew each micro-batch, 50 ms of it, and never warm.
     element_at(transform(array(current_timestamp()), now -> date_format(now, "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'")), 1) AS as_of
   FROM found
 )
@@ -167,7 +171,8 @@ LATERAL VIEW stack(2,
     WHEN 0 THEN to_json(named_struct(
       'ballots', number, 'marks', marks, 'overvotes', overvotes, 'malformed', malformed, 'other_definition', other_definition,
       'definition', :definition, 'epoch', epoch, 'as_of', as_of))
-    -- Dense: the seqs counted are 0 to seq_end - 1, each once (docs/exactness.md, "Counting by Spark").
+    -- Dense: the seqs counted are 0 to seq_end - 1, each once (docs/exactness.md, "Counting by
+    -- Spark").
     WHEN 1 THEN to_json(named_struct(
       'partition', CAST(key1 AS INT), 'votes', number, 'seq_end', seq_end,
       'is_dense', coalesce(number = seq_end AND seq_sum = seq_end * (seq_end - 1L) DIV 2L, false), 'epoch', epoch, 'as_of', as_of))
