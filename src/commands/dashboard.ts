@@ -30,12 +30,8 @@ async function show(
   { id, open }: { id: ElectionId; open(): Promise<ClosableLog> },
 ): Promise<number> {
   const feed = createFeed();
-  const server = await startServer({ port, host, results: feed });
-  try {
-    progress.say(`Election ${id}. Results: ${server.url}`);
-    await followResults(open, feed, progress, signal);
-  } finally {
-    await server.close();
-  }
+  await using server = await startServer({ port, host, results: feed });
+  progress.say(`Election ${id}. Results: ${server.url}`);
+  await followResults(open, feed, progress, signal);
   return EXIT.done;
 }

@@ -22,26 +22,34 @@ import { type Command, EXIT, withBackend } from './shared.ts';
  */
 export const command: Command = (config, terminal) =>
   withBackend(config, terminal, async (backend, progress) => {
-    const { signal } = terminal;
+    const { host, port, once, json } = config;
+    const { signal, stdout } = terminal;
     const entry = await openElection(backend, config, progress, signal);
     const feed = createFeed();
-    const { port, host } = config;
-    const server = await startServer({ port, host, results: feed, gauges: () => progress.sums.gauges });
-    try {
-      progress.say(`Election ${entry.id} (seed ${entry.seed}). Results: ${server.url}`);
-      const results = await runStages({ backend, entry, progress, signal }, feed, config);
-      if (config.json && results !== null) terminal.stdout.write(`${JSON.stringify(results)}\n`);
-      return results === null && config.once ? EXIT.interrupted : EXIT.done;
-    } finally {
-      await server.close();
-    }
+    await using server = await startServer({ port, host, results: feed, gauges: () => progress.sums.gauges });
+    progress.say(`Election ${entry.id} (seed ${entry.seed}). Results: ${server.url}`);
+    await using stages = await startStages({ backend, entry, progress, signal }, feed, config);
+    const results = await Promise.race([stages.results, stages.ended.then(() => null)]);
+    if (results !== null) progress.say(summary(results));
+    if (once) stages.stop();
+    else if (results !== null && definitionOf(entry).is_test)
+      progress.say('All votes are counted. The dashboard stays up; Ctrl-C ends it.');
+    await stages.ended;
+    if (json && results !== null) stdout.write(`${JSON.stringify(results)}\n`);
+    return results === null && once ? EXIT.interrupted : EXIT.done;
   });
 
-/**
- * Runs all stages until the signal aborts; with `once`, until every vote is counted.
- * @returns the results with every vote; null where the stages were stopped before.
- */
-async function runStages(context: StageContext, feed: WritableFeed, config: Config): Promise<Results | null> {
+/** The stages of an election while they run. Disposing of them stops them and waits for their end. */
+interface RunningStages extends AsyncDisposable {
+  /** The results with every vote. Pending where the stages are stopped before. */
+  readonly results: Promise<Results>;
+  /** Resolves once every stage was told to stop and has ended. @throws what ended a stage before. */
+  readonly ended: Promise<void>;
+  /** Lets every stage finish what it holds. */
+  stop(): void;
+}
+
+async function startStages(context: StageContext, feed: WritableFeed, config: Config): Promise<RunningStages> {
   const { backend, entry, progress } = context;
   const isTest = definitionOf(entry).is_test;
   const { votes, replayed } = await readCast(context);
@@ -50,36 +58,31 @@ async function runStages(context: StageContext, feed: WritableFeed, config: Conf
     progress.say(
       'This election is not a test: cast its votes with `vote --votes FILE`; they are counted and shown here.',
     );
-  const pace = paceOf(config.rate, votersOf(entry, replayed));
   const registered = Promise.withResolvers<void>();
   const stages: ((stage: StageContext) => Promise<unknown>)[] = [
     async (stage) => {
       if (await registerElection(stage)) registered.resolve();
     },
     async (stage) => {
+      const pace = paceOf(config.rate, votersOf(entry, replayed));
       if (isTest) await voteFromRoll(stage, chooserOf(entry, replayed), pace);
     },
     (stage) => count(stage, config.engine),
     (stage) => followResults(() => backend.openLog(entry), feed, progress, stage.signal),
   ];
-  const finish = new AbortController();
-  const signal = AbortSignal.any([context.signal, finish.signal]);
-  const ended = allOrStop(signal, stages, (stage, each) => stage({ ...context, signal: each }));
-  try {
-    const results = await Promise.race([
-      isTest ? untilComplete(feed) : registered.promise.then(() => untilCounted({ ...context, signal }, feed)),
-      ended.then(() => null),
-    ]);
-    if (results !== null) progress.say(summary(results));
-    if (config.once) finish.abort();
-    else if (results !== null && isTest) progress.say('All votes are counted. The dashboard stays up; Ctrl-C ends it.');
-    await untilStopped(ended, finish.signal);
-    return results;
-  } finally {
-    // Whatever went wrong: no stage outlives the backend that it works with.
-    finish.abort();
-    await ended.catch(() => {});
-  }
+  const stopping = new AbortController();
+  const signal = AbortSignal.any([context.signal, stopping.signal]);
+  const running = allOrStop(signal, stages, (stage, each) => stage({ ...context, signal: each }));
+  const ended = untilStopped(running, stopping.signal);
+  return {
+    results: isTest ? untilComplete(feed) : registered.promise.then(() => untilCounted({ ...context, signal }, feed)),
+    ended,
+    stop: () => stopping.abort(),
+    async [Symbol.asyncDispose]() {
+      stopping.abort();
+      await ended.catch(() => {});
+    },
+  };
 }
 
 /**

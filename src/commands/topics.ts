@@ -12,19 +12,14 @@ export const command: Command = (config, terminal, { positional }) => {
   return withBackend(config, terminal, async (backend) => {
     const entry = await findElection(backend, config.id);
     const partitionsOf = (each: Topic): number => (COMPACTED_TOPICS.has(each) ? 1 : entry.partitions);
-    const log = await backend.openLog(entry);
-    try {
-      if (topic !== null) await printTopic(log, topic, partitionsOf(topic), terminal);
-      else
-        for (const each of TOPICS) {
-          let records = 0;
-          for (let partition = 0; partition < partitionsOf(each); partition++)
-            records += await log.end(each, partition);
-          terminal.stdout.write(`${entry.id}.${each}\t${records}\n`);
-        }
-    } finally {
-      await log.close();
-    }
+    await using log = await backend.openLog(entry);
+    if (topic !== null) await printTopic(log, topic, partitionsOf(topic), terminal);
+    else
+      for (const each of TOPICS) {
+        let records = 0;
+        for (let partition = 0; partition < partitionsOf(each); partition++) records += await log.end(each, partition);
+        terminal.stdout.write(`${entry.id}.${each}\t${records}\n`);
+      }
     return EXIT.done;
   });
 };

@@ -5,21 +5,17 @@ export const command: Command = (config, terminal) =>
   withBackend(config, terminal, async (backend, progress) => {
     const entry = await findElection(backend, config.id);
     progress.say(`Counting election ${entry.id} again, from the log and from PostgreSQL.`);
-    const log = await backend.openLog(entry);
-    try {
-      const reconciliation = await verify(entry, log, backend.recount, terminal.signal);
-      if (config.json) terminal.stdout.write(`${JSON.stringify(reconciliation)}\n`);
-      else {
-        for (const check of reconciliation.checks) terminal.stdout.write(describe(check));
-        for (const [reason, n] of Object.entries(reconciliation.rejections))
-          terminal.stdout.write(`      refused as ${reason}: ${n}\n`);
-        const verdict = reconciliation.passed ? 'Everything agrees' : 'THE RECOUNT DISAGREES';
-        terminal.stdout.write(`${verdict}: ${reconciliation.votes.toLocaleString('en-GB')} votes.\n`);
-      }
-      return reconciliation.passed ? EXIT.done : EXIT.check_failed;
-    } finally {
-      await log.close();
+    await using log = await backend.openLog(entry);
+    const reconciliation = await verify(entry, log, backend.recount, terminal.signal);
+    if (config.json) terminal.stdout.write(`${JSON.stringify(reconciliation)}\n`);
+    else {
+      for (const check of reconciliation.checks) terminal.stdout.write(describe(check));
+      for (const [reason, n] of Object.entries(reconciliation.rejections))
+        terminal.stdout.write(`      refused as ${reason}: ${n}\n`);
+      const verdict = reconciliation.passed ? 'Everything agrees' : 'THE RECOUNT DISAGREES';
+      terminal.stdout.write(`${verdict}: ${reconciliation.votes.toLocaleString('en-GB')} votes.\n`);
     }
+    return reconciliation.passed ? EXIT.done : EXIT.check_failed;
   });
 
 const describe = ({ name, passed, differences }: Check): string =>

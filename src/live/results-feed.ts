@@ -51,12 +51,8 @@ export function followResults(
   };
   return keepGoing(
     async () => {
-      const log = await open();
-      try {
-        await followLog(log, show, signal);
-      } finally {
-        await log.close();
-      }
+      await using log = await open();
+      await followLog(log, show, signal);
     },
     progress.say,
     signal,

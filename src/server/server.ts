@@ -36,10 +36,10 @@ export interface ServerOptions {
   readonly page?: string;
 }
 
-export interface RunningServer {
+export interface RunningServer extends AsyncDisposable {
   readonly port: number;
   readonly url: string;
-  /** Ends every stream and connection. */
+  /** Ends every stream and connection. Never throws. */
   close(): Promise<void>;
 }
 
@@ -70,16 +70,13 @@ export async function startServer({
   }
   const bound = (server.address() as AddressInfo).port;
   const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
-  return {
-    port: bound,
-    url: `http://${name}:${bound}/`,
-    close: async () => {
-      hub.close();
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
-      await closed;
-    },
+  const close = async (): Promise<void> => {
+    hub.close();
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeAllConnections();
+    await closed;
   };
+  return { port: bound, url: `http://${name}:${bound}/`, close, [Symbol.asyncDispose]: close };
 }
 
 async function listen(server: Server, port: number, host: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { OperationalError } from '../base/errors.ts';
 import { keepGoing } from '../base/keep-going.ts';
+import { sumOf } from '../domain/counts.ts';
 import type { Counter, Engine } from '../ports/counter.ts';
 import type { Log } from '../ports/log.ts';
 import type { StageContext } from '../ports/stage-context.ts';
@@ -17,12 +18,8 @@ export async function count(context: StageContext, engine: Engine, once = false)
   const { backend, entry, progress, signal } = context;
   return keepGoing(
     async () => {
-      const log = await backend.openLog(entry);
-      try {
-        return await countLog(context, log, engine, once);
-      } finally {
-        await log.close();
-      }
+      await using log = await backend.openLog(entry);
+      return await countLog(context, log, engine, once);
     },
     progress.say,
     signal,
@@ -41,7 +38,7 @@ async function countLog(context: StageContext, log: Log, engine: Engine, once: b
   const ends = once ? await backend.elections.votesInLog(entry) : null;
   const finished = new AbortController();
   const published = (covers: readonly number[]): void => {
-    progress.counted(covers.reduce((sum, seq) => sum + seq, 0));
+    progress.counted(sumOf(covers));
     if (ends?.every((end, partition) => covers[partition]! >= end)) finished.abort();
   };
   const watch = setInterval(() => void measure(context, counter), MEASURE_MS);

@@ -30,17 +30,13 @@ export async function registerElection({ backend, entry, progress, signal }: Sta
   return keepGoing(
     async () => {
       const { kind } = entry.arguments;
-      const roll = await openOrAbort(backend, entry, signal);
+      await using roll = await openOrAbort(backend, entry, signal);
       if (roll === null) return false;
-      try {
-        const context: RegisterContext = { entry, roll, registered: progress.registered };
-        if (kind === 'roll' || kind === 'api') return await publishStaged(context, signal);
-        const sizes = votersByLocation(entry, await backend.elections.replayed(entry));
-        const people = kind === 'results' ? null : createPeople(entry.seed, definitionOf(entry).date ?? REFERENCE_DATE);
-        return await registerLayout(context, createRollLayout(sizes, entry.seed), people, signal);
-      } finally {
-        await roll.close();
-      }
+      const context: RegisterContext = { entry, roll, registered: progress.registered };
+      if (kind === 'roll' || kind === 'api') return await publishStaged(context, signal);
+      const sizes = votersByLocation(entry, await backend.elections.replayed(entry));
+      const people = kind === 'results' ? null : createPeople(entry.seed, definitionOf(entry).date ?? REFERENCE_DATE);
+      return await registerLayout(context, createRollLayout(sizes, entry.seed), people, signal);
     },
     progress.say,
     signal,
