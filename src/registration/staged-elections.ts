@@ -202,7 +202,7 @@ function namedLocations(
       id: entry.id,
       seed: entry.seed,
       voters: 1,
-      candidate_names: generateCandidateNames(entry.seed, GENERATED_CANDIDATES),
+      candidateNames: generateCandidateNames(entry.seed, GENERATED_CANDIDATES),
       name,
     });
   const contested = given.candidates;

@@ -175,10 +175,10 @@ export const cellsOf = ({ firstCell }: ElectionIndex, slot: number): number[] =>
 export const candidatesOf = ({ firstCandidate }: ElectionIndex, contest: number): number[] =>
   range(firstCandidate[contest]!, firstCandidate[contest + 1]!);
 
-/** An array, because a generator costs four times as much: 19 to 31 ns a number, an array 4 to 11, a plain loop 1 to 2. */
+/** An array of known length costs 3 to 10 ns a number; a generator costs 20 to 40, a plain loop 1 to 5. */
 function range(first: number, end: number): number[] {
-  const numbers: number[] = [];
-  for (let number = first; number < end; number++) numbers.push(number);
+  const numbers = new Array<number>(end - first);
+  for (let i = 0; i < numbers.length; i++) numbers[i] = first + i;
   return numbers;
 }
 

@@ -8,7 +8,7 @@ export interface Place {
   readonly weight: number;
   readonly towns: readonly string[];
   /** The letters that its postcodes begin with. */
-  readonly postcode_areas: readonly string[];
+  readonly postcodeAreas: readonly string[];
 }
 
 /** Regions and nations by their code of the Office for National Statistics. */
@@ -105,6 +105,6 @@ export const PLACES: readonly Place[] = Object.entries(ROWS).flatMap(([region, r
     region,
     weight,
     towns: towns.split(', '),
-    postcode_areas: postcodeAreas.split(' '),
+    postcodeAreas: postcodeAreas.split(' '),
   })),
 );

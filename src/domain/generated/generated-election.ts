@@ -87,7 +87,7 @@ export interface GeneratedElectionOptions {
   /** Registered voters in all. */
   readonly voters: number;
   /** {@link GENERATED_CANDIDATES} different names. */
-  readonly candidate_names: readonly string[];
+  readonly candidateNames: readonly string[];
   readonly name?: string;
 }
 
@@ -95,8 +95,8 @@ export interface GeneratedElectionOptions {
  * The definition of an invented election, the same for the same options: one contest, three candidates of three parties, British
  * counties as locations under their region or nation, of unequal size, that have exactly `voters` voters together.
  */
-export function generateElection({ id, seed, voters, candidate_names, name }: GeneratedElectionOptions): Election {
-  assert(new Set(candidate_names).size === GENERATED_CANDIDATES, `${GENERATED_CANDIDATES} different candidate names`);
+export function generateElection({ id, seed, voters, candidateNames, name }: GeneratedElectionOptions): Election {
+  assert(new Set(candidateNames).size === GENERATED_CANDIDATES, `${GENERATED_CANDIDATES} different candidate names`);
   const contestId = 'president' as ContestId;
   const sizes = apportion(
     PLACES.map((place) => place.weight),
@@ -130,7 +130,7 @@ export function generateElection({ id, seed, voters, candidate_names, name }: Ge
     source: 'ballots',
     contests: [{ id: contestId, name: 'President', vote_for: 1, seats: 1, location_ids: null }],
     parties: PARTIES,
-    candidates: candidate_names.map((each, position) => generateCandidate(seed, contestId, position, each)),
+    candidates: candidateNames.map((each, position) => generateCandidate(seed, contestId, position, each)),
     locations,
     parents,
   };
