@@ -13,7 +13,7 @@ import { createSeed, hashPair } from '../numbers/random.ts';
 import { PLACES, REGIONS } from './british-places.ts';
 import { drawPortrait } from './portrait.ts';
 
-/** The parties of the idea that this project began with; none exists. */
+/** The parties of the idea that this project began with. None of them exists. */
 const PARTIES = [
   { id: 'management', name: 'Management Party' },
   { id: 'savior', name: 'Savior Party' },
@@ -92,8 +92,9 @@ export interface GeneratedElectionOptions {
 }
 
 /**
- * The definition of an invented election, the same for the same options: one contest, three candidates of three parties, British
- * counties as locations under their region or nation, of unequal size, that have exactly `voters` voters together.
+ * The definition of an invented election, the same for the same options. It has one contest, three
+ * candidates of three parties, and British counties as locations under their region or nation. The
+ * counties differ in size and have exactly `voters` voters together.
  */
 export function generateElection({ id, seed, voters, candidateNames, name }: GeneratedElectionOptions): Election {
   assert(new Set(candidateNames).size === GENERATED_CANDIDATES, `${GENERATED_CANDIDATES} different candidate names`);

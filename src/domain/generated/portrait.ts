@@ -1,13 +1,16 @@
 import { createSeed, hashToUnit } from '../numbers/random.ts';
 
-/** Colours chosen to stand side by side: every background goes with every skin, hair and garment. */
+/** Colours that go together: every background goes with every skin, hair and garment. */
 const BACKGROUNDS = ['#dfe7ec', '#efe3d3', '#e0e8dc', '#ece0e6', '#e3e2f0', '#f0e9cf', '#d9e8e6', '#eddcd6'];
 const SKINS = ['#f6d7c3', '#edc2a0', '#dda37c', '#c48a60', '#a76d47', '#8a5636', '#744830', '#5f3b29'];
 const HAIR = ['#241c17', '#3a281e', '#5a3a26', '#7d5433', '#a9793f', '#cfae6d', '#9a4a2a', '#8d8f93', '#d9d9d6'];
 const GARMENTS = ['#2f4858', '#5b3a4c', '#37503f', '#7a4b2c', '#3f3f63', '#8b3b3b', '#22616b', '#4a4a4a'];
 const CLOTHS = ['#7b3f61', '#2f6f73', '#a2622d', '#3d5a98', '#6b6f3a', '#8a4a4a'];
 
-/** Long, medium, bob, curls, bun, short, parted, cropped, bald, headscarf, turban: what is drawn behind and in front of the face. */
+/**
+ * Long, medium, bob, curls, bun, short, parted, cropped, bald, headscarf, turban. Each has a part
+ * behind the face and a part in front of it.
+ */
 const STYLES: readonly {
   readonly back: string;
   readonly front: string;
@@ -68,7 +71,7 @@ const STYLES: readonly {
 ];
 
 /**
- * A friendly face that belongs to nobody, for candidates that are invented: an SVG as a data URI of less than 3 KB. Skin, hair,
+ * A friendly face of an invented candidate, an SVG as a data URI of less than 3 KB. Skin, hair,
  * dress and beard are drawn evenly, so that no group is missing and none stands for the others.
  */
 export function drawPortrait(seed: string): string {
@@ -104,7 +107,7 @@ export function drawPortrait(seed: string): string {
   return `data:image/svg+xml,${svg.replace(/[%#<>"]/g, (character) => ESCAPES[character] ?? character)}`;
 }
 
-/** What a data URI may not hold as it is. */
+/** The characters that a data URI must escape. */
 const ESCAPES: Readonly<Record<string, string>> = { '%': '%25', '#': '%23', '<': '%3C', '>': '%3E', '"': "'" };
 
 function drawClothes(colour: string, kind: number): string {
