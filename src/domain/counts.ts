@@ -7,7 +7,10 @@ export function sumOf(counts: Iterable<number>): number {
   return sum;
 }
 
-/** A part of a whole: null where the whole is unknown or 0. Above 1 it is a fact to show, so it is not clamped. */
+/**
+ * A part of a whole, null where the whole is unknown or 0. A value above 1 is a fact to show, so it
+ * is not clamped.
+ */
 export function fractionOf(part: number, whole: number | null): number | null {
   return whole === null || whole === 0 ? null : part / whole;
 }

@@ -1,4 +1,7 @@
-/** An expected outcome as a value: callers look at `ok` instead of catching. Operational failures throw; bugs fail an assertion. */
+/**
+ * An expected outcome as a value: callers look at `ok` and catch nothing. Operational failures
+ * throw; bugs fail an assertion.
+ */
 export type Outcome<Value, Failure> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly error: Failure };

@@ -101,7 +101,7 @@ const pick = <Item>(items: readonly Item[], seed: Seed, ordinal: number, field: 
   items[draw(seed, ordinal, field, items.length)]!;
 
 const PLACE_BY_NAME = new Map(PLACES.map((place) => [place.name, place]));
-const ALL_POSTCODE_AREAS = PLACES.flatMap((place) => place.postcode_areas);
+const ALL_POSTCODE_AREAS = PLACES.flatMap((place) => place.postcodeAreas);
 
 /**
  * Invents people for a roll. The same seed, reference date and ordinal always give the same person,
@@ -129,7 +129,7 @@ export function createPeople(
     const lastName = pick(LAST_NAMES, key, ordinal, 'last_name');
     const age = drawAge(key, ordinal);
     const place = PLACE_BY_NAME.get(locationName);
-    const areas = place?.postcode_areas ?? ALL_POSTCODE_AREAS;
+    const areas = place?.postcodeAreas ?? ALL_POSTCODE_AREAS;
     const mailNumber = 1 + draw(key, ordinal, 'mail', 999);
     return {
       registration_number: registrationNumber(register(ordinal)),

@@ -36,7 +36,7 @@ export function describeElection(given: GivenElection, { id, seed }: ElectionEnt
       id,
       seed,
       voters: 1,
-      candidate_names: generateCandidateNames(seed, GENERATED_CANDIDATES),
+      candidateNames: generateCandidateNames(seed, GENERATED_CANDIDATES),
       name,
     });
   const { contests, parties, candidates } = given.candidates ?? base;

@@ -36,7 +36,7 @@ function generated(options: OriginOptions): OpenedOrigin {
         id: entry.id,
         seed: entry.seed,
         voters,
-        candidate_names: generateCandidateNames(entry.seed, GENERATED_CANDIDATES),
+        candidateNames: generateCandidateNames(entry.seed, GENERATED_CANDIDATES),
       }),
     }),
   };

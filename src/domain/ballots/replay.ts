@@ -13,7 +13,7 @@ import { apportion } from '../numbers/apportion.ts';
 import { permutationWidth, permute } from '../numbers/permutation.ts';
 import { type Chooser, slotKeys } from './chooser.ts';
 
-/** The votes of a real election that is cast again: one row for each candidate in each location, by number. */
+/** One row of the votes of a real election that is cast again, by location and candidate number. */
 export interface ReplayedVotes {
   readonly location: number;
   readonly candidate: number;
@@ -28,8 +28,8 @@ export function layOutVotes(index: ElectionIndex, replayed: readonly ReplayedVot
 }
 
 /**
- * How many ballots each location must have cast for these votes (by cell): in every contest no ballot carries more than
- * `vote_for` selections, and none selects a candidate twice.
+ * The ballots that each location must have cast for these votes (by cell). In every contest no
+ * ballot carries more than `vote_for` selections, and none selects a candidate twice.
  */
 export function replayedBallots(index: ElectionIndex, cells: Float64Array): Float64Array {
   return Float64Array.from(index.election.locations, (_, location) => {
@@ -42,7 +42,10 @@ export function replayedBallots(index: ElectionIndex, cells: Float64Array): Floa
   });
 }
 
-/** How many voters to register in each location: its electorate where known, and never fewer than its ballots. */
+/**
+ * The voters to register in each location: its electorate where known, and never fewer than its
+ * ballots.
+ */
 export function replayedVoters(index: ElectionIndex, cells: Float64Array): Float64Array {
   return replayedBallots(index, cells).map((ballots, location) =>
     Math.max(index.election.locations[location]!.registered_voters ?? 0, ballots),
@@ -56,8 +59,9 @@ export interface ScaledResults {
 }
 
 /**
- * A sample of real results: each contest keeps `factor` of its votes, rounded once, split over all its cells by largest
- * remainder, so that the national result keeps its shares to the vote; the electorate alike, over the locations that have one.
+ * A sample of real results. Each contest keeps `factor` of its votes, rounded once and split over
+ * all its cells by largest remainder, so that the national result keeps its shares to the vote. The
+ * electorate is sampled alike, over the locations where it is known.
  * @param factor above 0, at most 1
  */
 export function scaleCells(
@@ -92,12 +96,16 @@ function scale(weights: readonly number[], factor: number): Float64Array {
 }
 
 /**
- * Casts real results again, ballot by ballot. In each contest of its location the k-th of N ballots takes from a permutation
- * of its own the votes number p, p + N, p + 2N..., one for each selection it has; the votes are numbered candidate by candidate.
- * No candidate has more than N votes, so no ballot gets one twice, and numbers past the last vote are undervotes. All
- * places of a location, in any order, cast exactly its votes. Voters from place N on abstain.
+ * Casts real results again, ballot by ballot. The votes of a contest in a location are numbered
+ * candidate by candidate. The k-th of its N ballots takes the votes number p, p + N, p + 2N..., one
+ * for each selection it has, where p is the k-th value of a permutation of its own. Numbers past
+ * the last vote are undervotes.
  *
- * 120 ns a call with one contest and 3 candidates in 87 locations (node 24, 3 million calls in a loop on a two-core VM).
+ * No candidate has more than N votes, so no ballot gets one twice. All places of a location, in any
+ * order, cast exactly its votes. Voters from place N on abstain.
+ *
+ * 120 ns a call with one contest and 3 candidates in 87 locations (node 24, 3 million calls in a
+ * loop on a two-core VM).
  * @param cells votes by cell, whole numbers
  */
 export function createReplay(index: ElectionIndex, cells: Float64Array, seed: string): Chooser {

@@ -42,6 +42,7 @@ test('every order is as likely as any other', () => {
     seen.set(order, (seen.get(order) ?? 0) + 1);
   }
   assert.equal(seen.size, 6);
-  // Ten standard deviations of a count of 2,000: wrong once in 10^22 runs where the shuffle is right.
+  // Ten standard deviations of a count of 2,000: wrong once in 10^22 runs where the shuffle is
+  // right.
   for (const count of seen.values()) assert.ok(Math.abs(count - ROUNDS / 6) < 10 * Math.sqrt(ROUNDS / 6), `${count}`);
 });

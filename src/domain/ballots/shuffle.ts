@@ -1,12 +1,16 @@
 import type { VoteColumns } from './vote-columns.ts';
 
-/** Two 32-bit draws make one number below 1 with 53 bits: the bias of a pick among 20,000 is below 2^-38. */
+/**
+ * Two 32-bit draws make one number below 1 with 53 bits. The bias of a pick among 20,000 is then
+ * below 2^-38.
+ */
 export const DRAWS_PER_VOTE = 2;
 
 /**
- * Copies votes in a random order, so that nothing of the order in which they were cast is left (invariant 3).
+ * Copies votes in a random order, so that the order in which they were cast is lost (invariant 3).
  * @param accepted positions to take, or null for all.
- * @param draws at least {@link DRAWS_PER_VOTE} uniform 32-bit numbers for each vote, from a cryptographic source.
+ * @param draws at least {@link DRAWS_PER_VOTE} uniform 32-bit numbers for each vote, from a
+ * cryptographic source.
  */
 export function shuffleVotes(
   cast: VoteColumns,

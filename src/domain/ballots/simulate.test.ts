@@ -71,7 +71,7 @@ function generated(seed: string, turnout: number) {
     id: 'generated' as ElectionId,
     seed,
     voters: 60_000,
-    candidate_names: ['Ann Archer', 'Ben Baker', 'Cat Cooper'],
+    candidateNames: ['Ann Archer', 'Ben Baker', 'Cat Cooper'],
   });
   const index = indexElection(election);
   const voters = election.locations.map((location) => location.registered_voters!);

@@ -11,18 +11,21 @@ import { permutationWidth, permute } from '../numbers/permutation.ts';
 import { createSeed, hashToUnit, mix, toUnit } from '../numbers/random.ts';
 import { type Chooser, slotKeys } from './chooser.ts';
 
-/** The share of selections left empty: invented, large enough that even a small run shows undervotes. */
+/**
+ * The share of selections left empty. It is invented, and large enough that even a small run has
+ * undervotes.
+ */
 const UNDERVOTE_SHARE = 0.015;
 
-/** A line such as "write-in" sums many names of whom each gets next to nothing. */
+/** A line such as "write-in" sums many names, and each of them gets few votes. */
 const AGGREGATE_WEIGHT = 0.02;
 
-/** Any odd constant: draws of one ballot in one contest differ by it. */
+/** Any odd constant. Successive draws of one ballot in one contest differ by it. */
 const DRAW_STEP = 0x632be59b;
 
 /**
- * How many voters of each location cast a ballot: `turnout` (0 to 1) of all voters, rounded once, split over the
- * locations by largest remainder, so that a turnout of 1 is every voter.
+ * The voters of each location that cast a ballot: `turnout` (0 to 1) of all voters, rounded once
+ * and split over the locations by largest remainder. A turnout of 1 is therefore every voter.
  */
 export function simulatedBallots(voters: ArrayLike<number>, turnout: number): Float64Array {
   let total = 0;
@@ -31,8 +34,9 @@ export function simulatedBallots(voters: ArrayLike<number>, turnout: number): Fl
 }
 
 /**
- * How much each candidate draws in each location (by cell, above 0): a party has a strength of its own everywhere, leans
- * that differ from location to location, and candidates who do better or worse than their party.
+ * The weight of each candidate in each location (by cell, above 0). A party has one strength
+ * everywhere and a lean that differs from location to location; a candidate does better or worse
+ * than the party.
  */
 function candidateWeights(index: ElectionIndex, seed: string): Float64Array {
   const { candidates, locations } = index.election;
@@ -58,10 +62,12 @@ function candidateWeights(index: ElectionIndex, seed: string): Float64Array {
 }
 
 /**
- * Choices of an invented election. The number of ballots is exact by location ({@link simulatedBallots}), and a permutation of
- * its voters says which of them vote. Each selection is drawn by the weights of the candidates not yet selected, or left empty.
+ * Choices of an invented election. The number of ballots is exact by location
+ * ({@link simulatedBallots}), and a permutation of its voters says which of them vote. Each
+ * selection is drawn by the weights of the candidates not yet selected, or left empty.
  *
- * 100 ns a call with one contest and 3 candidates at turnout 0.7 (node 24, 3 million calls in a loop on a two-core VM).
+ * 100 ns a call with one contest and 3 candidates at turnout 0.7 (node 24, 3 million calls in a
+ * loop on a two-core VM).
  * @param voters registered voters by location; a place at or beyond them does not vote
  */
 export function createSimulation(
@@ -119,8 +125,9 @@ export function createSimulation(
 }
 
 /**
- * The cell in which `target` falls when the weights of the cells not yet selected are laid end to end. Those selected are
- * `out[first]` to `out[end - 1]`, ascending, as candidate numbers that lie `offset` above their cells.
+ * The cell in which `target` falls when the weights of the cells not yet selected are laid end to
+ * end. The cells selected are `out[first]` to `out[end - 1]`, ascending, as candidate numbers that
+ * lie `offset` above their cells.
  */
 function pickCell(
   weights: Float64Array,
@@ -142,7 +149,7 @@ function pickCell(
     }
     picked = cell;
     sum += weights[cell]!;
-    // The last cell left also takes what rounding leaves over.
+    // The last cell left also takes the remainder of rounding.
     if (target < sum) break;
   }
   return picked;

@@ -1,13 +1,14 @@
 /**
- * A cast vote has at most this many selections, overvotes among them (docs/inputs.md). No ballot paper has as many marks, and
- * the columns of a box stay small.
+ * A cast vote has at most this many selections, overvotes among them (docs/inputs.md). No ballot
+ * paper has as many marks, and the columns of a box stay small.
  */
 export const SELECTIONS_PER_VOTE_MAX = 200;
 
 /**
- * Votes in columns, `count` of them: vote `i` was cast in location number `locations[i]` with the candidate numbers
- * `selections[starts[i]]` to `selections[starts[i + 1] - 1]`, ascending (so grouped by contest) and without repeats.
- * The arrays may be longer than used: they are scratch space that a loop fills again for each batch.
+ * Votes in columns, `count` of them. Vote `i` was cast in location number `locations[i]`. Its
+ * candidate numbers are `selections[starts[i]]` to `selections[starts[i + 1] - 1]`, ascending (so
+ * grouped by contest) and without repeats. The arrays may be longer than used: they are scratch
+ * space that a loop fills again for each batch.
  */
 export interface VoteColumns {
   count: number;

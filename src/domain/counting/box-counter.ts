@@ -23,8 +23,9 @@ export interface ResultRecord {
 }
 
 /**
- * The fold from boxes to totals, one for an election: which votes are counted, and what changed since the last flush.
- * Exact by `seq` alone: a box that is covered is skipped, a gap or a broken chain is an error. No I/O, no clock.
+ * The fold from boxes to totals, one for an election. It knows which votes are counted and which
+ * counts have changed since the last flush. It is exact by `seq` alone: a box that is covered is
+ * skipped, a gap or a broken chain is an error. No I/O, no clock.
  */
 export class BoxCounter {
   readonly tally: Tally;
@@ -38,11 +39,12 @@ export class BoxCounter {
   readonly #heads: string[];
   readonly #changed = new Set<number>();
   readonly #candidateTotals: Float64Array;
-  /** What `#candidateTotals` include, by cell. */
+  /** The votes that `#candidateTotals` include, by cell. */
   readonly #totalled: Float64Array;
   /**
-   * Locations whose record in the topic is newer than the checkpoint, with what they cover: votes below it are theirs already.
-   * Only a reader that sees uncommitted records meets them; elsewhere a flush and its checkpoint are one transaction.
+   * Locations whose record in the topic is newer than the checkpoint, with what they cover: votes
+   * below it are counted there already. Only a reader that sees uncommitted records meets them.
+   * Elsewhere a flush and its checkpoint are one transaction.
    */
   readonly #ahead = new Map<number, readonly number[]>();
   readonly #box: VoteColumns;
@@ -73,7 +75,8 @@ export class BoxCounter {
   }
 
   /**
-   * Takes up what an earlier counter published: the last record of each key of `results-by-location`.
+   * Goes on from the results that an earlier counter published: the last record of each key of
+   * `results-by-location`.
    * @throws Error where the records are of another definition.
    */
   restore(checkpoint: CheckpointRecord, locations: Iterable<LocationResultRecord>): void {
@@ -99,7 +102,8 @@ export class BoxCounter {
   /**
    * Counts one record of topic `votes`.
    * @returns the votes counted; 0 for a redelivered box.
-   * @throws Error saying what is wrong: a gap, a broken chain, another definition, a damaged record. Nothing is counted then.
+   * @throws Error that names the fault: a gap, a broken chain, another definition, a damaged
+   * record. Nothing is counted then.
    */
   countBox(partition: number, value: string): number {
     const box = this.#reader.read(value, this.#box);

@@ -41,9 +41,9 @@ export const votesById = (index: ElectionIndex, tally: Tally, slot: number): { r
   Object.fromEntries(cellsOf(index, slot).map((cell) => [cellCandidate(index, slot, cell).id, tally.votes[cell]!]));
 
 /**
- * Puts a location's absolute result into the tally, in place of what it held.
- * @returns the location's number, or -1 for a record of a location, contest or candidate that the definition lacks. Nothing is
- * changed then.
+ * Puts a location's absolute result into the tally, in place of the counts it held.
+ * @returns the location's number, or -1 for a record of a location, contest or candidate that the
+ * definition lacks. Nothing is changed then.
  */
 export function applyLocationResult(index: ElectionIndex, tally: Tally, record: LocationResultRecord): number {
   const location = index.locationNumbers.get(record.location_id) ?? -1;

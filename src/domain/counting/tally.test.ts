@@ -5,7 +5,10 @@ import { arbitraryElectionWithBallots, type Ballot, tallyOf } from '../../../tes
 import { cellsOf, type ElectionIndex, slotsOf } from '../election/election-index.ts';
 import { candidateTotals, createTally, deriveUndervotes, type Tally, unbalancedSlots } from './tally.ts';
 
-/** The rules as plainly as they can be said, from ids and without the index's layout of slots and cells. */
+/**
+ * The rules as plainly as they can be said, from ids and without the index's layout of slots and
+ * cells.
+ */
 function countPlainly(index: ElectionIndex, ballots: readonly Ballot[]) {
   const { contests, candidates, locations } = index.election;
   return locations.map(({ id }, location) => {

@@ -1,7 +1,10 @@
 import type { VoteColumns } from '../ballots/vote-columns.ts';
 import { candidateAt, cellsOf, type ElectionIndex, slotsOf, sumCells, voteForAt } from '../election/election-index.ts';
 
-/** Counts of an election by location, laid out by a {@link ElectionIndex}. Counts are whole numbers held in doubles, exact to 2^53. */
+/**
+ * Counts of an election by location, laid out by an {@link ElectionIndex}. They are whole numbers
+ * held in doubles, exact to 2^53.
+ */
 export interface Tally {
   /** Ballots cast, by location number. */
   readonly ballots: Float64Array;
@@ -9,7 +12,10 @@ export interface Tally {
   readonly votes: Float64Array;
   /** Selections that ballots could have made in a contest and did not, by slot. */
   readonly undervotes: Float64Array;
-  /** Ballots with more selections than `vote_for`, by slot: such a ballot counts, that contest on it counts for nobody. */
+  /**
+   * Ballots with more selections than `vote_for`, by slot. Such a ballot counts; its selections in
+   * that contest do not.
+   */
   readonly overvoted: Float64Array;
 }
 
@@ -22,7 +28,10 @@ export function createTally(index: ElectionIndex): Tally {
   };
 }
 
-/** Adds vote `i` of the columns. The columns must hold only candidates of contests on that location's ballot. */
+/**
+ * Adds vote `i` of the columns. The columns must hold only candidates of contests on that
+ * location's ballot.
+ */
 export function countVote(index: ElectionIndex, tally: Tally, votes: VoteColumns, i: number): void {
   const location = votes.locations[i]!;
   const contests = index.voteFor.length;
@@ -61,8 +70,9 @@ export function unbalancedSlots(index: ElectionIndex, tally: Tally): number[] {
 }
 
 /**
- * Sets the undervotes of these locations to what the law makes of their other counts.
- * @returns the slots where that is below 0: they hold more votes than their ballots can.
+ * Sets the undervotes of these locations to the number that the law requires, from their other
+ * counts.
+ * @returns the slots where it is below 0: they hold more votes than their ballots can.
  */
 export function deriveUndervotes(index: ElectionIndex, tally: Tally, locations: Iterable<number>): number[] {
   const negative: number[] = [];
@@ -87,9 +97,9 @@ export function candidateTotals(index: ElectionIndex, tally: Tally): Float64Arra
 }
 
 /**
- * Takes one count over from counts that are newer, and adds what it grew by to a total. Totals that follow a tally this way
- * cost the counts that changed, never all of them.
- * @returns whether it differed.
+ * Takes one count over from newer counts and adds the difference to a total. Totals that follow a
+ * tally this way cost the counts that changed, never all of them.
+ * @returns whether the count differed.
  */
 export function carryOver(
   newer: Float64Array,

@@ -23,7 +23,10 @@ import {
   voteForAt,
 } from './election-index.ts';
 
-/** The ballot of a location and the candidates of a contest as plainly as they can be said, from ids. */
+/**
+ * The ballot of a location and the candidates of a contest as plainly as they can be said, from
+ * ids.
+ */
 const ballotOf = ({ contests }: Election, id: string): Contest[] =>
   contests.filter(({ location_ids }) => location_ids === null || location_ids.some((each) => each === id));
 const standingIn = ({ candidates }: Election, { id }: Contest) =>

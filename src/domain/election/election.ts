@@ -7,10 +7,13 @@ export type ElectionId = Branded<string, 'ElectionId'>;
 export type ContestId = Branded<string, 'ContestId'>;
 export type CandidateId = Branded<string, 'CandidateId'>;
 export type LocationId = Branded<string, 'LocationId'>;
-/** The inner number of a voter: a positive safe integer, unique in the database, without meaning outside it. */
+/**
+ * The inner number of a voter: a positive safe integer, unique in the database, without meaning
+ * outside it.
+ */
 export type VoterId = Branded<number, 'VoterId'>;
 
-/** Kafka allows 249 characters in a topic name; the rest is left for the topic's own part. */
+/** Kafka allows 249 characters in a topic name. The rest is for the name of the topic itself. */
 const ELECTION_ID_LENGTH_MAX = 200;
 
 /** Election ids become topic names: lower-case letters, digits and single hyphens between them. */
@@ -23,7 +26,10 @@ export function parseElectionId(text: string): Outcome<ElectionId, string> {
 /** Longer than the name of any contest, candidate or location; it bounds records and keys. */
 export const TEXT_LENGTH_MAX = 1_000;
 
-/** Ids of contests, candidates and locations are the input's own text: not empty, bounded, without control characters. */
+/**
+ * Ids of contests, candidates and locations are the input's own text: not empty, bounded, without
+ * control characters.
+ */
 export function parseId<Id extends ContestId | CandidateId | LocationId>(text: string): Outcome<Id, string> {
   if (text.length === 0) return err('it is empty');
   if (text.length > TEXT_LENGTH_MAX) return err(`it is longer than ${TEXT_LENGTH_MAX} characters`);
@@ -67,7 +73,7 @@ export interface Candidate {
 export interface Location {
   readonly id: LocationId;
   readonly name: string;
-  /** What kind of reporting unit this is: precinct, county, state... */
+  /** The kind of reporting unit: precinct, county, state... */
   readonly type: string;
   readonly parent_id: LocationId | null;
   /** Null where it is unknown; turnout is then unknown too. */
@@ -75,8 +81,9 @@ export interface Location {
 }
 
 /**
- * The definition of an election: everything a tally depends on and nothing personal. Its hash travels with every batch.
- * `locations` are the reporting units where ballots are cast; `parents` are the units above them. Both in the input's order.
+ * The definition of an election: everything a tally depends on and nothing personal. Its hash
+ * travels with every batch. `locations` are the reporting units where ballots are cast; `parents`
+ * are the units above them. Both in the input's order.
  */
 export interface Election {
   readonly id: ElectionId;
@@ -94,13 +101,13 @@ export interface Election {
 }
 
 /**
- * One text for a candidate of the whole election, also the key in topic `votes-per-candidate`. A candidate's id is unique only
- * within its contest: two contests may both have a "Write-in".
+ * One text for a candidate of the whole election, also the key in topic `votes-per-candidate`. An
+ * id is unique only within its contest: two contests may both have a "Write-in".
  */
 export const candidateKey = (contestId: string, candidateId: string): string =>
   JSON.stringify([contestId, candidateId]);
 
-/** Looks up the party's name of a candidate, null for an independent. */
+/** @returns a look-up of the name of a candidate's party; null for an independent. */
 export function partyNames(election: Election): (candidate: Candidate) => string | null {
   const names = new Map<string | null, string>(election.parties.map(({ id, name }) => [id, name]));
   return ({ party_id }) => names.get(party_id) ?? null;
@@ -116,8 +123,9 @@ function firstRepeated(keys: Iterable<string>): string | undefined {
 }
 
 /**
- * Checks what every later part relies on: unique ids, references that resolve, sane counting rules, no cycle in the tree.
- * @returns the election unchanged, or one sentence that names the first thing wrong and what to do.
+ * Checks the rules that every later part relies on: unique ids, references that resolve, sane
+ * counting rules, no cycle in the tree.
+ * @returns the election unchanged, or one sentence that names the first fault and the next step.
  */
 export function checkElection(election: Election): Outcome<Election, string> {
   const repeated =
@@ -182,7 +190,10 @@ function checkLocations(election: Election): Refusal | undefined {
   return undefined;
 }
 
-/** The bytes whose SHA-256 is the definition's hash: JSON with a fixed order of keys, so equal definitions are equal texts. */
+/**
+ * The bytes whose SHA-256 is the definition's hash: JSON with a fixed order of keys, so equal
+ * definitions are equal texts.
+ */
 export function canonicalDefinition(election: Election): string {
   return JSON.stringify(sortKeys(election));
 }

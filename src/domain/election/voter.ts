@@ -1,6 +1,7 @@
 /**
- * A voter as the roll knows a person. All of it is personal data: it lives in table `voters` and nowhere else, not in a topic, a
- * log line, an answer of the API or a problem that is reported. What the source does not tell is null.
+ * A voter as the roll knows a person. All of it is personal data. It lives in table `voters` and
+ * nowhere else: not in a topic, a log line, an answer of the API or a reported problem. A field
+ * that the source lacks is null.
  */
 export interface VoterPerson {
   /** The outside id of the voter: unique in an election. */

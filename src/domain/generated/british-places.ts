@@ -1,14 +1,17 @@
-/** Where the voters of a generated election live: enough of the United Kingdom to look real, not a gazetteer. */
+/**
+ * A place where voters of a generated election live. The places look like the United Kingdom; they
+ * are not a gazetteer.
+ */
 export interface Place {
   readonly id: string;
   readonly name: string;
   readonly type: 'county' | 'council area' | 'district';
   readonly region: string;
-  /** Inhabitants in thousands, rounded: how voters are split over the places. */
+  /** Inhabitants in thousands, rounded. Voters are split over the places in proportion. */
   readonly weight: number;
   readonly towns: readonly string[];
   /** The letters that its postcodes begin with. */
-  readonly postcode_areas: readonly string[];
+  readonly postcodeAreas: readonly string[];
 }
 
 /** Regions and nations by their code of the Office for National Statistics. */
@@ -105,6 +108,6 @@ export const PLACES: readonly Place[] = Object.entries(ROWS).flatMap(([region, r
     region,
     weight,
     towns: towns.split(', '),
-    postcode_areas: postcodeAreas.split(' '),
+    postcodeAreas: postcodeAreas.split(' '),
   })),
 );

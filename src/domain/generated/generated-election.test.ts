@@ -8,7 +8,7 @@ const options = {
   id: 'generated' as ElectionId,
   seed: '1',
   voters: 100_000,
-  candidate_names: ['Ann Archer', 'Ben Baker', 'Cat Cooper'],
+  candidateNames: ['Ann Archer', 'Ben Baker', 'Cat Cooper'],
 };
 
 test('is a valid definition with exactly the voters asked for, in places of unequal size', () => {
@@ -51,7 +51,7 @@ test('the same options give the same definition, another seed other candidates',
 
 test('refuses candidates who cannot be told apart', () => {
   assert.throws(
-    () => generateElection({ ...options, candidate_names: ['Ann', 'Ann', 'Ben'] }),
+    () => generateElection({ ...options, candidateNames: ['Ann', 'Ann', 'Ben'] }),
     /different candidate names/,
   );
 });
@@ -62,7 +62,7 @@ test('places: ids that parse and differ, regions that exist, towns and postcodes
     assert.ok(parseId(place.id).ok);
     assert.ok(place.region in REGIONS);
     assert.ok(place.towns.length > 0 && place.towns.every((town) => town === town.trim() && town !== ''));
-    assert.ok(place.postcode_areas.length > 0 && place.postcode_areas.every((area) => /^[A-Z]{1,2}$/.test(area)));
+    assert.ok(place.postcodeAreas.length > 0 && place.postcodeAreas.every((area) => /^[A-Z]{1,2}$/.test(area)));
   }
   assert.deepEqual(new Set(PLACES.map((place) => place.region)), new Set(Object.keys(REGIONS)));
 });

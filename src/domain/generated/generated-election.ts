@@ -13,7 +13,7 @@ import { createSeed, hashPair } from '../numbers/random.ts';
 import { PLACES, REGIONS } from './british-places.ts';
 import { drawPortrait } from './portrait.ts';
 
-/** The parties of the idea that this project began with; none exists. */
+/** The parties of the idea that this project began with. None of them exists. */
 const PARTIES = [
   { id: 'management', name: 'Management Party' },
   { id: 'savior', name: 'Savior Party' },
@@ -87,16 +87,17 @@ export interface GeneratedElectionOptions {
   /** Registered voters in all. */
   readonly voters: number;
   /** {@link GENERATED_CANDIDATES} different names. */
-  readonly candidate_names: readonly string[];
+  readonly candidateNames: readonly string[];
   readonly name?: string;
 }
 
 /**
- * The definition of an invented election, the same for the same options: one contest, three candidates of three parties, British
- * counties as locations under their region or nation, of unequal size, that have exactly `voters` voters together.
+ * The definition of an invented election, the same for the same options. It has one contest, three
+ * candidates of three parties, and British counties as locations under their region or nation. The
+ * counties differ in size and have exactly `voters` voters together.
  */
-export function generateElection({ id, seed, voters, candidate_names, name }: GeneratedElectionOptions): Election {
-  assert(new Set(candidate_names).size === GENERATED_CANDIDATES, `${GENERATED_CANDIDATES} different candidate names`);
+export function generateElection({ id, seed, voters, candidateNames, name }: GeneratedElectionOptions): Election {
+  assert(new Set(candidateNames).size === GENERATED_CANDIDATES, `${GENERATED_CANDIDATES} different candidate names`);
   const contestId = 'president' as ContestId;
   const sizes = apportion(
     PLACES.map((place) => place.weight),
@@ -130,7 +131,7 @@ export function generateElection({ id, seed, voters, candidate_names, name }: Ge
     source: 'ballots',
     contests: [{ id: contestId, name: 'President', vote_for: 1, seats: 1, location_ids: null }],
     parties: PARTIES,
-    candidates: candidate_names.map((each, position) => generateCandidate(seed, contestId, position, each)),
+    candidates: candidateNames.map((each, position) => generateCandidate(seed, contestId, position, each)),
     locations,
     parents,
   };

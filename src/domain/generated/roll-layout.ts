@@ -1,23 +1,27 @@
 import { createPermutation } from '../numbers/permutation.ts';
 import { createSeed } from '../numbers/random.ts';
 
-/** Where one voter of the roll is: `place` counts from 0 within the location. */
+/** The place of one voter on the roll: `place` counts from 0 within the location. */
 export interface RollPlace {
   location: number;
   place: number;
 }
 
 /**
- * The order in which the voters of an election are registered, and so vote: all locations mixed, by one permutation of all
- * places, so that every location reports from the first minute on and registration can go on from any ordinal.
+ * The order in which the voters of an election are registered, and so vote. One permutation of all
+ * places mixes the locations: every location reports from the first minute on, and registration can
+ * go on from any ordinal.
  */
 export interface RollLayout {
   readonly total: number;
-  /** Writes where the voter with this ordinal of [0, total) is. Allocates nothing; 200 ns with 3,143 locations. */
+  /**
+   * Writes the place of the voter with this ordinal of [0, total). Allocates nothing; 200 ns with
+   * 3,143 locations.
+   */
   locate(ordinal: number, entry: RollPlace): void;
 }
 
-/** `sizes[location]` voters in each location. Memory: locations. */
+/** @param sizes voters by location. Memory grows with locations. */
 export function createRollLayout(sizes: ArrayLike<number>, seed: string): RollLayout {
   /** The first position of each location, and one past the last at the end. */
   const first = new Float64Array(sizes.length + 1);

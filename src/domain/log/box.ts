@@ -10,15 +10,20 @@ import {
 } from '../election/election-index.ts';
 
 /**
- * A record of topic `votes` is a box: up to {@link VOTES_PER_BOX_MAX} votes of one batch, already shuffled, with the `seq` of
- * the first. Every box carries the hash of the definition it was cast under and a hash chained to the box before it:
+ * A record of topic `votes` is a box: up to {@link VOTES_PER_BOX_MAX} votes of one batch, already
+ * shuffled, with the `seq` of the first. Every box carries the hash of the definition it was cast
+ * under and a hash chained to the box before it:
  *
  *   {"seq":0,"definition":"<hex>","votes":[{"location_id":"1","selections":{"mayor":["Ada"]}},...],"hash":"<hex>"}
  *
- * `hash` = SHA-256 of the previous box's hash (as hex text) followed by the record's own text before `,"hash"`.
+ * `hash` = SHA-256 of the previous box's hash (as hex text) followed by the record's own text
+ * before `,"hash"`.
  */
 
-/** One vote a record halves the throughput of Kafka; 500 keep a record near 50 KB, far below its limit of 1 MB. */
+/**
+ * 500 votes keep a record near 50 KB, far below its limit of 1 MB. One vote a record halves the
+ * throughput of Kafka.
+ */
 export const VOTES_PER_BOX_MAX = 500;
 
 /** The most characters that a vote without overvotes takes in a box, in any location. */
@@ -42,16 +47,25 @@ const quoted = (id: string): string => JSON.stringify(id);
 
 export type Sha256 = (text: string) => string;
 
-/** What the first box of a partition is chained to, so that a box can be moved to no other election, definition or partition. */
+/**
+ * The hash that the first box of a partition is chained to. It ties the box to its election,
+ * definition and partition.
+ */
 export const chainStart = (sha256: Sha256, electionId: string, definition: string, partition: number): string =>
   sha256(`tallyroom ${electionId} ${definition} ${partition}`);
 
 export interface BoxWriter {
-  /** The records of all votes of the columns, one line each, chained to `previous`; `hash` is the last one's. */
+  /**
+   * The records of all votes of the columns, one line each, chained to `previous`; `hash` is the
+   * last one's.
+   */
   write(votes: VoteColumns, seq: number, previous: string): { text: string; boxes: number; hash: string };
 }
 
-/** Concatenates fragments made once for each location and candidate: 0.25 us a vote, a tenth of JSON.stringify. */
+/**
+ * Concatenates fragments made once for each location and candidate. 0.25 us a vote, a tenth of
+ * JSON.stringify.
+ */
 export function createBoxWriter(index: ElectionIndex, definition: string, sha256: Sha256): BoxWriter {
   const { election, contestOfCandidate } = index;
   const heads = election.locations.map((location) => `{"location_id":${quoted(location.id)},"selections":{`);
@@ -112,7 +126,10 @@ export interface Box {
 }
 
 export interface BoxReader {
-  /** Reads one record's value and fills the columns with its votes. @throws Error saying what is wrong with the record. */
+  /**
+   * Reads one record's value and fills the columns with its votes.
+   * @throws Error that names the fault of the record.
+   */
   read(value: string, into: VoteColumns): Box;
 }
 
@@ -129,8 +146,9 @@ const CLOSING_BRACKET = 0x5d;
 const CLOSING_BRACE = 0x7d;
 
 /**
- * Reads boxes by looking whole fragments up: 0.3 us a vote, where JSON.parse takes 1.1. A box that is not written exactly as
- * {@link createBoxWriter} writes it goes through JSON.parse, so any JSON of the same meaning is understood.
+ * Reads boxes by looking whole fragments up: 0.3 us a vote, where JSON.parse takes 1.1. A box that
+ * is not written exactly as {@link createBoxWriter} writes it goes through JSON.parse, so any JSON
+ * of the same meaning is understood.
  */
 export function createBoxReader(index: ElectionIndex): BoxReader {
   const fragments = createFragments(index);
@@ -160,7 +178,10 @@ export function createBoxReader(index: ElectionIndex): BoxReader {
   };
 }
 
-/** The numbers that the text of a record names. Ids are as JSON writes them: text is compared with text. */
+/**
+ * The numbers that the fragments of a record stand for. Ids are escaped as JSON writes them, so
+ * text is compared with text.
+ */
 interface Fragments {
   readonly index: ElectionIndex;
   /** By location id. */
@@ -218,7 +239,9 @@ interface BoxVote {
   readonly selections: Readonly<Record<string, readonly string[]>>;
 }
 
-/** The meaning of a box by JSON.parse, for boxes with overvotes, several selections in a contest, or escaped names. */
+/**
+ * Reads a box by JSON.parse: one with overvotes, several selections in a contest, or escaped names.
+ */
 function readSlowly(index: ElectionIndex, value: string, into: VoteColumns): void {
   const { votes }: { readonly votes: readonly BoxVote[] } = JSON.parse(value);
   if (!Array.isArray(votes) || votes.length > VOTES_PER_BOX_MAX) throw new Error('a box has too many votes');

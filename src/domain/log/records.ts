@@ -1,12 +1,14 @@
 import type { Election } from '../election/election.ts';
 
 /**
- * The records of the compacted topics. Values are JSON; keys are listed with each. Totals are absolute: a record replaces the
- * last one of its key. `covers` is the next `seq` of each partition of `votes` that the record's totals include.
+ * The records of the compacted topics. Values are JSON; the key is listed with each. Totals are
+ * absolute: a record replaces the last one of its key. `covers` is the next `seq` of each partition
+ * of `votes` that the record's totals include.
  *
- * Topic `results-by-location` has one of two sets of keys, by the engine that counts the election. The in-process counter
- * writes `location:` and `checkpoint`; Spark, whose rows are groups, writes `ballots:`, `cell:`, `overvotes:`, `progress:` and
- * `totals`. The other two topics are the same from both, but for what says which state a record belongs to.
+ * Topic `results-by-location` has one of two sets of keys, by the engine that counts the election.
+ * The in-process counter writes `location:` and `checkpoint`. Spark, whose rows are groups, writes
+ * `ballots:`, `cell:`, `overvotes:`, `progress:` and `totals`. The records of the other two topics
+ * differ only in the field that names their state.
  */
 
 /** Topic `definition`, key `definition`. */
@@ -21,7 +23,10 @@ export interface DefinitionRecord {
 }
 export const DEFINITION_KEY = 'definition';
 
-/** Topic `definition`, key `votes-end:<partition>`: every voter of the partition has been asked; its votes end before `seq_end`. */
+/**
+ * Topic `definition`, key `votes-end:<partition>`. Every voter of the partition has been asked, and
+ * its votes end before `seq_end`.
+ */
 export interface VotesEndRecord {
   readonly partition: number;
   readonly seq_end: number;
@@ -44,8 +49,8 @@ export interface SlotResult {
 export const LOCATION_KEY_PREFIX = 'location:';
 
 /**
- * Topic `results-by-location`, key `checkpoint`: the last record of every flush. A reader shows a state only when it holds all
- * records up to a checkpoint, so that what it shows balances.
+ * Topic `results-by-location`, key `checkpoint`: the last record of every flush. A reader shows a
+ * state only when it holds all records up to a checkpoint, so that the state balances.
  */
 export interface CheckpointRecord {
   readonly epoch: number;
@@ -61,11 +66,16 @@ export interface CheckpointRecord {
 }
 export const CHECKPOINT_KEY = 'checkpoint';
 
-/** What every row of the Spark engine carries: rows of one micro-batch have the same. */
+/**
+ * The fields that every row of the Spark engine carries. They are the same in all rows of one
+ * micro-batch.
+ */
 export interface MicroBatchStamp {
   /** The generation of the query that counts. */
   readonly epoch: number;
-  /** ISO 8601 in UTC with milliseconds, always of the same length: when the micro-batch was planned. */
+  /**
+   * ISO 8601 in UTC with milliseconds, always of the same length: when the micro-batch was planned.
+   */
   readonly as_of: string;
 }
 
@@ -90,7 +100,9 @@ export interface OvervotesRecord extends MicroBatchStamp {
   readonly overvoted_ballots: number;
 }
 
-/** Topic `results-by-location`, key {@link progressKey}: what of a partition of `votes` is counted. */
+/**
+ * Topic `results-by-location`, key {@link progressKey}: how far a partition of `votes` is counted.
+ */
 export interface ProgressRecord extends MicroBatchStamp {
   readonly partition: number;
   readonly votes: number;
@@ -100,7 +112,10 @@ export interface ProgressRecord extends MicroBatchStamp {
   readonly is_dense: boolean;
 }
 
-/** Topic `results-by-location`, key {@link TOTALS_KEY}: the sums over all other rows, by which a reader knows it has them all. */
+/**
+ * Topic `results-by-location`, key {@link TOTALS_KEY}: the sums over all other rows. They tell a
+ * reader whether it has all rows.
+ */
 export interface TotalsRecord extends MicroBatchStamp {
   /** Of all `ballots:` rows, and of all votes in `progress:` rows. */
   readonly ballots: number;
@@ -108,9 +123,9 @@ export interface TotalsRecord extends MicroBatchStamp {
   readonly marks: number;
   /** Of all `overvotes:` rows. */
   readonly overvotes: number;
-  /** Records of topic `votes` that are no boxes; nothing of them is counted. */
+  /** Records of topic `votes` that are not boxes. They are not counted. */
   readonly malformed: number;
-  /** Boxes cast under another definition; nothing of them is counted. */
+  /** Boxes cast under another definition. They are not counted. */
   readonly other_definition: number;
   /** Hash of the definition that Spark counts by. */
   readonly definition: string;
@@ -129,7 +144,7 @@ export const overvotesKey = (locationId: string, contestId: string): string =>
   OVERVOTES_KEY_PREFIX + JSON.stringify([locationId, contestId]);
 export const progressKey = (partition: number): string => PROGRESS_KEY_PREFIX + partition;
 
-/** What a key of the Spark engine in `results-by-location` names. */
+/** A key of the Spark engine in `results-by-location`, taken apart. */
 export type MicroBatchKey =
   | { readonly kind: 'ballots'; readonly location_id: string }
   | { readonly kind: 'cell'; readonly location_id: string; readonly contest_id: string; readonly candidate_id: string }
@@ -137,7 +152,10 @@ export type MicroBatchKey =
   | { readonly kind: 'progress'; readonly partition: number }
   | { readonly kind: 'totals' };
 
-/** Undoes {@link ballotsKey}, {@link cellKey}, {@link overvotesKey} and {@link progressKey}; null for any other key. */
+/**
+ * Undoes {@link ballotsKey}, {@link cellKey}, {@link overvotesKey} and {@link progressKey}; null
+ * for any other key.
+ */
 export function parseMicroBatchKey(key: string): MicroBatchKey | null {
   if (key.startsWith(CELL_KEY_PREFIX)) {
     const ids = parseIds(key.slice(CELL_KEY_PREFIX.length), 3);
@@ -155,7 +173,7 @@ export function parseMicroBatchKey(key: string): MicroBatchKey | null {
   return key === TOTALS_KEY ? { kind: 'totals' } : null;
 }
 
-/** So many ids as a JSON array of texts, however another writer of JSON may space and escape it. */
+/** A JSON array of `count` texts, however its writer spaces and escapes it. */
 function parseIds(text: string, count: number): readonly string[] | null {
   try {
     const ids: unknown = JSON.parse(text);
@@ -165,7 +183,10 @@ function parseIds(text: string, count: number): readonly string[] | null {
   }
 }
 
-/** Topic `votes-per-candidate`, key {@link candidateKey}. The in-process counter gives `covers`, Spark `as_of`. */
+/**
+ * Topic `votes-per-candidate`, key `candidateKey` of the candidate. The in-process counter gives
+ * `covers`, Spark `as_of`.
+ */
 export interface CandidateResultRecord {
   readonly contest_id: string;
   readonly candidate_id: string;
@@ -177,7 +198,10 @@ export interface CandidateResultRecord {
   readonly as_of?: string;
 }
 
-/** Topic `turnout-by-location`, key `<location id>`. The in-process counter gives `covers`, Spark `as_of`. */
+/**
+ * Topic `turnout-by-location`, key `<location id>`. The in-process counter gives `covers`, Spark
+ * `as_of`.
+ */
 export interface TurnoutRecord {
   readonly location_id: string;
   readonly name: string;
@@ -190,7 +214,10 @@ export interface TurnoutRecord {
   readonly as_of?: string;
 }
 
-/** Topic `voters`: one registered voter, no personal data. `place` is the voter's fixed place in the election's roll. */
+/**
+ * Topic `voters`: one registered voter, no personal data. `place` is the voter's fixed place on the
+ * election's roll.
+ */
 export interface VoterRecord {
   readonly seq: number;
   readonly voter_id: number;

@@ -1,11 +1,14 @@
 import type { ElectionIndex } from '../election/election-index.ts';
 
 /**
- * Reading and writing topic `voters` without an object a record: a million voters a second pass here.
- * Canonical line: TAB `{"seq":0,"voter_id":1,"location_id":"27001","place":0}` NEWLINE.
+ * Reading and writing topic `voters` without an object a record: a million voters a second pass
+ * here. The canonical line is TAB `{"seq":0,"voter_id":1,"location_id":"27001","place":0}` NEWLINE.
  */
 
-/** Voters in columns, `count` of them, in the order of the topic. Scratch space, filled again for each batch. */
+/**
+ * Voters in columns, `count` of them, in the order of the topic. They are scratch space that a loop
+ * fills again for each batch.
+ */
 export interface VoterColumns {
   count: number;
   ids: Float64Array;
@@ -41,17 +44,21 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
 /**
- * A cursor over the lines of one log batch. `read` fills columns with the next voters; what it meets must be the canonical
- * line with the expected `seq`, because the topic is ours: anything else is damage, and going on would count wrong.
+ * A cursor over the lines of one log batch. `read` fills columns with the next voters. Each must
+ * stand in the canonical line with the expected `seq`, because only this program writes the topic.
+ * Anything else is damage, and going on would count wrong.
  */
 export interface VoterCursor {
-  /** Reads up to `limit` voters into the columns from their start; sets and returns `count`, 0 at the end of the text. */
+  /**
+   * Reads up to `limit` voters into the columns from their start. Sets and returns `count`, 0 at
+   * the end of the text.
+   */
   read(into: VoterColumns, limit: number): number;
 }
 
 /**
- * @param skip lines to pass over first: a batch may begin before the offset that its reader is at.
- * @throws Error naming the seq at which the text is not what this program writes.
+ * @param skip lines to pass over first: a batch may begin before the offset of its reader.
+ * @throws Error naming the seq of the first line that this program cannot have written.
  */
 export function readVoters(index: ElectionIndex, text: string, base: number, skip: number): VoterCursor {
   let at = 0;

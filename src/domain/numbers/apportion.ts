@@ -1,9 +1,11 @@
 import { assert } from '../assert.ts';
 
 /**
- * Splits `total` in proportion to whole-number weights by the method of largest remainders (Hamilton): each share is its
- * quota rounded down, and what is left goes one each to the largest remainders, ties in order. The shares sum to `total`, none is
- * more than 1 from its quota, and none exceeds its weight where `total` is at most the sum. Exact: the products pass 2^53.
+ * Splits `total` in proportion to whole-number weights by the method of largest remainders
+ * (Hamilton). Each share is its quota rounded down; the rest goes one each to the largest
+ * remainders, ties in order. The shares sum to `total`, and none is more than 1 from its quota.
+ * None exceeds its weight where `total` is at most the sum. BigInt keeps it exact, because the
+ * products pass 2^53.
  */
 export function apportion(weights: ArrayLike<number>, total: number): Float64Array {
   assert(Number.isSafeInteger(total) && total >= 0, `a total of ${total} to apportion`);

@@ -64,7 +64,8 @@ test('over seeds, any position goes anywhere, and two neighbours go to any pair 
       const bin = (k: number): number => Math.floor((permutation(k) * 10) / size);
       pairs[bin(3) * 10 + bin(4)]!++;
     }
-    // What each pair of bins should hold: ordered pairs of different places, half-filled bins as they come.
+    // What each pair of bins should hold: ordered pairs of different places, half-filled bins as
+    // they come.
     const expected = new Float64Array(100);
     for (let a = 0; a < size; a++)
       for (let b = 0; b < size; b++)
@@ -91,7 +92,8 @@ test('neighbours are torn apart and the next seed is another permutation', () =>
     if (Math.abs(one(k + 1) - one(k)) === 1) steps++;
     distance += Math.abs(one(k + 1) - one(k));
   }
-  // Poisson with mean 1 and 2: ten or more is one chance in millions; the mean distance of two random places is size / 3.
+  // Poisson with mean 1 and 2: ten or more is one chance in millions; the mean distance of two
+  // random places is size / 3.
   assert.ok(meetings < 10 && steps < 14, `${meetings} meetings, ${steps} steps`);
   assert.ok(Math.abs(distance / size / (size / 3) - 1) < 0.02);
 });

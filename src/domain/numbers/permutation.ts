@@ -1,35 +1,45 @@
 import { assert } from '../assert.ts';
 import { mix, type Seed } from './random.ts';
 
-/** Up to here rows and columns stay below 2^25, so they are 32-bit integers and positions are exact in doubles. */
+/**
+ * Up to this size rows and columns stay below 2^25: they are 32-bit integers, and positions are
+ * exact in doubles.
+ */
 export const PERMUTATION_SIZE_MAX = 2 ** 48;
 
 /**
- * Four rounds make a Feistel network a pseudo-random permutation (Luby and Rackoff, 1988) where its halves are large; in a
- * small polling place a column has few rows to depend on, so two more, for 10 ns.
+ * Four rounds make a Feistel network a pseudo-random permutation (Luby and Rackoff, 1988) where its
+ * halves are large. In a small polling place a column has few rows to depend on, so there are two
+ * more, for 10 ns.
  */
 const ROUNDS = 6;
 
 /** Odd, so that the keys of all rounds differ. */
 const ROUND_STEP = 0x6d2b79f5;
 
-/** The columns of the rectangle that {@link permute} works on: the least width with width * width >= size. */
+/**
+ * The columns of the rectangle that {@link permute} works on: the least width with width * width >=
+ * size.
+ */
 export function permutationWidth(size: number): number {
   assert(Number.isSafeInteger(size) && size >= 0 && size <= PERMUTATION_SIZE_MAX, `a permutation of ${size}`);
   return Math.ceil(Math.sqrt(size));
 }
 
 /**
- * Where the whole number `k` of [0, size) goes: for each pair of 32-bit keys a bijection on [0, size), in O(1) memory.
- * `width` is {@link permutationWidth} of `size`, kept by the caller because a square root costs as much as a round.
+ * The image of the whole number `k` of [0, size): for each pair of 32-bit keys a bijection on [0,
+ * size), in O(1) memory. `width` is {@link permutationWidth} of `size`. The caller keeps it because
+ * a square root costs as much as a round.
  *
- * A Feistel network on a rectangle of `width` columns and as many rows as hold `size`: a round moves along its row by an
- * amount that depends on the row alone, or along its column by one that depends on the column alone, so it is a bijection
- * whatever the size (the generalised Feistel cipher of Black and Rogaway, 2002). The rectangle has less than a row too many; a
- * walk that ends there goes round again until it comes back (cycle walking), for one position in sqrt(size).
+ * A Feistel network on a rectangle of `width` columns and as many rows as hold `size`. A round
+ * moves along its row by an amount that depends on the row alone, or along its column by one that
+ * depends on the column alone. It is therefore a bijection at any size (the generalised Feistel
+ * cipher of Black and Rogaway, 2002). The rectangle has less than a row too many. A walk that ends
+ * there goes round again until it comes back (cycle walking), for one position in sqrt(size).
  *
- * 55 ns a call at any size (node 24, 10^7 calls in a loop on a two-core VM). Wrapping round is arithmetic on the sign bit:
- * as a branch, mispredicted every other time, it made a call 25 ns slower.
+ * 55 ns a call at any size (node 24, 10^7 calls in a loop on a two-core VM). Wrapping round is
+ * arithmetic on the sign bit. As a branch, mispredicted every other time, it made a call 25 ns
+ * slower.
  */
 export function permute(k: number, size: number, width: number, key0: number, key1: number): number {
   const height = Math.ceil(size / width);
@@ -54,7 +64,10 @@ export function permute(k: number, size: number, width: number, key0: number, ke
   return position;
 }
 
-/** The permutation of [0, size) that belongs to a seed: call it with whole numbers of that range only. */
+/**
+ * The permutation of [0, size) that belongs to a seed. Its argument must be a whole number of that
+ * range.
+ */
 export function createPermutation(seed: Seed, size: number): (k: number) => number {
   const width = permutationWidth(size);
   const key0 = seed[0]!;

@@ -27,7 +27,10 @@ interface ReadRecord extends PublishedRecord {
   readonly record: LocationResultRecord | CheckpointRecord | null;
 }
 
-/** The published results of the in-process counter: a state is what the records up to a checkpoint say. */
+/**
+ * The published results of the in-process counter. A state is the sum of the records up to a
+ * checkpoint.
+ */
 export class CheckpointResults implements PublishedResults {
   readonly tally: Tally;
   readonly changed = new Set<number>();
@@ -59,7 +62,7 @@ export class CheckpointResults implements PublishedResults {
     return { epoch, covers, as_of, foreign_records: 0, held: this.#reasonToHold() };
   }
 
-  /** @returns what is wrong with the record, or null. */
+  /** @returns the fault of the record, or null. */
   #take(key: string, record: LocationResultRecord | CheckpointRecord): string | null {
     if (key === CHECKPOINT_KEY && 'as_of' in record) this.#newest = record;
     else if (key.startsWith(LOCATION_KEY_PREFIX) && 'ballots_cast' in record) {
@@ -78,7 +81,7 @@ export class CheckpointResults implements PublishedResults {
     if (unbalanced !== null) return unbalanced;
     const ballots = sumOf(this.tally.ballots);
     const covered = sumOf(this.#newest.covers);
-    // Each ballot has one seq, so what a count of ballots covers is what it counted.
+    // Each ballot has one seq, so a count of ballots has counted exactly the seqs it covers.
     if (index.election.source === 'ballots' && ballots !== covered)
       return `The count covers ${covered} ballots but its locations add up to ${ballots}.`;
     return null;
@@ -88,8 +91,9 @@ export class CheckpointResults implements PublishedResults {
 const readRecord = (record: PublishedRecord): ReadRecord => ({ ...record, record: parseRecord(record.value) });
 
 /**
- * Leaves out of what is read at once the records that newer ones replace before the last checkpoint: the state there is the
- * same. Only while one epoch counts, so that a record that will be ignored replaces none.
+ * Drops the records that newer ones of the same read replace before the last checkpoint: the state
+ * there is the same. Does so only while one epoch counts, so that a record that will be ignored
+ * replaces none.
  */
 function newestRecords(records: readonly PublishedRecord[], epoch: number | undefined): readonly ReadRecord[] {
   const checkpoints = records.filter(({ key }) => key === CHECKPOINT_KEY).map(readRecord);
@@ -107,7 +111,10 @@ function newestRecords(records: readonly PublishedRecord[], epoch: number | unde
   return newest.reverse();
 }
 
-/** A location's result or a checkpoint with every count a whole number from 0; null for anything else. */
+/**
+ * A location's result or a checkpoint with every count a whole number from 0, null for anything
+ * else.
+ */
 function parseRecord(text: string): LocationResultRecord | CheckpointRecord | null {
   const value = parseObject(text);
   if (value === null || !isCount(value.epoch) || !Array.isArray(value.covers) || !value.covers.every(isCount))

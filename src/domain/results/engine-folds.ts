@@ -3,7 +3,10 @@ import { CheckpointResults } from './checkpoint-results.ts';
 import { MicroBatchResults } from './micro-batch-results.ts';
 import type { PublishedRecord, PublishedResults, PublishedShape } from './published-results.ts';
 
-/** The fold for the engine that wrote these records, as the first key tells that one of them has; null where none does. */
+/**
+ * The fold for the engine that wrote these records. The first key that only one engine writes
+ * decides; null where there is none.
+ */
 export function createPublishedResults(
   records: readonly PublishedRecord[],
   shape: PublishedShape,

@@ -88,7 +88,10 @@ interface History {
 /** A micro-batch of so many ballots; one without any has a malformed record alone. */
 const arbitrarySizes = fc.array(fc.nat(8), { minLength: 1, maxLength: 8 });
 
-/** The log of an election that Spark counted: rows in any order, micro-batches that began and were repeated, or came twice. */
+/**
+ * The log of an election that Spark counted: rows in any order, micro-batches that began and were
+ * repeated, or came twice.
+ */
 const arbitraryHistory: fc.Arbitrary<History> = fc
   .tuple(arbitraryElectionWithBallots, arbitrarySizes, fc.infiniteStream(fc.nat()))
   .map(([{ index, ballots }, sizes, numbers]) => {
@@ -139,7 +142,10 @@ function compacted(log: readonly Row[], draw: History['draw']): Row[] {
   return log.filter((row) => last.get(row.key) === row || draw(2) === 0);
 }
 
-/** Reads the log in pieces as a dashboard does, and checks that each state it would show is one that was. */
+/**
+ * Reads the log in pieces as a dashboard does, and checks that each state it would show is one that
+ * was.
+ */
 function read({ index, states }: History, log: readonly Row[], piece: () => number): PublishedState[] {
   const results = createResults(index);
   const shown: PublishedState[] = [];
@@ -385,7 +391,8 @@ describe('rows that cannot be counted', () => {
 
 describe('rows at the wrong time', () => {
   test('sums that agree by chance where compaction took rows away are no state', () => {
-    // After micro-batch 1: 10 and 5 ballots. After 2: 20 and 15. Compaction took L0001 and partition 0 of the first.
+    // After micro-batch 1: 10 and 5 ballots. After 2: 20 and 15. Compaction took L0001 and
+    // partition 0 of the first.
     const results = createResults(WARDS);
     takeAll(results, [ballots(1, 'L0002', 5), progress(1, 1, 7), totals(1, { ballots: 15 })]);
     takeAll(results, [ballots(2, 'L0002', 15), progress(2, 1, 15)]);

@@ -17,17 +17,18 @@ import {
 } from './published-results.ts';
 
 /**
- * After so many micro-batches that ended without a whole state, one is overdue. One such batch is already wrong where every row
- * is read; a reader that compaction overtakes may miss rows for a moment and has them again with the next batches.
+ * A whole state is overdue after this many micro-batches without one. One such batch is already
+ * wrong where every row is read. A reader that compaction overtakes may miss rows for a moment, and
+ * it has them again with the next batches.
  */
 const INCOMPLETE_BATCHES_MAX = 3;
-/** The same for one micro-batch that begins again and again: so many rows for each key that there is. */
+/** The same limit for one micro-batch that begins again and again, as rows for each key. */
 const ROWS_PER_KEY_MAX = 3;
 
 /** The counts that rows carry; each kind has a sum in `totals`. */
 type Column = 'ballots' | 'marks' | 'overvotes' | 'progress';
 
-/** One row that is no `totals`: its count, where it belongs, and what else it says of a partition. */
+/** One row other than `totals`: its count, its place, and what else it says of a partition. */
 interface CountRow {
   readonly column: Column;
   readonly at: number;
@@ -40,18 +41,22 @@ interface CountRow {
 type Row = { readonly totals: TotalsRecord } | CountRow;
 
 /**
- * The published results of the Spark engine. The rows of a micro-batch come in any order, and nothing ends it; but it is whole
- * in the log before the next begins. What was read is a state of the count exactly when
+ * The published results of the Spark engine. The rows of a micro-batch come in any order, and no
+ * record marks its end, but it is whole in the log before the next begins. The rows read so far are
+ * a state of the count exactly when
  *
- *   sum of ballots = sum of votes in progress = totals.ballots, sum of cells = totals.marks, sum of overvotes = totals.overvotes,
+ *   sum of ballots = sum of votes in progress = totals.ballots,
+ *   sum of cells = totals.marks, sum of overvotes = totals.overvotes,
  *   and the row read last is of no later micro-batch than `totals`.
  *
- * Why that is exact: every count only grows, and of the micro-batches after that of `totals`, N, no row was read. So no key
- * holds more than it does in state N. Where sums of such counts are equal, every one of them is equal: nothing is missing.
- * It stays exact where the topic was compacted, and where a reader skips rows that it knows to be replaced: a key whose row is
- * gone holds an older count or none, so less, and never more.
+ * Why that is exact: let N be the state of `totals`. Every count only grows, and no row of a
+ * micro-batch after N was read, so no key holds more than it does in N. Where the sums of such
+ * counts are equal, each count is equal: nothing is missing. It stays exact where the topic was
+ * compacted, and where a reader skips rows that it knows to be replaced: a key whose row is gone
+ * holds an older count or none, so never more.
  *
- * Each row costs the same however many keys there are. Memory: a tally, and three numbers a partition.
+ * Each row costs the same however many keys there are. Memory: a tally, and three numbers a
+ * partition.
  */
 export class MicroBatchResults implements PublishedResults {
   readonly tally: Tally;
@@ -66,7 +71,7 @@ export class MicroBatchResults implements PublishedResults {
   #totals: TotalsRecord | null = null;
   /** `as_of` of the row taken last. */
   #asOf = '';
-  /** Whether anything was taken since the last judgement that it could depend on. */
+  /** Whether anything that a judgement depends on was taken since the last one. */
   #isNews = false;
   /** Micro-batches that began, and rows that came, since the state was last whole. */
   #begun = 0;
@@ -147,8 +152,9 @@ export class MicroBatchResults implements PublishedResults {
   }
 
   /**
-   * A worker that hung may write rows of its micro-batch when others have long been written. Such a row is older than `totals`
-   * and says less than is known, or the same. (Either alone proves nothing: a clock may be set back, a count begun anew.)
+   * A worker that hung may write rows of its micro-batch long after all others. Such a row is older
+   * than `totals`, and its count is not above the known one. Either alone proves nothing: a clock
+   * may be set back, and a count may begin anew.
    */
   #isLate(row: Row, asOf: string): boolean {
     if (this.#totals === null || asOf >= this.#totals.as_of) return false;
@@ -177,7 +183,10 @@ export class MicroBatchResults implements PublishedResults {
     return true;
   }
 
-  /** Another generation counts from the first vote again. What is shown stays until it is whole. */
+  /**
+   * Another generation counts from the first vote again. The state on show stays until that count
+   * is whole.
+   */
   #startAnew(epoch: number): void {
     this.#epoch = epoch;
     this.#totals = null;
@@ -250,7 +259,10 @@ const isTotals = (value: object): value is TotalsRecord =>
   typeof value.definition === 'string' &&
   GROWING_TOTALS.every((name) => isCount((value as Partial<TotalsRecord>)[name]));
 
-/** Where the row belongs and what it counts, or what is wrong with it. The ids in its key and in its value must be the same. */
+/**
+ * The place and the count of a row, or its fault. The ids in its key and in its value must be the
+ * same.
+ */
 function rowOf(
   { index, partitions }: PublishedShape,
   key: string,
@@ -286,12 +298,15 @@ function rowOf(
 const countRow = (column: Column, at: number, location: number, count: number): CountRow | string =>
   at === -1 ? UNKNOWN_PLACE : { column, at, location, count, progress: null };
 
-/** The end of a row's value, the same in all rows of a micro-batch. Where one is written otherwise only the shortcut is lost. */
+/**
+ * The end of a row's value, the same in all rows of a micro-batch. A row that ends otherwise only
+ * loses the shortcut.
+ */
 const stampOf = (value: string): string => value.slice(Math.max(0, value.lastIndexOf('"epoch":')));
 
 /**
- * Leaves out of what is read at once the rows that newer ones replace, without parsing them. Not across the beginning of the
- * last micro-batch: it may be read in part, and the state before it is to be seen.
+ * Drops the rows that newer ones of the same read replace, without parsing them. Rows before the
+ * last micro-batch stay: that one may be read in part, and the state before it must be seen.
  */
 function newestRows(records: readonly PublishedRecord[], epoch: number): readonly PublishedRecord[] {
   const stamps = records.map(({ value }) => stampOf(value));
@@ -305,7 +320,7 @@ function newestRows(records: readonly PublishedRecord[], epoch: number): readonl
     const stamp = stamps[i]!;
     const isCurrent = stamp.startsWith(current);
     const newer = known.get(record.key);
-    // A row that comes late must not hide the newer one before it, nor one of another epoch any.
+    // A late row must not hide the newer one before it; a row of another epoch hides none.
     if (isCurrent && newer !== undefined && stamp <= newer) continue;
     newest.push(record);
     if (isCurrent) known.set(record.key, stamp);

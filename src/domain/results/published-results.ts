@@ -8,11 +8,14 @@ export interface PublishedRecord {
   readonly value: string;
 }
 
-/** What became of a record. */
+/** A record with the outcome of reading it. */
 export interface TakenRecord extends PublishedRecord {
-  /** What is wrong with it, to follow "the record"; null where nothing is. Nothing of a damaged record is counted. */
+  /**
+   * The fault, worded to follow "the record"; null where there is none. Nothing of a damaged record
+   * is counted.
+   */
   readonly damage: string | null;
-  /** It belongs to a state that newer records have replaced, so it says nothing. */
+  /** Whether it belongs to a state that newer records have replaced. Nothing of it is counted. */
   readonly isIgnored: boolean;
 }
 
@@ -22,29 +25,35 @@ export interface PublishedState {
   readonly covers: readonly number[];
   /** ISO 8601: when the engine made it. */
   readonly as_of: string;
-  /** Records of topic `votes` that are no boxes and were left out, where the engine counts them. */
+  /**
+   * Records of topic `votes` that are not boxes and were left out, where the engine counts them.
+   */
   readonly foreign_records: number;
   /** Why this state must not be shown, in a sentence; null where it is sound. */
   readonly held: string | null;
 }
 
 /**
- * What topic `results-by-location` says so far, one fold for each engine: it takes records in the order of the log and knows
- * where they add up to a state. No I/O, no clock.
+ * The state of topic `results-by-location` so far, one fold for each engine. It takes records in
+ * the order of the log and knows where they add up to a state. No I/O, no clock.
  */
 export interface PublishedResults {
   /** The counts so far, complete or not. */
   readonly tally: Tally;
   /** Locations whose counts have changed since the reader last cleared this set. */
   readonly changed: Set<number>;
-  /** Takes records that were read together; of those that later ones among them replace, some are left out. */
+  /**
+   * Takes records that were read together. Some that later ones among them replace are left out.
+   */
   take(records: readonly PublishedRecord[]): Iterable<TakenRecord>;
-  /** Whether what was taken so far is a state that waits to be judged. */
+  /** Whether the records taken so far are a state that waits for its judgement. */
   readonly isDue: boolean;
   judge(): PublishedState;
-  /** From here on the log is read as it grows, so that a state which stays incomplete is worth a word. */
+  /** From here on the log is read as it grows, so a state that stays incomplete is reported. */
   watch(): void;
-  /** Why no state has become complete for longer than it should take; null while all is as it should be. */
+  /**
+   * Why no state has become complete for longer than it should take; null while none is overdue.
+   */
   readonly overdue: string | null;
 }
 

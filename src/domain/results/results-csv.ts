@@ -13,8 +13,8 @@ export const RESULTS_CSV_COLUMNS = [
 ] as const;
 
 /**
- * The uniform results CSV (RFC 4180 with plain newlines and a header): one line a contest, location and candidate, in the
- * order of the definition. `--results` reads it back to the same totals.
+ * The uniform results CSV (RFC 4180 with plain newlines and a header): one line a contest, location
+ * and candidate, in the order of the definition. `--results` reads it back to the same totals.
  */
 export function resultsCsv(election: Election, results: Results): string {
   const parents = new Map<string, string>(election.parents.map((parent) => [parent.id, parent.name]));

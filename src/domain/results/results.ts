@@ -1,4 +1,7 @@
-/** How far a result has come (NIST SP 1500-100, and its words where it has none); later ones follow in the order of an election. */
+/**
+ * How far a result has come, in the words of NIST SP 1500-100 where it has one. Later ones follow
+ * in the order of an election.
+ */
 export type ResultStatus =
   | 'pre-election'
   | 'unofficial-partial'
@@ -7,7 +10,10 @@ export type ResultStatus =
   | 'correction'
   | 'recount';
 
-/** The document of `GET /api/results` and of `--json`. All counts are absolute; a share or turnout is a fraction, never clamped. */
+/**
+ * The document of `GET /api/results` and of `--json`. All counts are absolute. A share or turnout
+ * is a fraction, never clamped.
+ */
 export interface Results {
   readonly election: {
     readonly id: string;
@@ -28,7 +34,7 @@ export interface Results {
 }
 
 export interface ResultTotals {
-  /** Null as soon as one location's electorate is unknown: a part of it would be a wrong denominator. */
+  /** Null where one location's electorate is unknown: a part of it would be a wrong denominator. */
   readonly registered_voters: number | null;
   readonly ballots_cast: number;
   readonly turnout: number | null;
@@ -58,7 +64,10 @@ export interface CandidateResult {
   readonly votes: number;
   /** Of `votes_counted`; null while that is 0. */
   readonly share: number | null;
-  /** True for each candidate who has the most votes, so for all of a tie; for nobody while there are no votes. */
+  /**
+   * True for each candidate with the most votes, so for all of a tie, and for nobody while there
+   * are no votes.
+   */
   readonly leading: boolean;
   readonly elected: boolean;
 }
@@ -75,7 +84,7 @@ export interface LocationResult {
   readonly votes: { readonly [contestId: string]: { readonly [candidateId: string]: number } };
 }
 
-/** What a state is besides its counts. */
+/** The facts of a state beside its counts. */
 export interface ResultMoment {
   readonly status: ResultStatus;
   readonly as_of: string;

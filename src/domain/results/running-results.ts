@@ -21,9 +21,9 @@ import {
 } from './results.ts';
 
 /**
- * Results that follow a tally: an update costs the changed locations, not all of them. Entries that did not change stay the
- * same objects from one `Results` to the next, so a reader finds the difference of two states by identity.
- * Memory: one more tally and one document.
+ * Results that follow a tally: an update costs the changed locations, not all of them. Entries that
+ * did not change stay the same objects from one `Results` to the next, so a reader finds the
+ * difference of two states by identity. Memory: one more tally and one document.
  */
 export interface RunningResults {
   readonly index: ElectionIndex;
@@ -63,8 +63,8 @@ export function createRunningResults(index: ElectionIndex, moment: ResultMoment)
 }
 
 /**
- * Takes the counts of the changed locations over from `tally` and returns the new document, which is also `running.results`.
- * The order of updates and their grouping never change the document.
+ * Takes the counts of the changed locations over from `tally` and returns the new document, which
+ * is also `running.results`. The order of updates and their grouping never change the document.
  */
 export function updateResults(
   running: RunningResults,
@@ -92,7 +92,10 @@ export function buildResults(index: ElectionIndex, tally: Tally, moment: ResultM
   return updateResults(createRunningResults(index, moment), tally, index.election.locations.keys(), moment);
 }
 
-/** Moves one location's counts into the totals, noting the contests they touch. @returns whether anything differed. */
+/**
+ * Moves one location's counts into the totals, noting the contests they touch.
+ * @returns whether anything differed.
+ */
 function takeOver(running: RunningResults, tally: Tally, location: number, touched: Set<number>): boolean {
   const { index, counted, candidateVotes, contestUndervotes } = running;
   const before = counted.ballots[location]!;
