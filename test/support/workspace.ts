@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { type EmbeddedServer, IN_USE_LOCK, openEmbeddedServer } from '../../src/bundled-postgres/server.ts';
+import { type BundledServer, IN_USE_LOCK, openBundledServer } from '../../src/bundled-postgres/server.ts';
 import { type Ended, type Outcome, type Started, start, tellOfFailure, temporaryDirectory } from './tallyroom.ts';
 
 /** A directory for one test with its own data directory in it, and the processes that work there; all gone when the test is. */
@@ -15,7 +15,7 @@ export interface Workspace {
   start(args: readonly string[], environment?: NodeJS.ProcessEnv): Started;
   run(args: readonly string[], environment?: NodeJS.ProcessEnv): Promise<Ended>;
   /** The server of the data directory, kept running until the test ends; so commands start faster too. */
-  server(): Promise<EmbeddedServer>;
+  server(): Promise<BundledServer>;
   /** A connection to the database, for a test that looks, listens or tampers. */
   connect(): Promise<pg.Client>;
 }
@@ -39,7 +39,7 @@ export function openWorkspace(owner: Owner): Workspace {
   const dataDir = join(directory.path, 'data');
   mkdirSync(dataDir);
   const started: Started[] = [];
-  let server: Promise<EmbeddedServer> | null = null;
+  let server: Promise<BundledServer> | null = null;
   const clients: pg.Client[] = [];
   const workspace: Workspace = {
     dataDir,
@@ -55,7 +55,7 @@ export function openWorkspace(owner: Owner): Workspace {
     },
     run: (args, environment) => workspace.start(args, environment).ended,
     server: () => {
-      server ??= openEmbeddedServer({ dataDir: dataDir });
+      server ??= openBundledServer({ dataDir: dataDir });
       return server;
     },
     async connect() {
@@ -84,7 +84,7 @@ export function openWorkspace(owner: Owner): Workspace {
 }
 
 /** Waits until the server has noticed that the processes which were killed are gone: only the last to leave stops it. */
-export async function untilAlone({ connection }: EmbeddedServer): Promise<void> {
+export async function untilAlone({ connection }: BundledServer): Promise<void> {
   const client = new pg.Client(connection);
   await client.connect();
   const users = "SELECT count(*)::integer AS n FROM pg_locks WHERE locktype = 'advisory' AND objid = $1";
@@ -99,7 +99,7 @@ export const isServing = (dataDir: string): boolean =>
   existsSync(join(dataDir, 'postgres', 'cluster', 'postmaster.pid'));
 
 /** The address of a database, for DATABASE_URL. */
-export const urlOf = ({ connection: { host, port, user, database } }: EmbeddedServer): string =>
+export const urlOf = ({ connection: { host, port, user, database } }: BundledServer): string =>
   `postgresql:///${database}?host=${encodeURIComponent(host)}&port=${port}&user=${user}`;
 
 /** Ends as expected, or shows what it said. @returns its standard output */
