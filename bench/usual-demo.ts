@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { type EmbeddedConnection, openEmbeddedServer } from '../src/bundled-postgres/server.ts';
+import { type BundledConnection, openBundledServer } from '../src/bundled-postgres/server.ts';
 import { conditions, print } from './support.ts';
 
 const VOTES = 10_000;
@@ -18,7 +18,7 @@ const POLL_MS = 20;
  */
 export async function measureUsualDemo(): Promise<void> {
   const dataDir = mkdtempSync(join(tmpdir(), 'tallyroom-demo-'));
-  const server = await openEmbeddedServer({ dataDir });
+  const server = await openBundledServer({ dataDir });
   const [consumer, ...producers] = await Promise.all(
     Array.from({ length: CONNECTIONS + 1 }, () => connect(server.connection)),
   );
@@ -45,7 +45,7 @@ export async function measureUsualDemo(): Promise<void> {
   }
 }
 
-async function connect(connection: EmbeddedConnection): Promise<pg.Client> {
+async function connect(connection: BundledConnection): Promise<pg.Client> {
   const client = new pg.Client({ ...connection });
   await client.connect();
   return client;

@@ -11,7 +11,7 @@ import { untilAlone } from '../../test/support/workspace.ts';
 import { CRASH_POINTS } from '../base/crash-points.ts';
 import { type ErrorCode, OperationalError } from '../base/errors.ts';
 import { findPrograms, programsRoot, tryPrograms } from './programs.ts';
-import { openEmbeddedServer } from './server.ts';
+import { openBundledServer } from './server.ts';
 
 const AS_ROOT = process.getuid?.() === 0;
 const NOBODY = 65534;
@@ -19,8 +19,8 @@ const NEEDS_ROOT = AS_ROOT ? false : 'needs root';
 
 /** Opens the server of argv[1], says where it is, and closes it at a line on standard input. */
 const CHILD = `
-const { openEmbeddedServer } = await import(${JSON.stringify(new URL('server.ts', import.meta.url).href)});
-const server = await openEmbeddedServer({ dataDir: process.argv[1] });
+const { openBundledServer } = await import(${JSON.stringify(new URL('server.ts', import.meta.url).href)});
+const server = await openBundledServer({ dataDir: process.argv[1] });
 console.log('open ' + server.home);
 process.stdin.once('data', async () => { await server.close(); console.log('closed'); process.exit(0); });
 `;
@@ -74,7 +74,7 @@ const postmasterOf = async (home: string) => Number((await readFile(lockFile(hom
 const isStopped = async (home: string) => (await readdir(join(home, 'cluster'))).includes('postmaster.pid') === false;
 
 async function refused(dataDir: string, code: ErrorCode, message: RegExp) {
-  await assert.rejects(openEmbeddedServer({ dataDir }), (error) => {
+  await assert.rejects(openBundledServer({ dataDir }), (error) => {
     assert.ok(error instanceof OperationalError, String(error));
     assert.equal(error.code, code, error.message);
     assert.match(error.message, message);
@@ -85,7 +85,7 @@ async function refused(dataDir: string, code: ErrorCode, message: RegExp) {
 
 /** Makes a database with one row and closes it. @returns its home. */
 async function made(dataDir: string): Promise<string> {
-  const server = await openEmbeddedServer({ dataDir });
+  const server = await openBundledServer({ dataDir });
   await query(server.connection, 'CREATE TABLE kept AS SELECT 7 AS n');
   await server.close();
   assert.ok(await isStopped(server.home));
@@ -93,7 +93,7 @@ async function made(dataDir: string): Promise<string> {
 }
 
 async function holdsItsRow(dataDir: string, onProgress: (line: string) => void = () => {}) {
-  const server = await openEmbeddedServer({ dataDir, onProgress });
+  const server = await openBundledServer({ dataDir, onProgress });
   try {
     assert.deepEqual(await query(server.connection, 'SELECT n FROM kept'), [{ n: 7 }]);
     await untilAlone(server);
@@ -102,12 +102,12 @@ async function holdsItsRow(dataDir: string, onProgress: (line: string) => void =
   }
 }
 
-describe('the embedded server', () => {
+describe('the bundled server', () => {
   test('keeps what was committed, over a stop and a start, and nothing about its safety is off', async () => {
     const dataDir = freshDir();
     await made(dataDir);
     await holdsItsRow(dataDir);
-    const server = await openEmbeddedServer({ dataDir });
+    const server = await openBundledServer({ dataDir });
     const settings = await query(
       server.connection,
       `SELECT name, setting FROM pg_settings
@@ -123,7 +123,7 @@ describe('the embedded server', () => {
 
   test('two that start at once on a new directory share one server', async () => {
     const dataDir = freshDir();
-    const [one, two] = await Promise.all([openEmbeddedServer({ dataDir }), openEmbeddedServer({ dataDir })]);
+    const [one, two] = await Promise.all([openBundledServer({ dataDir }), openBundledServer({ dataDir })]);
     assert.equal(one.connection.host, two.connection.host);
     assert.deepEqual(
       (await readdir(one.home)).filter((entry) => entry.startsWith('init-')),
@@ -137,7 +137,7 @@ describe('the embedded server', () => {
     const dataDir = freshDir();
     const { child, ended, says } = startChild(dataDir);
     await says('open');
-    const server = await openEmbeddedServer({ dataDir });
+    const server = await openBundledServer({ dataDir });
     child.stdin!.write('\n');
     await says('closed');
     await ended;
@@ -148,12 +148,12 @@ describe('the embedded server', () => {
 
   test('is there for one who comes while the last one leaves', async () => {
     const dataDir = freshDir();
-    let server = await openEmbeddedServer({ dataDir });
+    let server = await openBundledServer({ dataDir });
     for (let round = 0; round < 6; round++) {
       const closing = server.close();
       // Each round begins the newcomer a little later in the stop of the one before.
       for (let turn = 0; turn < round; turn++) await stat(dataDir);
-      server = await openEmbeddedServer({ dataDir });
+      server = await openBundledServer({ dataDir });
       await closing;
       assert.deepEqual(await query(server.connection, 'SELECT 1 AS n'), [{ n: 1 }]);
     }
@@ -192,7 +192,7 @@ describe('the embedded server', () => {
     const dataDir = freshDir();
     const home = await made(dataDir);
     const lost = Promise.withResolvers<OperationalError>();
-    const server = await openEmbeddedServer({ dataDir, onLost: lost.resolve });
+    const server = await openBundledServer({ dataDir, onLost: lost.resolve });
     process.kill(await postmasterOf(home), 'SIGKILL');
     const error = await lost.promise;
     assert.equal(error.code, 'DATABASE_UNREACHABLE');
@@ -231,7 +231,7 @@ describe('the embedded server', () => {
 
   test('a path too long for a socket has its socket elsewhere, closed to others', async () => {
     const dataDir = join(freshDir(), 'long-'.repeat(30), "and 'odd' $HOME");
-    const server = await openEmbeddedServer({ dataDir });
+    const server = await openBundledServer({ dataDir });
     const socketDirectory = await stat(server.connection.host);
     await server.close();
     assert.notEqual(server.connection.host, server.home);
@@ -240,7 +240,7 @@ describe('the embedded server', () => {
   });
 });
 
-describe('the embedded server refuses, by name and with a way out,', () => {
+describe('the bundled server refuses, by name and with a way out,', () => {
   test('a database of another version', async () => {
     const dataDir = freshDir();
     const home = await made(dataDir);
@@ -312,13 +312,13 @@ describe('the embedded server refuses, by name and with a way out,', () => {
   });
 });
 
-describe('as root the embedded server', { skip: NEEDS_ROOT }, () => {
+describe('as root the bundled server', { skip: NEEDS_ROOT }, () => {
   test('keeps its files outside a closed home, and says so once', async () => {
     const closed = freshDir();
     await mkdir(closed, { mode: 0o700 });
     const dataDir = join(closed, 'data');
     const progress: string[] = [];
-    const server = await openEmbeddedServer({ dataDir, onProgress: (line) => progress.push(line) });
+    const server = await openBundledServer({ dataDir, onProgress: (line) => progress.push(line) });
     await query(server.connection, 'CREATE TABLE kept AS SELECT 7 AS n');
     await server.close();
     assert.ok(!server.home.startsWith(closed));
@@ -329,7 +329,7 @@ describe('as root the embedded server', { skip: NEEDS_ROOT }, () => {
     assert.equal(basename(dirname(server.home)), 'tallyroom');
     await rm(dataDir, { recursive: true });
     const another = join(closed, 'another');
-    const next = await openEmbeddedServer({ dataDir: another });
+    const next = await openBundledServer({ dataDir: another });
     await next.close();
     await assert.rejects(stat(server.home), { code: 'ENOENT' });
     await rm(next.home, { recursive: true });

@@ -15,7 +15,7 @@ import { CLUSTER, ensureCluster, ROLE, readLog, SERVER_LOG, startFailure, turnLo
 import { type Places, preparePlaces } from './places.ts';
 import { type Outcome, runProgram } from './programs.ts';
 
-export interface EmbeddedServerOptions {
+export interface BundledServerOptions {
   /** Made where it does not exist. Relative to the working directory. */
   readonly dataDir: string;
   /** Takes lines for the user about what takes time or is unusual. */
@@ -31,7 +31,7 @@ export interface EmbeddedServerOptions {
  * For `new pg.Client` and `new pg.Pool`: a Unix socket in a directory that only the server's
  * account and root can enter.
  */
-export interface EmbeddedConnection {
+export interface BundledConnection {
   readonly host: string;
   readonly port: number;
   readonly user: string;
@@ -41,8 +41,8 @@ export interface EmbeddedConnection {
   readonly options: string;
 }
 
-export interface EmbeddedServer {
-  readonly connection: EmbeddedConnection;
+export interface BundledServer {
+  readonly connection: BundledConnection;
   /** The directory that holds the cluster and the server's log. */
   readonly home: string;
   /**
@@ -73,7 +73,7 @@ const RETRY_PAUSE_MS = 50;
  * @throws OperationalError DATABASE_START_FAILED, DATABASE_UNREACHABLE, DATA_DIRECTORY_VERSION,
  * DATA_DIRECTORY_UNUSABLE, DISK_FULL.
  */
-export async function openEmbeddedServer(options: EmbeddedServerOptions): Promise<EmbeddedServer> {
+export async function openBundledServer(options: BundledServerOptions): Promise<BundledServer> {
   const onProgress = options.onProgress ?? (() => {});
   const places = await preparePlaces(options.dataDir, onProgress);
   await ensureCluster(places, onProgress);

@@ -118,7 +118,8 @@ export async function* recordsFrom(
   partition: number,
   from: number,
 ): AsyncGenerator<LogRecord, void> {
-  for await (const batch of batchesFrom(log, topic, partition, from)) yield* recordsOf(batch, from);
+  for await (const batch of batchesFrom(log, topic, partition, from))
+    for (const record of recordsOf(batch, from)) yield record;
 }
 
 /** The last record of each key of a compacted topic, in the order of the log. */

@@ -62,7 +62,7 @@ export interface Stack {
    * Starts what does not run, and waits until everything answers. What runs with other settings is
    * stopped first.
    * @returns the names of the servers that it started.
-   * @throws OperationalError TOOL_MISSING, PORT_IN_USE, STACK_FAILED, and those of the embedded
+   * @throws OperationalError TOOL_MISSING, PORT_IN_USE, STACK_FAILED, and those of the bundled
    * PostgreSQL.
    */
   up(options?: UpOptions): Promise<readonly string[]>;

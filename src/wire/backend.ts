@@ -15,7 +15,7 @@ import { openPostgresWriter } from '../adapters/postgres/writer.ts';
 import { createSparkCounter } from '../adapters/spark/counter.ts';
 import { reachSpark } from '../adapters/spark/query.ts';
 import type { SparkRemote } from '../adapters/spark/remote.ts';
-import { type EmbeddedServer, openEmbeddedServer } from '../bundled-postgres/server.ts';
+import { type BundledServer, openBundledServer } from '../bundled-postgres/server.ts';
 import { needsKafka } from '../cli/config.ts';
 import { assert } from '../domain/assert.ts';
 import type { Backend } from '../ports/backend.ts';
@@ -39,7 +39,7 @@ export interface BackendOptions {
  * names; the log in it, or in Kafka; counted in this process, or by Spark.
  */
 export async function openBackend(options: BackendOptions): Promise<Backend> {
-  const source = options.databaseUrl === null ? embedded(options) : external(options.databaseUrl);
+  const source = options.databaseUrl === null ? bundled(options) : external(options.databaseUrl);
   const database = openDatabase(source.configure);
   try {
     await migrate(database);
@@ -77,10 +77,10 @@ function withoutPassword(url: string): string {
 }
 
 /** The bundled server is opened with the first connection, and again when it went away under us. */
-function embedded({ dataDir, onProgress }: BackendOptions): ConnectionSource {
-  let server: Promise<EmbeddedServer> | null = null;
-  const open = (): Promise<EmbeddedServer> => {
-    server ??= openEmbeddedServer({
+function bundled({ dataDir, onProgress }: BackendOptions): ConnectionSource {
+  let server: Promise<BundledServer> | null = null;
+  const open = (): Promise<BundledServer> => {
+    server ??= openBundledServer({
       dataDir,
       onProgress,
       onLost: () => {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
-import { openEmbeddedServer } from '../../src/bundled-postgres/server.ts';
+import { openBundledServer } from '../../src/bundled-postgres/server.ts';
 import { serversOf } from '../../src/cli/config.ts';
 import type { VoteColumns } from '../../src/domain/ballots/vote-columns.ts';
 import type { Election, ElectionId } from '../../src/domain/election/election.ts';
@@ -59,7 +59,7 @@ async function openCluster(): Promise<TestBackend> {
 
 async function openEmbedded(): Promise<TestBackend> {
   const directory = temporaryDirectory();
-  const server = await openEmbeddedServer({ dataDir: directory.path });
+  const server = await openBundledServer({ dataDir: directory.path });
   const { host, port, user, database } = server.connection;
   const url = `postgresql:///${database}?host=${encodeURIComponent(host)}&port=${port}&user=${user}`;
   const options = {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { type EmbeddedServer, IN_USE_LOCK, openEmbeddedServer } from '../../src/bundled-postgres/server.ts';
+import { type BundledServer, IN_USE_LOCK, openBundledServer } from '../../src/bundled-postgres/server.ts';
 import { type Ended, type Outcome, type Started, start, tellOfFailure, temporaryDirectory } from './tallyroom.ts';
 
 /**
@@ -21,7 +21,7 @@ export interface Workspace {
    * The server of the data directory. It runs until the test ends, which also makes commands start
    * faster.
    */
-  server(): Promise<EmbeddedServer>;
+  server(): Promise<BundledServer>;
   /** A connection to the database, for a test that looks, listens or tampers. */
   connect(): Promise<pg.Client>;
 }
@@ -45,7 +45,7 @@ export function openWorkspace(owner: Owner): Workspace {
   const dataDir = join(directory.path, 'data');
   mkdirSync(dataDir);
   const started: Started[] = [];
-  let server: Promise<EmbeddedServer> | null = null;
+  let server: Promise<BundledServer> | null = null;
   const clients: pg.Client[] = [];
   const workspace: Workspace = {
     dataDir,
@@ -61,7 +61,7 @@ export function openWorkspace(owner: Owner): Workspace {
     },
     run: (args, environment) => workspace.start(args, environment).ended,
     server: () => {
-      server ??= openEmbeddedServer({ dataDir: dataDir });
+      server ??= openBundledServer({ dataDir: dataDir });
       return server;
     },
     async connect() {
@@ -93,7 +93,7 @@ export function openWorkspace(owner: Owner): Workspace {
  * Waits until the server has noticed that the killed processes are gone: only the last to leave
  * stops it.
  */
-export async function untilAlone({ connection }: EmbeddedServer): Promise<void> {
+export async function untilAlone({ connection }: BundledServer): Promise<void> {
   const client = new pg.Client(connection);
   await client.connect();
   const users = "SELECT count(*)::integer AS n FROM pg_locks WHERE locktype = 'advisory' AND objid = $1";
@@ -108,7 +108,7 @@ export const isServing = (dataDir: string): boolean =>
   existsSync(join(dataDir, 'postgres', 'cluster', 'postmaster.pid'));
 
 /** The address of a database, for DATABASE_URL. */
-export const urlOf = ({ connection: { host, port, user, database } }: EmbeddedServer): string =>
+export const urlOf = ({ connection: { host, port, user, database } }: BundledServer): string =>
   `postgresql:///${database}?host=${encodeURIComponent(host)}&port=${port}&user=${user}`;
 
 /** The process ended with 0; otherwise its output is shown. @returns its standard output */
