@@ -1,8 +1,6 @@
 /** The exit code where a person must correct the command or its input. */
 const CORRECT_IT = 2;
-/**
- * The exit code where a server, a service or a tool is missing: the same command may succeed later.
- */
+/** The exit code where a server, service or tool is missing: the same command may succeed later. */
 const MISSING = 3;
 
 /**
@@ -56,13 +54,15 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-/** What an operational error tells: the fact, and what the reader can do next. */
+/** The content of an operational error: the fact, and what the reader can do next. */
 export type ErrorDetails = {
-  /** What happened, with the value that caused it. */
+  /** The event, with the value that caused it. */
   message: string;
-  /** What to do now, as one imperative sentence. */
+  /** The next step of the reader, as one imperative sentence. */
   nextStep: string;
-  /** True where the same call may succeed later without anyone changing anything. Default false. */
+  /**
+   * True where the same call may succeed later although nobody has changed anything. Default false.
+   */
   canRetry?: boolean;
   cause?: unknown;
 };

@@ -17,8 +17,8 @@ import { paceOf } from '../stages/voting/pace.ts';
 import { type Command, EXIT, withBackend } from './shared.ts';
 
 /**
- * Registers, votes, counts and shows an election in this process. Each stage goes on from where the
- * last process left it.
+ * Registers, votes, counts and shows an election in this process. Each stage goes on where the last
+ * process stopped.
  */
 export const command: Command = (config, terminal) =>
   withBackend(config, terminal, async (backend, progress) => {
@@ -76,16 +76,13 @@ async function runStages(context: StageContext, feed: WritableFeed, config: Conf
     await untilStopped(ended, finish.signal);
     return results;
   } finally {
-    // Whatever went wrong: no stage outlives the backend that it works with.
+    // After any failure too, every stage must end before the backend that it works with.
     finish.abort();
     await ended.catch(() => {});
   }
 }
 
-/**
- * What earlier processes have cast: how many votes are in the log, and the real results that are
- * cast again.
- */
+/** The votes so far: the number of votes in the log, and the real results that are cast again. */
 const readCast = ({ backend, entry, progress, signal }: StageContext) =>
   keepGoing(
     async () => ({

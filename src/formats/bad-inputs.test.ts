@@ -1,6 +1,6 @@
 /**
- * Every kind of bad input, one row a case: what the file holds, what is said, and what becomes of
- * it.
+ * Every kind of bad input, one row a case: the content of the file, the problem that is reported,
+ * and the outcome.
  */
 import assert from 'node:assert/strict';
 import { basename } from 'node:path';
@@ -36,7 +36,7 @@ const ELECTION = {
 };
 
 /**
- * Reads a file of a kind to its end. @returns how many rows were taken and what was said of the
+ * Reads a file of a kind to its end. @returns the number of accepted rows, and the problems of the
  * others.
  */
 type Reading = (t: TestContext, path: string) => Promise<{ taken: number; said: string[] }>;

@@ -1,6 +1,6 @@
 /**
- * Records of another system's topic: what each is taken for, and that a file of the same votes is
- * taken alike.
+ * Records of another system's topic: the vote or the reason that each gives, and that a file of the
+ * same votes gives the same.
  */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -40,9 +40,7 @@ before(async () => {
 const vote = (selections: unknown, location_id: unknown = 'north', registration_number: unknown = 'N1'): string =>
   JSON.stringify({ registration_number, location_id, selections });
 
-/**
- * What is taken of one record that stands at offset 7: the vote, or the reason with what is said.
- */
+/** The result of one record at offset 7: its vote, or the reason and the message. */
 function taken(value: Buffer | null): { votes: CastVotes['votes']; said: string | null } {
   const { votes, refused, ...rest } = checkCastVotes('topic:polls/2', index, [{ offset: 7, value }]);
   assert.deepEqual(rest, {}, 'where to go on only the topic knows');
