@@ -13,8 +13,8 @@ import { type Booth, openBooth } from './voting/booth.ts';
 import { type PartitionWork, workShare } from './voting/share.ts';
 
 /**
- * A commit takes at most this many records, and at most the bytes below, so that no batch of the
- * log is too large for readers.
+ * A commit takes at most this many records, and at most {@link BYTES_PER_BATCH_MAX} bytes of them,
+ * so that no batch of the log is too large for readers.
  */
 const RECORDS_PER_BATCH_MAX = 20_000;
 /** Records of 400 bytes on average reach both limits at the same time. */

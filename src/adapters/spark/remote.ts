@@ -1,13 +1,13 @@
 import { OperationalError } from '../../base/errors.ts';
 
-/** Where a Spark Connect server is and how to talk to it. */
+/** The address of a Spark Connect server and the settings of the connection. */
 export interface SparkRemote {
   readonly host: string;
   readonly port: number;
-  /** Sent as `authorization: Bearer`, only over TLS. */
+  /** The token, which is sent as `authorization: Bearer`, only over TLS. */
   readonly token: string | null;
   readonly use_ssl: boolean;
-  /** Spark keeps the sessions of users apart; null means the counter's own name. */
+  /** Spark separates the sessions of users; null means the name of the counter. */
   readonly user_id: string | null;
 }
 
@@ -18,7 +18,7 @@ const EXAMPLE = 'sc://spark.example.org:15002/;token=SECRET;use_ssl=true';
 /**
  * Reads a Spark Connect connection string: `sc://host:port/;token=...;use_ssl=true;user_id=...`. A
  * token needs TLS and turns it on.
- * @throws OperationalError USAGE saying which part is wrong; never repeats a token.
+ * @throws OperationalError USAGE with the part that is wrong. It never repeats a token.
  */
 export function parseSparkRemote(text: string): SparkRemote {
   const [, authority = '', path = ''] = /^sc:\/\/([^/]*)(.*)$/.exec(text) ?? [];
@@ -58,7 +58,7 @@ function parseParameters(path: string): Map<string, string> {
   return parameters;
 }
 
-/** A value may be percent-encoded, as in a URL; it must be fit for a header. */
+/** A value may be percent-encoded, as in a URL. It must be allowed in a header. */
 function parseValue(name: string, text: string): string {
   let value: string;
   try {

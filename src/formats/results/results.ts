@@ -153,8 +153,8 @@ function groupCandidates(
 }
 
 /**
- * The parents of the locations. A parent has registered voters where those of all its locations are
- * known.
+ * The parents of the locations. The registered voters of a parent are known where those of all its
+ * locations are.
  */
 function parentsOf(table: ResultsTable, locations: readonly Location[]): Location[] {
   const registered = new Map<string, number | null>([...table.parents.keys()].map((id) => [id, 0]));
