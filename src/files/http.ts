@@ -128,14 +128,14 @@ async function request(first: URL, options: HttpOptions): Promise<unknown> {
       await response.body?.cancel();
       if (redirects === REDIRECTS_MAX || !URL.canParse(location, url.href))
         throw new RequestFailed({
-          reason: `it sends from one address to the next (${REDIRECTS_MAX} followed)`,
-          nextStep: 'Give the address it ends at with --api.',
+          reason: `it redirects from one address to the next (${REDIRECTS_MAX} followed)`,
+          nextStep: 'Give the final address with --api.',
           canRetry: false,
         });
       const next = new URL(location, url);
       if (next.protocol !== 'https:' && next.protocol !== first.protocol)
         throw new RequestFailed({
-          reason: `it sends on to ${next.protocol}//${next.host}, which is not encrypted`,
+          reason: `it redirects to ${next.protocol}//${next.host}, which is not encrypted`,
           nextStep: 'Give an https address with --api.',
           canRetry: false,
         });

@@ -98,7 +98,7 @@ async function openVotesCsv(path: string, index: ElectionIndex): Promise<CsvFile
       path,
       line,
       quoteValue(unknown),
-      `it is no contest of the election${hint}`,
+      `it is not a contest of the election${hint}`,
       'name the column as the id of the contest, or remove it',
     );
   }
@@ -229,7 +229,7 @@ function takeJson(checked: VoteChecker, line: number, text: string, place: 'line
     value = undefined;
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    checked.malformed(line, null, `the ${place} is no JSON object`, `write one JSON object a ${place}`);
+    checked.malformed(line, null, `the ${place} is not a JSON object`, `write one JSON object a ${place}`);
     return;
   }
   const { registration_number, location_id, selections, ...others } = value as { readonly [key: string]: unknown };
@@ -319,8 +319,16 @@ const REFUSALS: Readonly<Record<CastVoteReason, Refusal>> = {
     reason: `there are more than ${SELECTIONS_PER_VOTE_MAX} selections`,
     nextStep: 'select fewer',
   },
-  'unknown-location': { column: 'location_id', reason: 'is no location of the election', nextStep: 'correct the id' },
-  'unknown-contest': { column: 'selections', reason: 'names no contest of the election', nextStep: 'correct the id' },
+  'unknown-location': {
+    column: 'location_id',
+    reason: 'is not a location of the election',
+    nextStep: 'correct the id',
+  },
+  'unknown-contest': {
+    column: 'selections',
+    reason: 'names a contest that is not in the election',
+    nextStep: 'correct the id',
+  },
   'contest-not-on-ballot': {
     column: 'selections',
     reason: 'names a contest that is not on the ballot of this location',
@@ -328,7 +336,7 @@ const REFUSALS: Readonly<Record<CastVoteReason, Refusal>> = {
   },
   'unknown-candidate': {
     column: 'selections',
-    reason: 'names somebody who is no candidate of the contest',
+    reason: 'names a candidate who does not stand in the contest',
     nextStep: 'correct the id of the candidate',
   },
   'repeated-candidate': {

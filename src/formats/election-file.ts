@@ -61,7 +61,7 @@ const parsed =
     return result.ok ? null : { reason: result.error, nextStep: nextStep };
   };
 const dateOf = (value: string): Outcome<string, string> =>
-  isDate(value) ? ok(value) : err('is no date of the calendar');
+  isDate(value) ? ok(value) : err('is not a date of the calendar');
 
 const locationSchema = z.strictObject({
   id: id(),

@@ -53,7 +53,9 @@ const text = () =>
     .string()
     .max(FIELD_LENGTH_MAX)
     .transform((value) => value.trim())
-    .refine((value) => proseProblem(value, FIELD_LENGTH_MAX) === null, { error: 'contains what no text may contain' })
+    .refine((value) => proseProblem(value, FIELD_LENGTH_MAX) === null, {
+      error: 'is too long or contains a character that is not text',
+    })
     .transform((value) => (value === '' ? null : value));
 const optional = () => text().nullish();
 /**
@@ -73,12 +75,12 @@ const personSchema = z.object({
     postcode: textOrNumber(),
   }),
   email: optional(),
-  login: z.object({ uuid: z.string().regex(/^[\x21-\x7e]{1,100}$/, { error: 'is no id' }) }),
+  login: z.object({ uuid: z.string().regex(/^[\x21-\x7e]{1,100}$/, { error: 'is not an id' }) }),
   dob: z
     .object({
       date: z
         .string()
-        .refine((value) => isDate(value.slice(0, 10)), { error: 'is no date' })
+        .refine((value) => isDate(value.slice(0, 10)), { error: 'is not a date' })
         .nullish(),
     })
     .nullish(),

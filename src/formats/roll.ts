@@ -219,7 +219,7 @@ class RollReader {
     }
     const birthDate = this.#text(fields, 'birth_date');
     if (birthDate !== '' && !isDate(birthDate))
-      complain('birth_date', { reason: 'is no date', nextStep: 'write year-month-day, e.g. 1980-12-31' });
+      complain('birth_date', { reason: 'is not a date', nextStep: 'write year-month-day, e.g. 1980-12-31' });
     const age = this.#text(fields, 'registered_age');
     const registeredAge = age === '' ? null : parseWholeNumber(age);
     if (registeredAge !== null && !registeredAge.ok) complain('registered_age', registeredAge.error);
@@ -254,7 +254,7 @@ class RollReader {
     if (this.#known === null) return text;
     const known = this.#known.get(text);
     if (known != null) return known;
-    const reason = known === null ? 'is the name of several locations' : 'is no location of the election';
+    const reason = known === null ? 'is the name of several locations' : 'is not a location of the election';
     complain(column, { reason, nextStep: 'write the id of a location of the election' });
     return null;
   }

@@ -88,7 +88,7 @@ async function fetchInto(
     empty = repeated.length === wanted.length ? empty + 1 : 0;
     if (empty === EMPTY_PAGES_MAX)
       throw new OperationalError('SOURCE_UNREACHABLE', {
-        message: `${api.url.host} has nobody new on ${EMPTY_PAGES_MAX} pages up to page ${page}; ${staged.voters} of ${voters} voters are there`,
+        message: `${api.url.host} gave no new person on ${EMPTY_PAGES_MAX} pages up to page ${page}; ${staged.voters} of ${voters} voters have come`,
         nextStep: `Start again with --fresh --voters ${staged.voters}, or check what the service answers.`,
       });
   }

@@ -114,7 +114,7 @@ async function copyJars(set: JarSet, folder: string, signal: AbortSignal | undef
   throw new OperationalError('STACK_FAILED', {
     message: `Maven could not fetch the jars of ${set}:\n${output.trim().split('\n').slice(0, OUTPUT_TAIL_LINES).join('\n')}`,
     nextStep:
-      'Most often no repository can be reached or the disk is full: put that right, then run the same command again.',
+      'Usually no repository can be reached or the disk is full. Correct that, then run the same command again.',
     canRetry: true,
     cause: failure,
   });

@@ -48,7 +48,7 @@ export function kafkaServer(places: StackPlaces, state: StackState, { java, jars
     if (status === 0) return;
     throw new OperationalError('STACK_FAILED', {
       message: `Kafka could not make its data directory ${data}:\n${(failure?.message ?? output).trim()}`,
-      nextStep: 'Put right what it names, then run `stack up` again.',
+      nextStep: 'Correct the cause that it names, then run `stack up` again.',
     });
   };
   return {

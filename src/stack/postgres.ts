@@ -131,7 +131,7 @@ async function prepare(home: string, password: string): Promise<void> {
   const session = await connect(home);
   if (session === undefined)
     throw new OperationalError('STACK_FAILED', {
-      message: `PostgreSQL in ${home} was started and is gone again.`,
+      message: `PostgreSQL in ${home} ended right after its start.`,
       nextStep: `Read ${join(home, SERVER_LOG)}, then run \`stack up\` again.`,
       canRetry: true,
     });

@@ -75,7 +75,7 @@ async function untilReady(server: Server, signal: AbortSignal | undefined): Prom
 function failure({ name, log }: Server, what: string, tail: string): OperationalError {
   return new OperationalError('STACK_FAILED', {
     message: `${name} ${what}:\n${tail}`,
-    nextStep: `Read ${log} for more, put right what it names, then run \`stack up\` again.`,
+    nextStep: `Read ${log} for more, correct the cause that it names, then run \`stack up\` again.`,
   });
 }
 

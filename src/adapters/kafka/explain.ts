@@ -90,21 +90,22 @@ export function explain(cause: unknown): unknown {
     return new OperationalError('KAFKA_REFUSED', {
       message: `the connection to Kafka is not secure: ${reasonOf(cause)}`,
       nextStep:
-        'Set KAFKA_TLS=true where the brokers speak TLS, and name the certificate of their authority in KAFKA_CA_FILE; where they ask for one of ours, name it in KAFKA_CERT_FILE and KAFKA_KEY_FILE.',
+        'Set KAFKA_TLS=true where the brokers speak TLS, and name the certificate of their authority in KAFKA_CA_FILE; where they ask for a certificate of ours, name it in KAFKA_CERT_FILE and KAFKA_KEY_FILE.',
       cause,
     });
   const unknown = unknownTopicIn(cause);
   if (unknown !== undefined)
     return new OperationalError('KAFKA_FAILED', {
-      message: `Kafka does not have what was asked for: ${reasonOf(unknown)}`,
-      nextStep: 'Look who removed the topic, or whether this user may not see it; restore it from a backup.',
+      message: `Kafka does not have the requested topic: ${reasonOf(unknown)}`,
+      nextStep:
+        'Check whether somebody removed the topic, or whether this user may not see it; restore it from a backup.',
       cause,
     });
   if (isUnanswered(cause) || hasAnswer(cause, ...PASSING, ...FENCED))
     return new OperationalError('KAFKA_UNREACHABLE', {
       message: `Kafka does not answer: ${reasonOf(cause)}`,
       nextStep:
-        'Check that the brokers run, that KAFKA_BROKERS names them, and that KAFKA_TLS and KAFKA_SASL_MECHANISM are as they want it, then start again: nothing committed is lost.',
+        'Check that the brokers run, that KAFKA_BROKERS names them, and that KAFKA_TLS and KAFKA_SASL_MECHANISM fit them, then start again: nothing committed is lost.',
       canRetry: true,
       cause,
     });

@@ -27,7 +27,7 @@ export async function findOffset(
   if (start > 0 && (await firstOfOurs(reader, start, end)) === null)
     throw new OperationalError('LOG_DAMAGED', {
       message: `the records of partition ${partition} of topic ${topic} were removed up to offset ${start}; none is left`,
-      nextStep: 'Look whether a retention time or a hand has removed them, then restore the topic from a backup.',
+      nextStep: 'Check whether a retention time or a person has removed them, then restore the topic from a backup.',
     });
   let before = start;
   for (let after = end; wanted > 0 && after - before > 1; ) {

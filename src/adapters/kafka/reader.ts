@@ -160,14 +160,14 @@ async function request(
 const missing = (topic: string, partition: number): OperationalError =>
   new OperationalError('KAFKA_UNREACHABLE', {
     message: `partition ${partition} of topic ${topic} has no leader in Kafka`,
-    nextStep: 'Look whether all brokers run, and whether the topic was removed or made by hand with fewer partitions.',
+    nextStep: 'Check that all brokers run, and that the topic was not removed or made by hand with fewer partitions.',
     canRetry: true,
   });
 
 const removed = (topic: string, partition: number, offset: number, cause: unknown): OperationalError =>
   new OperationalError('LOG_DAMAGED', {
-    message: `partition ${partition} of topic ${topic} does not hold offset ${offset} any more, which should be read next`,
-    nextStep: 'Look whether a retention time or a hand has removed records, then restore the topic from a backup.',
+    message: `partition ${partition} of topic ${topic} no longer holds offset ${offset}, which should be read next`,
+    nextStep: 'Check whether a retention time or a person has removed records, then restore the topic from a backup.',
     cause,
   });
 

@@ -128,5 +128,5 @@ export const unlike = (topic: string, partition: number, position: number, found
   new OperationalError('LOG_DAMAGED', {
     message: `partition ${partition} of topic ${topic} is not as the relay left it: ${position} records were published, and ${found === 0 ? 'it has none' : `its records end at ${found}`}`,
     nextStep:
-      'Look who wrote to the topic, removed it, or restored it; restore Kafka and PostgreSQL to states that fit (docs/operations.md, "Backup").',
+      'Find out who wrote to the topic, removed it, or restored it; restore Kafka and PostgreSQL to states that fit (docs/operations.md, "Backup").',
   });

@@ -77,8 +77,8 @@ export function ensureTopics(settings: KafkaSettings, election: ElectionId, part
 /** A busy broker may list a new topic a second later, or more. */
 const notToldYet = (election: ElectionId, cause: unknown): OperationalError =>
   new OperationalError('KAFKA_UNREACHABLE', {
-    message: `Kafka does not tell of the topics of election ${election}`,
-    nextStep: 'Look whether all brokers run, and whether somebody removes topics, then start again.',
+    message: `Kafka does not list the topics of election ${election}`,
+    nextStep: 'Check that all brokers run and that nobody removes topics, then start again.',
     canRetry: true,
     cause,
   });
@@ -87,7 +87,7 @@ const otherwiseMade = (name: string, wanted: number, found: number): Operational
   new OperationalError('KAFKA_FAILED', {
     message: `topic ${name} has ${found} partitions in Kafka, and the election was made for ${wanted}`,
     nextStep:
-      'Look who made or changed the topic. While nothing is in it, remove it and start again; otherwise make a new election with --fresh.',
+      'Find out who made or changed the topic. Where it is empty, remove it and start again; otherwise make a new election with --fresh.',
   });
 
 async function createTopic(

@@ -44,7 +44,7 @@ export function explain(cause: unknown): unknown {
     return new OperationalError('DATABASE_UNREACHABLE', {
       message: `the connection to PostgreSQL is not secure: ${wordsOf(cause)}`,
       nextStep:
-        'In DATABASE_URL name the host as its certificate does, the certificate of its authority in sslrootcert and, where it asks for one of ours, sslcert and sslkey.',
+        'In DATABASE_URL name the host as its certificate does, the certificate of its authority in sslrootcert and, where it asks for a certificate of ours, sslcert and sslkey.',
       cause,
     });
   if (

@@ -74,7 +74,7 @@ export async function listen(
     assertConnected() {
       if (isConnected) return;
       throw new OperationalError('DATABASE_UNREACHABLE', {
-        message: 'the connection that notifications come by is lost',
+        message: 'the connection for notifications is lost',
         nextStep: 'Start again: everything committed stays.',
         canRetry: true,
       });

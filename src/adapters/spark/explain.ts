@@ -106,5 +106,5 @@ function nextStepOf(message: string, condition: string | null): string {
     return 'Topic `votes` is not the one the checkpoint was made with: restore it, or start a new election with --fresh.';
   if (condition === 'DATA_SOURCE_NOT_FOUND' || /Failed to find data source: kafka/i.test(message))
     return 'Give the Spark server the package spark-sql-kafka-0-10 of its own version.';
-  return "Look into the Spark server's own log; counting goes on from its checkpoint once the cause is gone.";
+  return "Read the Spark server's own log; counting goes on from its checkpoint once the cause is gone.";
 }

@@ -32,7 +32,7 @@ export function parseSparkRemote(text: string): SparkRemote {
   const token = parameters.get('token') ?? null;
   if (useSsl !== null && useSsl !== 'true' && useSsl !== 'false') throw refused('use_ssl is neither true nor false');
   if (token !== null && useSsl === 'false')
-    throw refused('a token is given with use_ssl=false, and would be sent for everyone to read');
+    throw refused('a token is given with use_ssl=false, and would be sent unencrypted');
   return {
     host: address[1]!,
     port,
@@ -45,7 +45,7 @@ export function parseSparkRemote(text: string): SparkRemote {
 function parseParameters(path: string): Map<string, string> {
   const parameters = new Map<string, string>();
   if (path !== '' && path !== '/' && !path.startsWith('/;'))
-    throw refused('after the host it must begin with /; and hold parameters that semicolons separate');
+    throw refused('the part after the host must begin with /; and hold parameters separated by semicolons');
   for (const part of path.slice(2).split(';')) {
     if (part === '') continue;
     const equals = part.indexOf('=');
