@@ -83,7 +83,7 @@ const TASKS = {
       ['node_modules/typescript/bin/tsc', '-p', 'src/domain'],
       ['node_modules/typescript/bin/tsc', '-p', 'web'],
       ['node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings'],
-      ...tests(['test/tidy.test.ts'], []),
+      ...tests(['test/tidy.test.ts', 'test/english.test.ts'], []),
     ],
   },
 };

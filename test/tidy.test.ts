@@ -18,10 +18,10 @@ const LINES_MAX = 400;
 /** A longer function does not fit a screen. */
 const FUNCTION_LINES_MAX = 60;
 /**
- * A wider line fits beside nothing on a screen. The formatter keeps code below it; this limit is
- * for text.
+ * A wider line of SQL does not fit a screen. The formatter wraps other code, and
+ * test/english.test.ts checks comments.
  */
-const COLUMNS_MAX = 160;
+const SQL_COLUMNS_MAX = 140;
 /** Fixtures are small and made by hand; real elections are not committed. */
 const CSV_BYTES_MAX = 200 * 1024;
 
@@ -179,14 +179,14 @@ test('nothing is left for later, nothing is left out', () => {
   );
 });
 
-test('lines and files fit a reader', () => {
+test('lines of SQL and files fit a reader', () => {
   const wide = sources
-    .filter((path) => !isTest(path) && !path.endsWith('_pb.ts'))
+    .filter((path) => path.startsWith('src/adapters/') && !isTest(path) && !path.endsWith('_pb.ts'))
     .flatMap((path) =>
       read(path)
         .split('\n')
-        // A string that must be in one piece (a policy, a drawing) may have any length.
-        .flatMap((line, i) => (line.replace(/(['"`]).*\1/u, '').length > COLUMNS_MAX ? [`${path}:${i + 1}`] : [])),
+        // A message or statement in one string may have any length.
+        .flatMap((line, i) => (line.replace(/(['"`]).*\1/u, '').length > SQL_COLUMNS_MAX ? [`${path}:${i + 1}`] : [])),
     );
   assert.deepEqual(wide, []);
   const long = sources.filter(

@@ -1,6 +1,6 @@
 /**
- * Runs work for each item at once. When one fails, the others are told to stop and waited for, and
- * the failure is thrown.
+ * Runs work for all items at the same time. When one fails, it tells the others to stop, waits for
+ * them, and throws the failure.
  */
 export async function allOrStop<Item>(
   signal: AbortSignal,
@@ -19,9 +19,9 @@ export async function allOrStop<Item>(
 }
 
 /**
- * Waits for work that `told` ends once its results are durable. Work that was waiting for a server
- * just then has nothing to add, so its AbortError is not a failure.
- * @throws whatever else ended it.
+ * Waits for work that `told` stops once its results are durable. Work that waits for a server at
+ * that moment has nothing to add, so its AbortError is not a failure.
+ * @throws any other error of the work.
  */
 export async function untilStopped(running: Promise<void>, told: AbortSignal): Promise<void> {
   try {

@@ -1,8 +1,8 @@
 /**
  * Named places where a test can make the process die: one on each side of everything that becomes
  * durable. TALLYROOM_CRASH_AT=NAME kills at the first passing, NAME#3 at the third. The kill is
- * SIGKILL: no handler runs and nothing is flushed, as when the system is out of memory. `now` is
- * true at the place, `next` is how the election goes on after it.
+ * SIGKILL: no handler runs and nothing is flushed, as when the system is out of memory. `now` says
+ * what is true at the place. `next` says how the election goes on after the crash.
  */
 export const CRASH_POINTS = {
   'postgres.before-init': {

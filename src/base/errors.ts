@@ -1,8 +1,6 @@
 /** The exit code where a person must correct the command or its input. */
 const CORRECT_IT = 2;
-/**
- * The exit code where a server, a service or a tool is missing: the same command may succeed later.
- */
+/** The exit code where a server, service or tool is missing: the same command may succeed later. */
 const MISSING = 3;
 
 /**
@@ -30,19 +28,20 @@ export const ERROR_CODES = {
   DATA_DIRECTORY_UNUSABLE: { exitCode: 1, meaning: 'The data directory cannot be used, or holds other files.' },
   DISK_FULL: { exitCode: 1, meaning: 'A disk has no space left.' },
   FENCED: { exitCode: 1, meaning: 'Another process has taken over the work of this one.' },
-  INPUT_REFUSED: { exitCode: CORRECT_IT, meaning: 'An input file or topic cannot be taken as it is.' },
+  INPUT_REFUSED: { exitCode: CORRECT_IT, meaning: 'An input file or topic is refused until it is corrected.' },
   SOURCE_UNREACHABLE: {
     exitCode: MISSING,
-    meaning: 'The service that people are fetched from does not answer, or has too few of them.',
+    meaning: 'The service that gives the people does not answer, or has too few people.',
   },
   ELECTION_DIFFERS: {
     exitCode: CORRECT_IT,
-    meaning: 'An election with this id is here already and was made from something else.',
+    meaning: 'There is an election with this id already, and it was made from other inputs.',
   },
   NO_ELECTION: { exitCode: CORRECT_IT, meaning: 'There is no such election here, or it is not defined yet.' },
   LOG_DAMAGED: {
     exitCode: 1,
-    meaning: 'Records of the log are missing or were changed, or PostgreSQL and Kafka are of different moments.',
+    meaning:
+      'Records of the log are missing or were changed, or PostgreSQL and Kafka hold states of different moments.',
   },
   SPARK_UNREACHABLE: { exitCode: MISSING, meaning: 'The Spark Connect server does not answer.' },
   SPARK_REFUSED: { exitCode: MISSING, meaning: 'The Spark Connect server refuses the connection.' },
@@ -56,13 +55,15 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-/** What an operational error tells: the fact, and what the reader can do next. */
+/** The content of an operational error: the fact, and what the reader can do next. */
 export type ErrorDetails = {
-  /** What happened, with the value that caused it. */
+  /** The event, with the value that caused it. */
   message: string;
-  /** What to do now, as one imperative sentence. */
+  /** The next step of the reader, as one imperative sentence. */
   nextStep: string;
-  /** True where the same call may succeed later without anyone changing anything. Default false. */
+  /**
+   * True where the same call may succeed later although nobody has changed anything. Default false.
+   */
   canRetry?: boolean;
   cause?: unknown;
 };

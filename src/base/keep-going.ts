@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorCode, OperationalError } from './errors.ts';
 
-/** The pauses between two tries double from this one to the last one. */
+/** The pause before the first retry. Each next pause is twice as long, up to the last one. */
 const PAUSE_MS_FIRST = 100;
-/** A server that is back is found within this time; the load of asking for it is nothing. */
+/** A server that is back is found within this time. Asking this often costs nothing. */
 const PAUSE_MS_LAST = 2_000;
 /**
  * How long a stage waits before it gives up: a database that recovers from a crash may take
@@ -12,16 +12,16 @@ const PAUSE_MS_LAST = 2_000;
 const PATIENCE_MS = 10 * 60_000;
 
 /**
- * A connection is waited for at most 20 s. A server that was not missed for longer than this was
- * back in between.
+ * A try to connect takes at most 20 s. If no try has failed for longer than this, the server was
+ * back in between, and the next failure begins a new outage.
  */
 const SILENCE_MS_MAX = 30_000;
 /**
- * Nothing is waited for longer than a minute (Kafka's client inside Spark). Work that went on for
- * longer had succeeded before it failed.
+ * The longest wait inside one try is a minute (Kafka's client inside Spark). Work that ran for
+ * longer than this had reached its servers, so its failure is a new one.
  */
 const NEW_FAILURE_MS = 120_000;
-/** What is said of a server that is waited for. */
+/** The message while a stage waits for a server. */
 const WAITING: Partial<Record<ErrorCode, string>> = {
   DATABASE_UNREACHABLE: 'PostgreSQL does not answer. Waiting for it; nothing committed is lost.',
   KAFKA_UNREACHABLE: 'Kafka does not answer. Waiting for it; nothing committed is lost.',
@@ -29,15 +29,15 @@ const WAITING: Partial<Record<ErrorCode, string>> = {
 };
 
 /**
- * The last moment at which each server was missed, by listener. All stages of a process and the
- * relay of each partition have the same listener. They may miss a server at different moments of an
- * outage, or two servers one after the other.
+ * The last moment at which a stage found each server down, by listener. All stages of a process and
+ * the relay of each partition have the same listener. They may find a server down at different
+ * moments of an outage, or two servers one after the other.
  */
 const missed = new WeakMap<(line: string) => void, Map<ErrorCode, number>>();
 
 /**
- * Says once per outage that its server is waited for, however many stages wait and however often
- * they try.
+ * Says once per outage that stages wait for the server. The number of stages and of retries does
+ * not matter.
  */
 function sayOnce(say: (line: string) => void, { code, message }: OperationalError, now: number): void {
   const times = missed.get(say) ?? new Map<ErrorCode, number>();
@@ -49,10 +49,10 @@ function sayOnce(say: (line: string) => void, { code, message }: OperationalErro
 
 /**
  * Runs a stage again while a server that it needs cannot be reached. Every stage goes on from what
- * is durable, so recovery is no more than another start. Stages with the same `say` tell of an
- * outage once, together.
- * @param patience_ms the longest outage that is waited for.
- * @throws at once an error that cannot be retried, and one that can be when patience ends;
+ * is durable, so recovery is just another start. Stages with the same `say` report an outage once,
+ * together.
+ * @param patience_ms the longest outage that the stage sits out.
+ * @throws at once an error that cannot be retried; an error that can be retried when patience ends;
  * AbortError where the signal comes first.
  */
 export async function keepGoing<Value>(
@@ -68,7 +68,7 @@ export async function keepGoing<Value>(
       return await work();
     } catch (error) {
       if (!(error instanceof OperationalError) || !error.canRetry) throw error;
-      // A stage that is cut off while it stops has stopped, and has not failed.
+      // An error while the stage stops is part of the stop. It is not a failure.
       signal.throwIfAborted();
       const failed = performance.now();
       if (failingSince === null || failed - begun > NEW_FAILURE_MS) {

@@ -1,7 +1,7 @@
 /**
- * A certificate that one of the two sides does not take or that cannot be read, or a peer that does
- * not speak our TLS: trying again is in vain. A record that was cut off or damaged has a code of
- * OpenSSL, too; its connection was lost, and that passes.
+ * The codes where a retry cannot help: one side does not accept the certificate of the other, a
+ * certificate cannot be read, or the peer does not speak our TLS. A record that was cut off or
+ * damaged has a code of OpenSSL, too. There the connection was lost, and a retry can help.
  */
 const REFUSED =
   /^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|CERT_|ERR_TLS_|ERR_OSSL_|EPROTO$|ERR_SSL_(?!UNEXPECTED_EOF|DECRYPTION_FAILED|BAD_RECORD))/;
@@ -13,8 +13,8 @@ export const codeOf = (error: Error): string => ('code' in error && typeof error
 export const isTrustError = (error: Error): boolean => REFUSED.test(codeOf(error));
 
 /**
- * The message of an error. That of OpenSSL is a line with numbers and a place in its source; the
- * words in it are its reason.
+ * The message of an error. A message of OpenSSL is a line with numbers and a place in its source;
+ * the readable part is its reason.
  */
 export const wordsOf = (error: Error): string =>
   'reason' in error && 'library' in error ? String(error.reason) : error.message;

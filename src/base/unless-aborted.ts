@@ -1,7 +1,7 @@
 /**
- * Waits for work that cannot be taken back.
- * @returns what it gives, or something else where the signal aborts first; the work is then left to
- * itself, with its failure.
+ * Waits for work that cannot be cancelled.
+ * @returns the value of the work, or `otherwise` where the signal aborts first. The work then runs
+ * on, and nobody hears of its failure.
  */
 export function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal, otherwise: Value): Promise<Value> {
   const { promise, resolve, reject } = Promise.withResolvers<Value>();

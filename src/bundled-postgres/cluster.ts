@@ -30,7 +30,7 @@ const SHARED_BUFFERS_MIB_MAX = 256;
 const SHARED_BUFFERS_MIB_MIN = 32;
 /** The server's log grows by a few lines a start; one old file is kept beside it. */
 const SERVER_LOG_BYTES_MAX = 10 * MEBIBYTE;
-/** What of the log an error shows. */
+/** The most lines of the log that an error shows. */
 const LOG_TAIL_LINES = 8;
 /** Read from the end of the log to find those lines; a line has some hundred bytes. */
 const LOG_TAIL_BYTES_MAX = 16 * 1024;

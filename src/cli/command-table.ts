@@ -154,7 +154,7 @@ interface CommandSpec {
   readonly examples: readonly string[];
 }
 
-/** What an election is made from. */
+/** The options that name the inputs of an election. */
 const ORIGIN = [
   'election',
   'candidates',

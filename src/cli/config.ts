@@ -281,7 +281,7 @@ function readFileOptions(accepted: readonly OptionName[]): RawOptions {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return {};
     return refuse(
       `${CONFIG_FILE} cannot be read: ${cause instanceof Error ? cause.message : cause}`,
-      'Mend it or move it away.',
+      'Correct it or move it away.',
     );
   }
   if (typeof content !== 'object' || content === null || Array.isArray(content))

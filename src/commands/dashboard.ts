@@ -9,7 +9,7 @@ import { openResults } from '../wire/kafka.ts';
 import { type Command, EXIT, findElection, type Terminal, withBackend } from './shared.ts';
 
 /**
- * Shows the results of one election. Where the log is in Kafka no database is opened, so any number
+ * Shows the results of one election. Where the log is in Kafka it opens no database, so any number
  * of dashboards may run.
  */
 export const command: Command = async (config, terminal) => {

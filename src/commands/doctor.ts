@@ -5,7 +5,7 @@ import { PAGE_DIRECTORY } from '../base/resources.ts';
 import { type Command, EXIT, findElection, withBackend } from './shared.ts';
 
 const PAGE = join(PAGE_DIRECTORY, 'index.html');
-/** Below this PostgreSQL's own log of changes does not fit. */
+/** With less space, PostgreSQL's own log of changes does not fit. */
 const DISK_GB_MIN = 5;
 
 export const command: Command = async (config, terminal) => {
@@ -42,7 +42,7 @@ export const command: Command = async (config, terminal) => {
   });
 };
 
-/** Of the nearest directory that exists. */
+/** The free space at a path, or at the nearest parent directory that exists. */
 function freeBytes(path: string): number {
   const existing = existsSync(path) ? path : dirname(path);
   if (!existsSync(existing) && existing !== path) return freeBytes(existing);

@@ -17,8 +17,8 @@ import { paceOf } from '../stages/voting/pace.ts';
 import { type Command, EXIT, withBackend } from './shared.ts';
 
 /**
- * Registers, votes, counts and shows an election in this process. Each stage goes on from where the
- * last process left it.
+ * Registers, votes, counts and shows an election in this process. Each stage goes on where the last
+ * process stopped.
  */
 export const command: Command = (config, terminal) =>
   withBackend(config, terminal, async (backend, progress) => {
@@ -85,10 +85,7 @@ async function startStages(context: StageContext, feed: WritableFeed, config: Co
   };
 }
 
-/**
- * What earlier processes have cast: how many votes are in the log, and the real results that are
- * cast again.
- */
+/** The votes so far: the number of votes in the log, and the real results that are cast again. */
 const readCast = ({ backend, entry, progress, signal }: StageContext) =>
   keepGoing(
     async () => ({

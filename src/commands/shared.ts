@@ -17,13 +17,15 @@ export interface Terminal {
   readonly signal: AbortSignal;
 }
 
-/** The exit codes where no error ends a command; those of errors are in `base/errors.ts`. */
+/**
+ * The exit codes where no error ends a command. The exit codes of errors are in `base/errors.ts`.
+ */
 export const EXIT = { done: 0, check_failed: 1, interrupted: 130 } as const;
 
 /** @returns the exit code. @throws OperationalError, which main explains. */
 export type Command = (config: Config, terminal: Terminal, line: CommandLine) => Promise<number>;
 
-/** Tells of a misspelt name before a database is made. @throws InputRefused */
+/** Refuses a misspelt name of a file before a database is made. @throws InputRefused */
 function assertFilesExist({ origin, votes }: Config): void {
   const { election, candidates, roll, results, electorate } = origin;
   const missing = [election, candidates, roll, results, electorate, votes === '-' ? null : votes].filter(
@@ -41,7 +43,7 @@ function assertFilesExist({ origin, votes }: Config): void {
   );
 }
 
-/** Opens what nearly every command needs, and closes it whatever happens. */
+/** Opens the backend, which nearly every command needs, and closes it in every case. */
 export async function withBackend(
   config: Config,
   terminal: Terminal,
@@ -60,7 +62,7 @@ export async function withBackend(
   try {
     code = await work(backend, progress);
   } catch (error) {
-    // The failure is told, and not what follows from it when the backend is closed.
+    // The user sees this failure, and not a later one of closing the backend.
     await backend.close().catch(() => {});
     throw error;
   }
@@ -69,7 +71,7 @@ export async function withBackend(
 }
 
 /**
- * The election a command is about: `--id`, or the last one made.
+ * The election of a command: `--id`, or the last one made.
  * @throws OperationalError NO_ELECTION.
  */
 export async function findElection(backend: Backend, id: string | null): Promise<ElectionEntry> {

@@ -9,7 +9,7 @@ import { type Command, EXIT, type Terminal } from './shared.ts';
 
 type Action = (stack: Stack, options: RawOptions, terminal: Terminal) => Promise<number>;
 
-/** The options that say how to start. */
+/** The options of a start. */
 const FOR_UP: readonly OptionName[] = ['workers', 'kafka-port', 'postgres-port', 'spark-port'];
 
 const ACTIONS: Record<string, Action> = {
@@ -53,7 +53,7 @@ export const command: Command = async (config, terminal, line) => {
       message: `--${odd} is for stack up, not for stack ${name}`,
       nextStep: 'Leave it out.',
     });
-  // The stack must not make the directory look like somebody else's to the other commands.
+  // The other commands must find the mark of Tallyroom in the directory, or they would refuse it.
   if (name === 'up') await claimDataDirectory(config.dataDir);
   const stack = openStack({
     directory: join(config.dataDir, 'stack'),

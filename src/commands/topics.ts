@@ -33,7 +33,7 @@ const unknownTopic = (name: string): never => {
 
 /**
  * Prints a line per record, `key TAB value`, as the log holds it. Stops early at Ctrl-C, or when
- * the reader has gone.
+ * the reader of the output has ended.
  */
 async function printTopic(log: Log, topic: Topic, partitions: number, { stdout, signal }: Terminal): Promise<void> {
   for (let partition = 0; partition < partitions; partition++)

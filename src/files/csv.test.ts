@@ -110,7 +110,7 @@ test('a file of 100 MB is read in the memory of a small one', async (t) => {
     most = Math.max(most, block.rows.length);
   }
   assert.equal(rows, (megabyte.length / line.length) * 105);
-  // What is held at once is a block, not the file.
+  // Memory holds one block at a time, not the file.
   assert.ok(most < 4_000, `${most} rows in a block`);
   await spooled.remove();
 });

@@ -3,9 +3,9 @@ import { type InputProblem, quoteValue, refusal } from './problems.ts';
 import { FileHash, type FileIdentity, LINE_BYTES_MAX, type LineBlock, readLines } from './text-files.ts';
 
 /**
- * Tables as CSV, read in blocks. A record without a quote is split natively; csv-parse takes those
- * with quotes. So line numbers are exact, and one broken quote costs one row instead of the rest of
- * the file.
+ * Tables as CSV, read in blocks. The code here splits records without a quote; csv-parse parses
+ * records with quotes. So line numbers are exact, and one broken quote costs one row instead of the
+ * rest of the file.
  */
 
 export interface CsvFile {
@@ -18,42 +18,44 @@ export interface CsvFile {
 }
 
 export interface CsvRow {
-  /** Where the row begins, from 1. */
+  /** The line where the row begins, from 1. */
   readonly line: number;
   /** One per column, trimmed. */
   readonly fields: readonly string[];
 }
 
 export interface CsvBlock {
-  /** Reading can go on from here. */
+  /** The line to go on reading at. */
   readonly next_line: number;
   readonly rows: readonly CsvRow[];
   /**
-   * Lines that are not rows. Their values are not repeated, so the problems of any file may be
-   * shown.
+   * Problems of lines that are not rows. They do not repeat values, so the problems of any file may
+   * be shown.
    */
   readonly problems: readonly InputProblem[];
 }
 
-/** Columns of a table; more is a table turned on its side, or not a table. */
+/**
+ * The most columns of a table. A file with more is a table turned on its side, or is not a table.
+ */
 const COLUMNS_MAX = 2_000;
 
 export interface CsvOptions {
-  /** Columns without which the file is of no use, in lower case. */
+  /** Columns that the file must have, in lower case. */
   readonly required: readonly string[];
-  /** In lower case. */
+  /** Columns that the file may have, in lower case. */
   readonly optional: readonly string[];
   /**
-   * Whether rows are personal data: a header without any known column may then be a row, and is not
-   * repeated in a message.
+   * Whether rows are personal data. A header without any known column may then be a row, so no
+   * message repeats it.
    */
   readonly personal: boolean;
 }
 
 /**
  * Reads the header: separator (comma, semicolon or tab) and columns.
- * @throws InputRefused when the file cannot be read, is not CSV, lacks a required column or names
- * one twice
+ * @throws InputRefused when the file cannot be read, is not CSV, lacks a required column or has two
+ * columns of one name
  */
 export async function openCsv(path: string, options: CsvOptions): Promise<CsvFile> {
   const lines = readLines(path);
@@ -64,11 +66,13 @@ export async function openCsv(path: string, options: CsvOptions): Promise<CsvFil
   }
 }
 
-/** A table that is read once, as a pipe can be. Disposing of it closes the file. */
+/**
+ * A table that is read once, since a pipe can be read only once. Disposing of it closes the file.
+ */
 export interface CsvTable extends CsvFile, AsyncDisposable {
-  /** All rows, once. */
+  /** All rows. They can be read once. */
   readonly blocks: AsyncIterable<CsvBlock>;
-  /** Which file it was; asked once, after its blocks were read to the end. */
+  /** The identity of the file. Call it once, after reading all blocks. */
   identity(): FileIdentity;
 }
 
@@ -91,7 +95,10 @@ export async function openTable(path: string, options: CsvOptions): Promise<CsvT
   }
 }
 
-/** Reads up to the header. @returns the lines behind it too, as far as they were read with it. */
+/**
+ * Reads up to the header. @returns the header and the lines after it that were read in the same
+ * block.
+ */
 async function readHead(
   path: string,
   blocks: AsyncGenerator<LineBlock>,
@@ -163,11 +170,11 @@ function checkColumns(path: string, line: number, columns: readonly string[], op
   }
 }
 
-/** Where a column is, whatever its case; -1 where it is missing. */
+/** The position of a column, in any case of letters; -1 where it is missing. */
 export const columnOf = (file: CsvFile, name: string): number =>
   file.columns.findIndex((column) => column.toLowerCase() === name);
 
-/** A notice of the columns that are not read, or null. */
+/** A notice that names the columns which are not read, or null. */
 export function unusedColumns(file: CsvFile, used: readonly string[]): string | null {
   const unused = file.columns.filter((column) => !used.includes(column.toLowerCase()));
   if (unused.length === 0) return null;
@@ -192,8 +199,8 @@ function parseQuoted(text: string, delimiter: string): string[][] | null {
 }
 
 /**
- * The rows of a table from line `fromLine` on, which must be the first or a `next_line` of before.
- * Blank rows are left out.
+ * The rows of a table from line `fromLine` on, which must be the first line or an earlier
+ * `next_line`. Blank rows are left out.
  * @throws InputRefused when the file cannot be read or is not UTF-8
  */
 export function readRows(file: CsvFile, fromLine = file.first_row_line): AsyncGenerator<CsvBlock> {
@@ -218,14 +225,17 @@ async function* blocksOf(file: CsvFile, firstLine: number, blocks: AsyncIterable
   yield block.finish();
 }
 
-/** Takes the records out of some lines; what may go on in the next ones is left as the rest. */
+/**
+ * Takes the records out of some lines. The beginning of a record that may go on in later lines
+ * stays as the rest.
+ */
 class RecordReader {
   readonly #file: CsvFile;
   readonly #firstLine: number;
   readonly #lines: readonly (string | null)[];
   readonly #rows: CsvRow[] = [];
   readonly #problems: InputProblem[] = [];
-  /** Lines with quotes that stand alone as records, for csv-parse to take in one call. */
+  /** Lines with quotes that are whole records. One call of csv-parse parses them all. */
   #quoted: number[] = [];
   #at = 0;
 
@@ -271,8 +281,8 @@ class RecordReader {
   }
 
   /**
-   * @returns false where more lines are needed to see its end. A broken record costs its first line
-   * only.
+   * @returns false where the end of the record is not in these lines. A broken record costs its
+   * first line only.
    */
   #takeLong(isEnd: boolean): boolean {
     let length = 0;
@@ -343,7 +353,10 @@ class RecordReader {
   }
 }
 
-/** Whether a line holds an even number of quotes, so that a record that begins in it ends in it. */
+/**
+ * Whether a line holds an even number of quotes, so a record that begins in the line also ends in
+ * it.
+ */
 function quotesBalance(line: string): boolean {
   let isEven = true;
   for (let at = line.indexOf('"'); at !== -1; at = line.indexOf('"', at + 1)) isEven = !isEven;

@@ -5,43 +5,48 @@ import { OperationalError } from '../base/errors.ts';
 
 /** A page of 5,000 people is about 6 MB. */
 const BODY_BYTES_MAX = 64_000_000;
-/** One to https and one to another host are usual; more is a circle. */
+/** One redirect to https and one to another host are usual; more of them are a circle. */
 const REDIRECTS_MAX = 3;
 /**
- * With the pauses between them about a quarter of a minute: a service that restarts is back
+ * The attempts and the pauses between them take about 15 s. A service that restarts is back by
  * then.
  */
 const ATTEMPTS_MAX = 6;
 /** The pause after the first failure; each next one is twice as long. */
 const BACK_OFF_FIRST_MS = 500;
-/** No pause is longer than this, so a person at the command line still sees progress. */
+/** The longest pause: a person at the command line still sees progress. */
 const BACK_OFF_MS_MAX = 30_000;
-/** A service that asks for a longer pause is not waited for at the command line. */
+/**
+ * The longest pause that a service may ask for. A person at the command line would not wait longer.
+ */
 const RETRY_AFTER_MS_MAX = 120_000;
-/** A page of 5,000 people has about 6 MB; a slow line needs a while for it. */
+/** A page of 5,000 people has about 6 MB; a slow line needs a minute for it. */
 const TIMEOUT_MS_DEFAULT = 60_000;
 
-/** What a request takes from outside; real by default, silent and at once in tests. */
+/**
+ * The effects that a request has on the outside. They are real by default; tests replace them to be
+ * silent and fast.
+ */
 export interface HttpOptions {
-  /** Ends waiting and asking. */
+  /** Ends the request and the waiting between attempts. */
   readonly signal?: AbortSignal;
-  /** From 0 to 1, exclusive. */
+  /** A random number from 0 to 1, exclusive. */
   readonly random?: () => number;
   readonly sleep?: (ms: number, signal: AbortSignal | undefined) => Promise<unknown>;
   /** The current time in ms since 1970, for a Retry-After that names a date. */
   readonly now?: () => number;
-  /** For one attempt, its body included. */
+  /** The limit for one attempt, its body included. */
   readonly timeout_ms?: number;
-  /** Told why and how long is waited. */
+  /** Takes a line before each pause: its reason and its length. */
   readonly say?: (line: string) => void;
 }
 
-/** Why an attempt failed, and whether another may help. */
+/** The reason why an attempt failed, and whether another attempt may help. */
 interface Failure {
   readonly reason: string;
   readonly nextStep: string;
   readonly canRetry: boolean;
-  /** What the service asks to wait. */
+  /** The pause that the service asks for. */
   readonly retry_after_ms: number | null;
   readonly cause?: unknown;
 }
@@ -55,7 +60,7 @@ class RequestFailed extends Error {
 }
 
 /**
- * Gets JSON, asking again with exponential back-off and jitter where that may help.
+ * Gets JSON, with retries where they may help. Their pauses grow exponentially and have jitter.
  * @param accept takes the value, or throws what {@link unusable} makes
  * @throws OperationalError SOURCE_UNREACHABLE, or the signal's reason
  */
@@ -84,12 +89,12 @@ export async function getJson<Value>(
   }
 }
 
-/** Says that an answer came, was JSON, and is still of no use; another attempt may help. */
+/** The error for an answer that is JSON but cannot be used. Another attempt may help. */
 export const unusable = (reason: string, nextStep: string): Error => new RequestFailed({ reason, nextStep });
 
 /**
- * 0.5, 1, 2... seconds, of which a random half may be left out, so that many clients do not come
- * back at once.
+ * The pause: 0.5, 1, 2... seconds, shortened by up to a half at random, so that many clients do not
+ * come back at the same moment.
  */
 function backOff(attempt: number, random: () => number): number {
   const full = Math.min(BACK_OFF_MS_MAX, BACK_OFF_FIRST_MS * 2 ** (attempt - 1));
@@ -123,14 +128,14 @@ async function request(first: URL, options: HttpOptions): Promise<unknown> {
       await response.body?.cancel();
       if (redirects === REDIRECTS_MAX || !URL.canParse(location, url.href))
         throw new RequestFailed({
-          reason: `it sends from one address to the next (${REDIRECTS_MAX} followed)`,
-          nextStep: 'Give the address it ends at with --api.',
+          reason: `it redirects from one address to the next (${REDIRECTS_MAX} followed)`,
+          nextStep: 'Give the final address with --api.',
           canRetry: false,
         });
       const next = new URL(location, url);
       if (next.protocol !== 'https:' && next.protocol !== first.protocol)
         throw new RequestFailed({
-          reason: `it sends on to ${next.protocol}//${next.host}, which is not encrypted`,
+          reason: `it redirects to ${next.protocol}//${next.host}, which is not encrypted`,
           nextStep: 'Give an https address with --api.',
           canRetry: false,
         });
@@ -143,7 +148,7 @@ async function request(first: URL, options: HttpOptions): Promise<unknown> {
   }
 }
 
-/** fetch wraps what went wrong: the code below says more than "fetch failed". */
+/** The cause inside the error of fetch: its code says more than "fetch failed". */
 function causeOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { cause } = error;
@@ -178,7 +183,7 @@ async function readBody(response: Response, now: () => number): Promise<string> 
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** Seconds, or a date; null where it says nothing that can be followed. */
+/** The pause that Retry-After asks for, in seconds or as a date; null where it holds neither. */
 function retryAfter(header: string | null, now: () => number): number | null {
   if (header === null) return null;
   if (/^\d{1,9}$/.test(header.trim())) return Number(header) * 1000;

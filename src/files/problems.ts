@@ -1,6 +1,6 @@
 import { OperationalError } from '../base/errors.ts';
 
-/** A problem of an input: what is wrong, where, and what to do about it. */
+/** A problem of an input: the reason, the place, and the next step. */
 export interface InputProblem {
   /** The file or address as the user gave it. */
   readonly file: string;
@@ -22,7 +22,7 @@ export function formatProblem({ file, line, column, reason, nextStep }: InputPro
   return `${place}: ${column === null ? '' : `${column}: `}${reason}. Next: ${nextStep}.`;
 }
 
-/** The path of a value in JSON as a column: `candidates[2].party_id`. */
+/** The path of a value in JSON, written as a column: `candidates[2].party_id`. */
 export const formatPath = (path: readonly PropertyKey[]): string =>
   path
     .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
@@ -32,7 +32,7 @@ export const formatPath = (path: readonly PropertyKey[]): string =>
 /** Enough of a value to find it in an editor. */
 const QUOTED_LENGTH_MAX = 40;
 
-/** A value as a problem shows it: cut, and on one line. Never for personal data. */
+/** A value as a problem shows it: cut, and on one line. Never pass personal data. */
 export function quoteValue(value: string): string {
   const characters = [...value.slice(0, 2 * QUOTED_LENGTH_MAX)];
   if (characters.length <= QUOTED_LENGTH_MAX) return JSON.stringify(value);
@@ -40,8 +40,8 @@ export function quoteValue(value: string): string {
 }
 
 /**
- * An input that is refused whole. Its message lists the problems, so printing the error prints them
- * all.
+ * An input that is refused as a whole. Its message lists the problems, so printing the error prints
+ * them all.
  */
 export class InputRefused extends OperationalError {
   readonly problems: readonly InputProblem[];
@@ -58,7 +58,7 @@ export class InputRefused extends OperationalError {
   }
 }
 
-/** Gathers the problems of an input that is taken or refused whole. */
+/** Gathers the problems of an input that is accepted or refused as a whole. */
 export class ProblemList {
   readonly #file: string;
   readonly #problems: InputProblem[] = [];

@@ -15,8 +15,8 @@ import { InputRefused, refusal } from './problems.ts';
 const CHUNK_BYTES = 256 * 1024;
 
 /**
- * No line of a table is longer, a portrait in a data URI included; a longer one would be held in
- * memory whole.
+ * The longest line of a table, with room for a portrait in a data URI. A line is held in memory
+ * whole, so a longer one is refused.
  */
 export const LINE_BYTES_MAX = 1_000_000;
 
@@ -26,7 +26,7 @@ export interface LineBlock {
   /** The number of the first line, from 1. */
   readonly first_line: number;
   /**
-   * Without their line ends; null for a line longer than {@link LINE_BYTES_MAX}, which is not kept.
+   * The lines without their line ends; null stands for a line longer than {@link LINE_BYTES_MAX}.
    */
   readonly lines: readonly (string | null)[];
 }
@@ -43,7 +43,7 @@ export interface FileIdentity {
   readonly bytes: number;
 }
 
-/** Says which file it was that is being read. */
+/** Makes the identity of a file while the file is read. */
 export class FileHash {
   readonly #hash = createHash('sha256');
   #bytes = 0;
@@ -53,15 +53,15 @@ export class FileHash {
     this.#bytes += chunk.length;
   }
 
-  /** Asked once, after the file was read to its end. */
+  /** The identity. Call it once, after reading the file to its end. */
   identity(): FileIdentity {
     return { sha256: this.#hash.digest('hex'), bytes: this.#bytes };
   }
 }
 
 /**
- * Reads a file once and says which one it is. A file that is useless as a whole (empty, not text,
- * not UTF-8) is refused here, before anything of it is used.
+ * Reads a file once for its identity. A file that is useless as a whole (empty, not text, not
+ * UTF-8) is refused here, before any row of it is used.
  * @throws InputRefused
  */
 export async function identifyFile(path: string): Promise<FileIdentity> {
@@ -154,7 +154,7 @@ function lineAfter(line: number, bytes: Buffer): number {
   return after;
 }
 
-/** @throws InputRefused naming the line of the first bytes that are not UTF-8 */
+/** @throws InputRefused with the line of the first bytes that are not UTF-8 */
 function checkEncoding(path: string, firstLine: number, bytes: Buffer): void {
   if (isUtf8(bytes)) return;
   let line = firstLine;
@@ -175,7 +175,10 @@ function checkEncoding(path: string, firstLine: number, bytes: Buffer): void {
 
 const shellQuote = (path: string): string => (/^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`);
 
-/** Files that are often given by mistake, told by how they begin. @throws InputRefused */
+/**
+ * Refuses kinds of files that are often given by mistake. Their first bytes show the kind. @throws
+ * InputRefused
+ */
 export function checkHead(path: string, head: Buffer): void {
   const begins = (...bytes: number[]): boolean => bytes.every((byte, i) => head[i] === byte);
   if (begins(0xff, 0xfe) || begins(0xfe, 0xff))
@@ -220,7 +223,7 @@ function unreadable(path: string, cause: unknown): OperationalError {
 }
 
 /**
- * Reads a file that is small by its nature whole, as text without a byte order mark.
+ * Reads a small file whole, as text without a byte order mark.
  * @throws InputRefused when it cannot be read, is empty, longer than `bytesMax`, not text or not
  * UTF-8
  */
@@ -249,7 +252,7 @@ export async function readWhole(path: string, bytesMax: number): Promise<{ text:
 }
 
 /**
- * A stream that was written to a file, so it can be identified first and read from any line.
+ * A stream that was written to a file, so that it can be identified first and read from any line.
  */
 export interface SpooledInput {
   readonly path: string;
@@ -258,10 +261,10 @@ export interface SpooledInput {
 }
 
 /**
- * Writes standard input to a file that only this user can read, because it holds the votes
- * of named voters.
- * @param directory made where it is missing
- * @throws OperationalError INPUT_REFUSED when the disk does not take it
+ * Writes standard input to a file that only this user can read, because it holds the votes of named
+ * voters.
+ * @param directory is made where it is missing
+ * @throws OperationalError INPUT_REFUSED when the file cannot be written
  */
 export async function spoolInput(input: NodeJS.ReadableStream, directory: string): Promise<SpooledInput> {
   const path = join(directory, `standard-input-${process.pid}-${process.hrtime.bigint()}`);

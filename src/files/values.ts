@@ -1,7 +1,7 @@
 import { TEXT_LENGTH_MAX } from '../domain/election/election.ts';
 import { err, type Outcome, ok } from '../domain/outcome.ts';
 
-/** A problem of a value, in words that do not repeat the value. */
+/** A problem of a value. Its text does not repeat the value. */
 export interface ValueProblem {
   readonly reason: string;
   readonly nextStep: string;
@@ -10,14 +10,14 @@ export interface ValueProblem {
 const whole = (reason: string, nextStep: string): Outcome<never, ValueProblem> => err({ reason, nextStep });
 
 /**
- * Every character that digits are grouped with in some country: comma, full stop, apostrophes,
+ * Digits in groups. Countries group them by different characters: comma, full stop, apostrophes,
  * underscore and the spaces.
  */
 const GROUPED = /^[+-]?\d{1,3}([.,'’_ \u00a0\u2009\u202f]\d{3})+$/;
 
 /**
- * A count as a file may give it: digits alone, up to 2^53 - 1. Everything else is refused with
- * a reason of its own.
+ * A count as a file may give it: digits alone, up to 2^53 - 1. Each kind of mistake has its own
+ * reason.
  */
 export function parseWholeNumber(text: string): Outcome<number, ValueProblem> {
   if (/^\d+$/.test(text)) {
@@ -36,7 +36,7 @@ export function parseWholeNumber(text: string): Outcome<number, ValueProblem> {
 }
 
 /**
- * Finds what PostgreSQL, Kafka or a screen could not carry in a name or an id.
+ * Checks a name or an id: PostgreSQL, Kafka and a screen must be able to carry it.
  * @returns null when there is nothing wrong.
  */
 export function textProblem(text: string, lengthMax = TEXT_LENGTH_MAX): ValueProblem | null {
@@ -44,7 +44,7 @@ export function textProblem(text: string, lengthMax = TEXT_LENGTH_MAX): ValuePro
   return proseProblem(text, lengthMax);
 }
 
-/** The same for a text that may have several lines. */
+/** The same check for a text that may have several lines. */
 export function proseProblem(text: string, lengthMax: number): ValueProblem | null {
   if (text.length > lengthMax) return { reason: `is longer than ${lengthMax} characters`, nextStep: 'shorten it' };
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
@@ -54,7 +54,7 @@ export function proseProblem(text: string, lengthMax: number): ValueProblem | nu
   return null;
 }
 
-/** ISO 8601 calendar date that exists; there is no year 0. */
+/** Whether a text is an ISO 8601 date that exists in the calendar; there is no year 0. */
 export function isDate(text: string): boolean {
   if (!/^(?!0000)\d{4}-\d\d-\d\d$/.test(text)) return false;
   const time = Date.parse(`${text}T00:00:00Z`);

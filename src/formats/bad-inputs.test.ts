@@ -1,6 +1,6 @@
 /**
- * Every kind of bad input, one row a case: what the file holds, what is said, and what becomes of
- * it.
+ * Every kind of bad input, one row a case: the content of the file, the problem that is reported,
+ * and the outcome.
  */
 import assert from 'node:assert/strict';
 import { basename } from 'node:path';
@@ -36,7 +36,7 @@ const ELECTION = {
 };
 
 /**
- * Reads a file of a kind to its end. @returns how many rows were taken and what was said of the
+ * Reads a file of a kind to its end. @returns the number of accepted rows, and the problems of the
  * others.
  */
 type Reading = (t: TestContext, path: string) => Promise<{ taken: number; said: string[] }>;
@@ -326,7 +326,7 @@ const WHOLE_FILES: readonly Case[] = [
     'election: date',
     'election',
     json({ date: '2026-02-30' }),
-    /: date: is no date of the calendar\. Next: write year-month-day/,
+    /: date: is not a date of the calendar\. Next: write year-month-day/,
     'refused whole',
   ],
   [
@@ -427,11 +427,17 @@ const ROWS: readonly Case[] = [
     /:1: location_id: neither location_id nor location_name/,
     'refused whole',
   ],
-  ['no good row', 'roll', `${ROLL}secret-7,9,\n`, /:2: location_id: is no location of the election/, 'refused whole'],
-  ['unknown location', 'roll', `${ROLL}s1,1,\nsecret-7,9,\n`, /:3: location_id: is no location of the election/, 1],
+  [
+    'no good row',
+    'roll',
+    `${ROLL}secret-7,9,\n`,
+    /:2: location_id: is not a location of the election/,
+    'refused whole',
+  ],
+  ['unknown location', 'roll', `${ROLL}s1,1,\nsecret-7,9,\n`, /:3: location_id: is not a location of the election/, 1],
   ['no registration number', 'roll', `${ROLL}s1,1,\n,1,\n`, /:3: registration_number: is empty/, 1],
   ['no location', 'roll', `${ROLL}s1,1,\nsecret-7,,\n`, /:3: location_id: is empty/, 1],
-  ['no date', 'roll', `${ROLL}s1,1,\nsecret-7,1,31.12.1980\n`, /:3: birth_date: is no date/, 1],
+  ['no date', 'roll', `${ROLL}s1,1,\nsecret-7,1,31.12.1980\n`, /:3: birth_date: is not a date/, 1],
   ['NUL', 'roll', `${ROLL}s1,1,\nsecret\0,1,\n`, /:3: registration_number: contains a control character/, 1],
   ['too few fields', 'roll', `${ROLL}s1,1,\nsecret-7\ns3,1,\n`, /:3: the row has 1 fields, the header 3/, 2],
   [
@@ -464,7 +470,7 @@ const ROWS: readonly Case[] = [
     'unknown location',
     'votes',
     `${VOTES}s1,1,Ada,\nsecret-7,9,Ada,\n`,
-    /^unknown-location .*:3: location_id: is no location/,
+    /^unknown-location .*:3: location_id: is not a location/,
     1,
   ],
   ['contest not on ballot', 'votes', `${VOTES}s1,1,Ada,\nsecret-7,2,Ada,Cy\n`, /^contest-not-on-ballot .*:3: /, 1],
@@ -477,7 +483,7 @@ const ROWS: readonly Case[] = [
     'column of no contest',
     'votes',
     'registration_number,location_id,Mayor\ns1,1,Ada\n',
-    /:1: "Mayor": it is no contest of the election; its case differs/,
+    /:1: "Mayor": it is not a contest of the election; its case differs/,
     'refused whole',
   ],
   [
@@ -504,7 +510,7 @@ const ROWS: readonly Case[] = [
   ],
   ['NDJSON: unknown contest', 'votes', vote({}) + vote({ judge: ['secret-7'] }), /^unknown-contest .*:2: /, 1],
   ['NDJSON: unknown candidate', 'votes', vote({ mayor: ['secret-7'] }), /^unknown-candidate /, 0],
-  ['NDJSON: candidate that is no text', 'votes', vote({ mayor: [7] }), /^unknown-candidate /, 0],
+  ['NDJSON: candidate that is not text', 'votes', vote({ mayor: [7] }), /^unknown-candidate /, 0],
   ['NDJSON: contest of Object', 'votes', vote(JSON.parse('{"__proto__": ["Ada"]}')), /^unknown-contest /, 0],
   ['NDJSON: not on ballot', 'votes', vote({ board: ['Cy'] }, '2'), /^contest-not-on-ballot /, 0],
   [
@@ -515,7 +521,13 @@ const ROWS: readonly Case[] = [
     0,
   ],
   ['NDJSON: location a number', 'votes', vote({}, 1), /^malformed .*: location_id: is not text/, 0],
-  ['NDJSON: no JSON', 'votes', `${vote({})}{"secret-7\n${vote({})}`, /^malformed .*:2: the line is no JSON object/, 2],
+  [
+    'NDJSON: no JSON',
+    'votes',
+    `${vote({})}{"secret-7\n${vote({})}`,
+    /^malformed .*:2: the line is not a JSON object/,
+    2,
+  ],
   ['NDJSON: a list', 'votes', `${vote({})}["secret-7"]\n`, /^malformed .*:2: /, 1],
   [
     'NDJSON: a key too many',

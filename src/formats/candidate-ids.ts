@@ -2,7 +2,7 @@ import type { CandidateId } from '../domain/election/election.ts';
 
 interface Named {
   readonly name: string;
-  /** Empty for none. */
+  /** Empty where the candidate has none. */
   readonly party: string;
 }
 

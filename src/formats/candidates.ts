@@ -20,8 +20,8 @@ import { AGGREGATE_NAMES, createAggregateTest } from './results/aggregates.ts';
 import { CANDIDATES_MAX } from './results/results-table.ts';
 
 /**
- * Candidates as CSV, taken whole or refused whole: a ballot without one of its candidates is a
- * wrong ballot.
+ * Candidates as CSV. The file is accepted or refused as a whole, since a ballot that lacks a
+ * candidate is a wrong ballot.
  */
 
 const REQUIRED = ['name'] as const;
@@ -29,14 +29,14 @@ const OPTIONAL = ['contest', 'party', 'biography', 'platform', 'photo', 'aggrega
 type Column = (typeof REQUIRED)[number] | (typeof OPTIONAL)[number];
 const COLUMNS: readonly Column[] = [...REQUIRED, ...OPTIONAL];
 
-/** The contest of candidates that are given without one. */
+/** The contest of a candidate whose row names none. */
 const CONTEST_DEFAULT = 'election';
 
 export interface CandidatesFile {
-  /** On every ballot, one selection, one seat. */
+  /** The contests: on every ballot, with one selection and one seat. */
   readonly contests: readonly Contest[];
   readonly parties: readonly Party[];
-  /** Grouped by contest. */
+  /** The candidates, grouped by contest. */
   readonly candidates: readonly Candidate[];
   readonly sha256: string;
   readonly notices: readonly string[];
@@ -154,7 +154,7 @@ function groupDrafts(
   };
 }
 
-/** @returns the position of the first text that occurred before, or -1. */
+/** @returns the position of the first text that repeats an earlier one, or -1. */
 function firstRepeated(texts: readonly string[]): number {
   const seen = new Set<string>();
   return texts.findIndex((text) => seen.size === seen.add(text).size);

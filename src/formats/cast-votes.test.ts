@@ -1,6 +1,6 @@
 /**
- * Records of another system's topic: what each is taken for, and that a file of the same votes is
- * taken alike.
+ * Records of another system's topic: the vote or the reason that each gives, and that a file of the
+ * same votes gives the same.
  */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -40,9 +40,7 @@ before(async () => {
 const vote = (selections: unknown, location_id: unknown = 'north', registration_number: unknown = 'N1'): string =>
   JSON.stringify({ registration_number, location_id, selections });
 
-/**
- * What is taken of one record that stands at offset 7: the vote, or the reason with what is said.
- */
+/** The result of one record at offset 7: its vote, or the reason and the message. */
 function taken(value: Buffer | null): { votes: CastVotes['votes']; said: string | null } {
   const { votes, refused, ...rest } = checkCastVotes('topic:polls/2', index, [{ offset: 7, value }]);
   assert.deepEqual(rest, {}, 'where to go on only the topic knows');
@@ -81,16 +79,16 @@ describe('a record that is none', () => {
     [
       'empty',
       '',
-      /^malformed topic:polls\/2:7: the record is no JSON object\. Next: write one JSON object a record\.$/,
+      /^malformed topic:polls\/2:7: the record is not a JSON object\. Next: write one JSON object a record\.$/,
     ],
-    ['blank', ' \n', /^malformed .*: the record is no JSON object/],
-    ['no JSON', '{"registration_number": "N1"', /^malformed .*: the record is no JSON object/],
-    ['a list', '[]', /^malformed .*: the record is no JSON object/],
-    ['null as JSON', 'null', /^malformed .*: the record is no JSON object/],
-    ['two votes', `${vote({})}\n${vote({})}`, /^malformed .*: the record is no JSON object/],
-    ['nested a million deep', '['.repeat(RECORD_BYTES_MAX), /^malformed .*: the record is no JSON object/],
-    ['a byte order mark', `\ufeff${vote({})}`, /^malformed .*: the record is no JSON object/],
-    ['UTF-16', Buffer.from(vote({}), 'utf16le'), /^malformed .*: the record is no JSON object/],
+    ['blank', ' \n', /^malformed .*: the record is not a JSON object/],
+    ['no JSON', '{"registration_number": "N1"', /^malformed .*: the record is not a JSON object/],
+    ['a list', '[]', /^malformed .*: the record is not a JSON object/],
+    ['null as JSON', 'null', /^malformed .*: the record is not a JSON object/],
+    ['two votes', `${vote({})}\n${vote({})}`, /^malformed .*: the record is not a JSON object/],
+    ['nested a million deep', '['.repeat(RECORD_BYTES_MAX), /^malformed .*: the record is not a JSON object/],
+    ['a byte order mark', `\ufeff${vote({})}`, /^malformed .*: the record is not a JSON object/],
+    ['UTF-16', Buffer.from(vote({}), 'utf16le'), /^malformed .*: the record is not a JSON object/],
     ['Latin-1', Buffer.from(vote({}, 'nörth'), 'latin1'), /^malformed .*: the record is not UTF-8\. Next: /],
     [
       'a byte too long',
@@ -115,7 +113,7 @@ describe('a record that is none', () => {
       vote({}, 'north', '\ud800'),
       /^malformed .*:7: registration_number: is empty, too long or not text/,
     ],
-    ['a location that is no text', vote({}, 3), /^malformed .*:7: location_id: is not text/],
+    ['a location that is not text', vote({}, 3), /^malformed .*:7: location_id: is not text/],
     [
       'no selections',
       '{"registration_number":"N1","location_id":"north"}',
@@ -128,11 +126,11 @@ describe('a record that is none', () => {
       vote({ mayor: new Array(201).fill('Ada') }),
       /^malformed .*:7: selections: there are more than 200 selections/,
     ],
-    ['another location', vote({}, 'west'), /^unknown-location .*:7: location_id: is no location of the election/],
+    ['another location', vote({}, 'west'), /^unknown-location .*:7: location_id: is not a location of the election/],
     [
       'another contest',
       vote({ senate: ['Ada'] }),
-      /^unknown-contest .*:7: selections: names no contest of the election/,
+      /^unknown-contest .*:7: selections: names a contest that is not in the election/,
     ],
     [
       'a contest of the north',
@@ -142,12 +140,12 @@ describe('a record that is none', () => {
     [
       'another candidate',
       vote({ mayor: ['Cy'] }),
-      /^unknown-candidate .*:7: selections: names somebody who is no candidate/,
+      /^unknown-candidate .*:7: selections: names a candidate who does not stand/,
     ],
     [
-      'a candidate that is no text',
+      'a candidate that is not text',
       vote({ mayor: [null] }),
-      /^unknown-candidate .*:7: selections: names somebody who is no candidate/,
+      /^unknown-candidate .*:7: selections: names a candidate who does not stand/,
     ],
     [
       'a candidate twice',

@@ -8,12 +8,12 @@ import { type InputProblem, quoteValue, refusal } from '../files/problems.ts';
 import { type FileIdentity, identifyFile, LINE_BYTES_MAX, readLines } from '../files/text-files.ts';
 
 /**
- * Real cast votes, as CSV or NDJSON. Who voted what is as private as data can be: no problem
- * repeats a value. What the file alone can tell is checked here, against the definition; whether
- * the voter is known and may vote, the database knows.
+ * Real cast votes, as CSV or NDJSON. The choice of a voter is the most private data there is, so no
+ * problem repeats a value. The code here checks rows against the definition. The database checks
+ * whether the voter is known and may vote.
  */
 
-/** Why a line is no vote of this election. */
+/** The reasons why a line is not a vote of this election. */
 export type CastVoteReason = Extract<
   RejectionReason,
   | 'malformed'
@@ -24,11 +24,11 @@ export type CastVoteReason = Extract<
   | 'repeated-candidate'
 >;
 
-/** One ballot, checked: an overvote is accepted as one. */
+/** One ballot, checked. An overvote is accepted, and counts as an overvote. */
 export interface CastVote {
   /**
-   * Where it stands in its source: the line where it begins in a file, from 1; the offset of a
-   * record in a topic.
+   * The place in the source: in a file the line where the row begins, from 1; in a topic the offset
+   * of the record.
    */
   readonly line: number;
   readonly registration_number: string;
@@ -45,7 +45,7 @@ export interface RefusedVote {
 }
 
 export interface CastVotes {
-  /** Reading can go on from here. */
+  /** The line to go on reading at. */
   readonly next_line: number;
   readonly votes: readonly CastVote[];
   readonly refused: readonly RefusedVote[];
@@ -54,13 +54,13 @@ export interface CastVotes {
 export interface CastVotesFile extends FileIdentity {
   readonly path: string;
   readonly format: 'csv' | 'ndjson';
-  /** Lines before this one hold no vote. */
+  /** The first line that may hold a vote. */
   readonly first_line: number;
 }
 
-/** As on the roll: a longer number is not on it. */
+/** The limit of the roll: a longer number is not on it. */
 const REGISTRATION_NUMBER_LENGTH_MAX = 100;
-/** Columns of CSV that are no contest. */
+/** Columns of CSV that are not contests. */
 const COLUMNS = ['registration_number', 'location_id', 'selections'] as const;
 
 /**
@@ -98,7 +98,7 @@ async function openVotesCsv(path: string, index: ElectionIndex): Promise<CsvFile
       path,
       line,
       quoteValue(unknown),
-      `it is no contest of the election${hint}`,
+      `it is not a contest of the election${hint}`,
       'name the column as the id of the contest, or remove it',
     );
   }
@@ -117,7 +117,7 @@ async function openVotesCsv(path: string, index: ElectionIndex): Promise<CsvFile
 /**
  * The votes of a file, in blocks of some thousand lines. Every row is a vote or is refused with its
  * reason.
- * @param fromLine where to go on: 0 or 1 for the beginning, else a `next_line` of before
+ * @param fromLine the line to go on at: 0 or 1 for the beginning, otherwise an earlier `next_line`
  * @throws InputRefused when the file cannot be read
  */
 export async function* readCastVotes(
@@ -129,22 +129,21 @@ export async function* readCastVotes(
   yield* file.format === 'csv' ? readCsvVotes(file.path, index, from) : readJsonVotes(file.path, index, from);
 }
 
-/** A record of another system's topic; null where it has no value. */
+/** A record of another system's topic. Its value is null where the record has none. */
 export interface CastVoteRecord {
   readonly offset: number;
   readonly value: Buffer | null;
 }
 
 /**
- * A record holds one vote. As much as a line may have, so that a file of the same votes is taken
- * alike.
+ * A record holds one vote. It has the limit of a line, so a file of the same votes gives the same.
  */
 export const RECORD_BYTES_MAX = LINE_BYTES_MAX;
 
 /**
  * The votes in records of a topic, each one JSON object as in NDJSON. Every record is a vote or is
  * refused with its reason.
- * @param name of the source, as problems show it
+ * @param name the name of the source, as problems show it
  */
 export function checkCastVotes(
   name: string,
@@ -163,7 +162,7 @@ export function checkCastVotes(
 
 const ONE_RECORD_HINT = 'write one vote a record';
 
-/** What a row says before it is checked: contest ids with candidate ids. */
+/** The selections of a row before the check: contest ids with candidate ids. */
 type Choices = Iterable<readonly [contestId: string, candidateIds: readonly unknown[]]>;
 
 async function* readCsvVotes(path: string, index: ElectionIndex, fromLine: number): AsyncGenerator<CastVotes> {
@@ -186,7 +185,7 @@ async function* readCsvVotes(path: string, index: ElectionIndex, fromLine: numbe
 
 const SELECTIONS_HINT = 'write {"contest id": ["candidate id"]}';
 
-/** Candidate ids in a cell are separated by `|`; an empty cell is no selection. */
+/** Candidate ids in a cell are separated by `|`; an empty cell has no selection. */
 function cellChoices(columns: readonly (readonly [string, number])[], fields: readonly string[]): [string, string[]][] {
   const choices: [string, string[]][] = [];
   for (const [contest, at] of columns)
@@ -230,7 +229,7 @@ function takeJson(checked: VoteChecker, line: number, text: string, place: 'line
     value = undefined;
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    checked.malformed(line, null, `the ${place} is no JSON object`, `write one JSON object a ${place}`);
+    checked.malformed(line, null, `the ${place} is not a JSON object`, `write one JSON object a ${place}`);
     return;
   }
   const { registration_number, location_id, selections, ...others } = value as { readonly [key: string]: unknown };
@@ -249,7 +248,7 @@ function takeJson(checked: VoteChecker, line: number, text: string, place: 'line
   else checked.take(line, registration_number, location_id, choices);
 }
 
-/** Holds rows against the definition; those of one block. */
+/** Checks the rows of one block against the definition. */
 class VoteChecker {
   readonly #path: string;
   readonly #index: ElectionIndex;
@@ -313,15 +312,23 @@ class VoteChecker {
 
 type Refusal = Pick<InputProblem, 'column' | 'reason' | 'nextStep'>;
 
-/** What is said of a reason that the definition gives. */
+/** The message for each reason that the definition gives. */
 const REFUSALS: Readonly<Record<CastVoteReason, Refusal>> = {
   malformed: {
     column: 'selections',
     reason: `there are more than ${SELECTIONS_PER_VOTE_MAX} selections`,
     nextStep: 'select fewer',
   },
-  'unknown-location': { column: 'location_id', reason: 'is no location of the election', nextStep: 'correct the id' },
-  'unknown-contest': { column: 'selections', reason: 'names no contest of the election', nextStep: 'correct the id' },
+  'unknown-location': {
+    column: 'location_id',
+    reason: 'is not a location of the election',
+    nextStep: 'correct the id',
+  },
+  'unknown-contest': {
+    column: 'selections',
+    reason: 'names a contest that is not in the election',
+    nextStep: 'correct the id',
+  },
   'contest-not-on-ballot': {
     column: 'selections',
     reason: 'names a contest that is not on the ballot of this location',
@@ -329,7 +336,7 @@ const REFUSALS: Readonly<Record<CastVoteReason, Refusal>> = {
   },
   'unknown-candidate': {
     column: 'selections',
-    reason: 'names somebody who is no candidate of the contest',
+    reason: 'names a candidate who does not stand in the contest',
     nextStep: 'correct the id of the candidate',
   },
   'repeated-candidate': {

@@ -26,10 +26,13 @@ import {
 } from '../files/values.ts';
 import { CANDIDATES_MAX, CONTESTS_MAX, LOCATIONS_MAX } from './results/results-table.ts';
 
-/** Room for the portraits of some hundred candidates; the file is held in memory whole. */
+/** Room for the portraits of some hundred candidates. The file is held in memory whole. */
 const ELECTION_FILE_BYTES_MAX = 64_000_000;
 
-/** Zod calls it for values that passed the checks which the JSON schema can say too. */
+/**
+ * A check that the JSON schema cannot express. Zod calls it for values that passed the checks of
+ * the schema.
+ */
 const refine =
   (check: (text: string) => ValueProblem | null) =>
   (context: z.core.ParsePayload<string>): void => {
@@ -58,7 +61,7 @@ const parsed =
     return result.ok ? null : { reason: result.error, nextStep: nextStep };
   };
 const dateOf = (value: string): Outcome<string, string> =>
-  isDate(value) ? ok(value) : err('is no date of the calendar');
+  isDate(value) ? ok(value) : err('is not a date of the calendar');
 
 const locationSchema = z.strictObject({
   id: id(),
@@ -69,8 +72,8 @@ const locationSchema = z.strictObject({
 });
 
 /**
- * The election file. What it leaves out has a default; what it adds is refused, since it may be a
- * misspelt name.
+ * The election file. A member that it leaves out has a default. An unknown member is refused, since
+ * it may be a misspelt name.
  */
 export const electionFileSchema = z
   .strictObject({
@@ -140,11 +143,11 @@ export const electionFileSchema = z
 
 type ElectionFile = z.output<typeof electionFileSchema>;
 
-/** The schema of the file as JSON Schema: what docs/election.schema.json holds. */
+/** The schema of the file as JSON Schema, for docs/election.schema.json. */
 export const electionJsonSchema = (): unknown => z.toJSONSchema(electionFileSchema, { io: 'input' });
 
 /**
- * Reads an election file (docs/election.schema.json). Its `column` in a problem is a path such as
+ * Reads an election file (docs/election.schema.json). The `column` of a problem is a path such as
  * `candidates[2].party_id`.
  * @throws InputRefused
  */
@@ -183,9 +186,9 @@ export async function readElectionFile(path: string): Promise<{ election: Electi
 }
 
 /**
- * The line where a text stops being JSON. V8 names it for some mistakes and for others not
- * ("Unexpected token" comes without a position), so it is searched: the shortest run of lines that
- * is wrong for another reason than that it ends.
+ * The line where a text stops being JSON. V8 names the line for some mistakes only ("Unexpected
+ * token" comes without a position). So the function searches for the shortest run of lines from the
+ * beginning that has a mistake besides ending too early.
  */
 function lineOfMistake(json: string): number {
   const lines = json.trimEnd().split('\n');

@@ -18,7 +18,7 @@ interface Asked {
   readonly said: string[];
 }
 
-/** A service that is stopped at the end of the test, and a client that waits for nothing. */
+/** A service that is stopped at the end of the test, and a client without pauses. */
 async function serve(
   t: TestContext,
   answer?: (request: PersonApiRequest) => PersonApiAnswer | undefined,
@@ -99,7 +99,7 @@ test('every field of a person is kept', async (t) => {
 });
 
 const PAGE = { body: personPage({ seed: '7', page: 1, results: 10 }) };
-/** What the first answer is, how long is waited, what is said. The second answer is right. */
+/** The first answer, the pause after it, and the message. The second answer is right. */
 const TRANSIENT: readonly [name: string, answer: PersonApiAnswer, waits: readonly number[], said: RegExp][] = [
   ['too many requests', { status: 429 }, [375], /answers 429 \(too many requests\)/],
   ['Retry-After in seconds', { status: 429, headers: { 'retry-after': '7' } }, [7000], /429.*in 7\.0 s/],
@@ -131,7 +131,7 @@ for (const [name, answer, waits, said] of TRANSIENT)
     assert.match(asked.said.join('\n'), said);
   });
 
-/** What is answered every time, how many requests that takes, what the error says. */
+/** The answer to every request, the number of requests, and the message of the error. */
 const HOPELESS: readonly [name: string, answer: PersonApiAnswer, requests: number, reason: RegExp][] = [
   ['always 429', { status: 429 }, 6, /after 6 attempts: it answers 429/],
   ['always 500', { status: 500 }, 6, /after 6 attempts: it answers 500/],
@@ -160,7 +160,7 @@ for (const [name, answer, requests, reason] of HOPELESS)
 test('a service that never answers is given up', async (t) => {
   const asked = await serve(t, () => ({ fault: 'hang' }), { timeout_ms: 20 });
   await assert.rejects(fetchPage(asked.api, 1), isDown(/no complete answer in time/));
-  // Of six requests; one that was given up in time may not have been seen by the service.
+  // There are six requests. The service may not have seen one that timed out.
   assert.equal(asked.waits.length, 5);
 });
 

@@ -7,24 +7,26 @@ import type { LocatedPerson } from './roll.ts';
 
 /**
  * People from a service that answers like randomuser.me: `GET URL?results=N&page=P&seed=S` gives
- * `{results: [person]}`. They are personal data: what is wrong with one is told by page and
- * position, never by value.
+ * `{results: [person]}`. They are personal data: a problem names page and position, never a value.
  */
 
-/** The most that randomuser.me gives at once. */
+/** The most people that randomuser.me gives in one answer. */
 export const PAGE_SIZE_MAX = 5_000;
-/** After so many pages without anybody the service has no more, whatever it says. */
+/** After this many pages in a row without new people the service has no more of them. */
 export const EMPTY_PAGES_MAX = 3;
-/** As on the roll: longer than any name or address line in use. */
+/** The limit of the roll: longer than any name or address line in use. */
 const FIELD_LENGTH_MAX = 500;
 
 export interface PeopleApi extends HttpOptions {
   readonly url: URL;
   /** The same seed gives the same people, page by page. */
   readonly seed: string;
-  /** Stays the same over restarts, or pages would overlap; 1 to {@link PAGE_SIZE_MAX}. */
+  /**
+   * The people of a page, 1 to {@link PAGE_SIZE_MAX}. It stays the same over restarts, or pages
+   * would overlap.
+   */
   readonly page_size: number;
-  /** Which field becomes the location. Default state. */
+  /** The field that becomes the location. Default state. */
   readonly location?: 'state' | 'county' | 'city';
 }
 
@@ -32,11 +34,11 @@ export interface PeoplePage {
   /** From 1. */
   readonly page: number;
   readonly people: readonly LocatedPerson[];
-  /** Those that were left out. */
+  /** The problems of people who were left out. */
   readonly problems: readonly InputProblem[];
 }
 
-/** The address of `--api`. @throws OperationalError USAGE where it is none. */
+/** The address of `--api`. @throws OperationalError USAGE where the text is not an address. */
 export function parseApiUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url !== null && (url.protocol === 'http:' || url.protocol === 'https:') && url.username === '') return url;
@@ -51,10 +53,14 @@ const text = () =>
     .string()
     .max(FIELD_LENGTH_MAX)
     .transform((value) => value.trim())
-    .refine((value) => proseProblem(value, FIELD_LENGTH_MAX) === null, { error: 'contains what no text may contain' })
+    .refine((value) => proseProblem(value, FIELD_LENGTH_MAX) === null, {
+      error: 'is too long or contains a character that is not text',
+    })
     .transform((value) => (value === '' ? null : value));
 const optional = () => text().nullish();
-/** House numbers and postcodes come as numbers where they look like one. */
+/**
+ * A text that may come as a number: house numbers and postcodes do where they have digits alone.
+ */
 const textOrNumber = () => z.union([z.number().transform(String), text()]).nullish();
 
 const personSchema = z.object({
@@ -69,12 +75,12 @@ const personSchema = z.object({
     postcode: textOrNumber(),
   }),
   email: optional(),
-  login: z.object({ uuid: z.string().regex(/^[\x21-\x7e]{1,100}$/, { error: 'is no id' }) }),
+  login: z.object({ uuid: z.string().regex(/^[\x21-\x7e]{1,100}$/, { error: 'is not an id' }) }),
   dob: z
     .object({
       date: z
         .string()
-        .refine((value) => isDate(value.slice(0, 10)), { error: 'is no date' })
+        .refine((value) => isDate(value.slice(0, 10)), { error: 'is not a date' })
         .nullish(),
     })
     .nullish(),
@@ -89,9 +95,9 @@ type ApiPerson = z.output<typeof personSchema>;
 const pageSchema = z.object({ results: z.array(z.unknown()).max(PAGE_SIZE_MAX) });
 
 /**
- * One page, asked for again until it comes.
- * @throws OperationalError SOURCE_UNREACHABLE with what is down and the next step, or the signal's
- * reason
+ * Fetches one page, with retries.
+ * @throws OperationalError SOURCE_UNREACHABLE where the service gives no usable page, or the
+ * signal's reason
  */
 export async function fetchPage(api: PeopleApi, page: number): Promise<PeoplePage> {
   const url = pageUrl(api, page);
@@ -112,8 +118,8 @@ export interface CandidatePerson {
 }
 
 /**
- * Different people to stand as candidates, from a seed of their own, so that they are not on the
- * roll.
+ * Fetches different people to stand as candidates. Their seed is another than that of the roll, so
+ * they are not on the roll.
  */
 export async function fetchCandidates(api: PeopleApi, count: number): Promise<CandidatePerson[]> {
   const found = new Map<string, CandidatePerson>();

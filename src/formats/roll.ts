@@ -6,22 +6,19 @@ import { isDate, parseWholeNumber, proseProblem, textProblem, type ValueProblem 
 import { LOCATIONS_MAX } from './results/results-table.ts';
 
 /**
- * The roll of voters as CSV. It is personal data: no problem repeats a value. Good rows are taken,
- * bad ones reported by line. It is read twice: once for what is in it as a whole, once for its
- * people. Memory is bounded by the locations.
+ * The roll of voters as CSV. It is personal data, so no problem repeats a value. Good rows are
+ * accepted, and bad rows are reported by line. The file is read twice: first for its locations and
+ * problems, then for its people. Memory is bounded by the number of locations.
  */
 
-/**
- * Longer than any registration number, address line or name in use; a column of a table, not an
- * essay.
- */
+/** Longer than any registration number, address line or name in use. */
 const FIELD_LENGTH_MAX = 500;
-/** A database index keeps it. */
+/** The number is in an index of the database. */
 const REGISTRATION_NUMBER_LENGTH_MAX = 100;
-/** Nobody has been registered for longer than a life. */
+/** The longest time since registration: nobody is registered for longer than a life. */
 const AGE_YEARS_MAX = 150;
 
-/** Fields of a person that are plain text, by column. */
+/** The fields of a person that are plain text, by column. */
 const TEXT_COLUMNS = {
   uuid: 'uuid',
   first_name: 'first_name',
@@ -44,21 +41,21 @@ const OPTIONAL = ['location_id', 'location_name', 'name', 'birth_date', 'registe
 const CSV_OPTIONS: CsvOptions = { required: REQUIRED, optional: OPTIONAL, personal: true };
 
 export interface LocatedPerson {
-  /** A location id of the election; without one, what the source calls the location. */
+  /** A location id of the election; without an election, the location as the source writes it. */
   readonly location: string;
   readonly person: VoterPerson;
 }
 
 export interface RollRow extends LocatedPerson {
   /**
-   * Where the row begins, for what the database finds later: a registration number that is there
-   * already.
+   * The line where the row begins. The database may later find that the registration number is
+   * already there, and the message names this line.
    */
   readonly line: number;
 }
 
 export interface RollRows {
-  /** Reading can go on from here. */
+  /** The line to go on reading at. */
   readonly next_line: number;
   readonly rows: readonly RollRow[];
   readonly problems: readonly InputProblem[];
@@ -67,12 +64,12 @@ export interface RollRows {
 export interface RollSummary {
   readonly sha256: string;
   /**
-   * Those with voters, in order of appearance, `registered_voters` counted. Of the election where
-   * one is given.
+   * The locations with voters, in order of appearance, with `registered_voters` counted. They are
+   * those of the election where one is given.
    */
   readonly locations: readonly Location[];
   readonly voters: number;
-  /** Rows that will not be taken: the first of them, and how many there are. */
+  /** The first of the refused rows, and the number of all of them. */
   readonly problems: readonly InputProblem[];
   readonly problem_count: number;
   readonly notices: readonly string[];
@@ -80,9 +77,9 @@ export interface RollSummary {
 
 /**
  * Reads a roll once, for its locations and everything that is wrong with it.
- * @param election where locations must be known, by id or by a name that only one has; null takes
- * them as they come
- * @throws InputRefused when it is no CSV, lacks a column, is not UTF-8 or has no good row
+ * @param election the election whose locations the rows must name, by id or by a unique name; null
+ * accepts any location
+ * @throws InputRefused when the file is not CSV, lacks a column, is not UTF-8 or has no good row
  */
 export async function scanRoll(path: string, election: Election | null): Promise<RollSummary> {
   await using file = await openTable(path, CSV_OPTIONS);
@@ -140,8 +137,8 @@ export async function scanRoll(path: string, election: Election | null): Promise
 }
 
 /**
- * The people of a roll that {@link scanRoll} has read, in blocks of some thousand.
- * @param fromLine 1, or a `next_line` of before
+ * The people of a roll that {@link scanRoll} has checked, in blocks of some thousand.
+ * @param fromLine 1, or an earlier `next_line`
  * @throws InputRefused when the file cannot be read
  */
 export async function* readRoll(path: string, election: Election | null, fromLine = 1): AsyncGenerator<RollRows> {
@@ -159,7 +156,7 @@ export async function* readRoll(path: string, election: Election | null, fromLin
   }
 }
 
-/** @throws InputRefused where no column says where voters live */
+/** @throws InputRefused where no column names the locations of voters */
 function assertLocated(file: CsvFile): void {
   if (columnOf(file, 'location_id') !== -1 || columnOf(file, 'location_name') !== -1) return;
   throw refusal(
@@ -175,7 +172,7 @@ class RollReader {
   readonly #path: string;
   readonly #at = new Map<string, number>();
   readonly #textColumns: readonly (readonly [column: string, field: string, at: number])[];
-  /** Location ids by id, and by name where only one has it; null where any location may come. */
+  /** Location ids by id and by unique name; null where any location may come. */
   readonly #known: ReadonlyMap<string, string | null> | null;
 
   constructor(file: CsvFile, election: Election | null) {
@@ -200,10 +197,7 @@ class RollReader {
     return at === undefined ? '' : fields[at]!;
   }
 
-  /**
-   * @returns null for a row that is refused, after adding all that is wrong with it to the
-   * problems.
-   */
+  /** @returns null for a row that is refused; all its problems are added to `problems`. */
   read(line: number, fields: readonly string[], problems: InputProblem[]): RollRow | null {
     const before = problems.length;
     const complain = (column: string, problem: ValueProblem | null): void => {
@@ -225,7 +219,7 @@ class RollReader {
     }
     const birthDate = this.#text(fields, 'birth_date');
     if (birthDate !== '' && !isDate(birthDate))
-      complain('birth_date', { reason: 'is no date', nextStep: 'write year-month-day, e.g. 1980-12-31' });
+      complain('birth_date', { reason: 'is not a date', nextStep: 'write year-month-day, e.g. 1980-12-31' });
     const age = this.#text(fields, 'registered_age');
     const registeredAge = age === '' ? null : parseWholeNumber(age);
     if (registeredAge !== null && !registeredAge.ok) complain('registered_age', registeredAge.error);
@@ -260,7 +254,7 @@ class RollReader {
     if (this.#known === null) return text;
     const known = this.#known.get(text);
     if (known != null) return known;
-    const reason = known === null ? 'is the name of several locations' : 'is no location of the election';
+    const reason = known === null ? 'is the name of several locations' : 'is not a location of the election';
     complain(column, { reason, nextStep: 'write the id of a location of the election' });
     return null;
   }
@@ -273,7 +267,7 @@ function locationsByText(election: Election): Map<string, string | null> {
   return known;
 }
 
-/** The last word is the family name; a single word is one too. */
+/** The last word is the family name; so is a single word. */
 function splitName(name: string): Pick<VoterPerson, 'first_name' | 'last_name'> {
   const space = name.lastIndexOf(' ');
   return { first_name: space === -1 ? null : name.slice(0, space).trim(), last_name: name.slice(space + 1) };

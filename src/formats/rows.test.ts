@@ -1,5 +1,6 @@
 /**
- * Rows of voters, candidates and cast votes: what a good one becomes, and where reading goes on.
+ * Rows of voters, candidates and cast votes: the value of a good row, and the line to go on reading
+ * at.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -470,7 +470,7 @@ describe('results of Spark', () => {
 
 /**
  * A log as Kafka keeps it: a marker that no reader sees behind each transaction, so offsets jump
- * and the end is no record's.
+ * and the end is not that of a record.
  */
 class MarkedLog implements Log {
   readonly #topics = new Map<Topic, LogBatch[]>();

@@ -7,7 +7,7 @@ import type { Recount } from './recount.ts';
 import type { Roll } from './roll.ts';
 
 /**
- * Everything the stages work with, of whichever profile: `src/wire` makes it from the
+ * All the ports that stages work with, in either profile. `src/wire` makes it from the
  * configuration.
  */
 export interface Backend {
@@ -15,7 +15,7 @@ export interface Backend {
   readonly ballotBox: BallotBox;
   readonly recount: Recount;
   /**
-   * Waits until no other process has the roll.
+   * Opens the roll once no other process has it open.
    * @throws the signal's reason when it aborts first.
    */
   openRoll(entry: ElectionEntry, signal?: AbortSignal): Promise<Roll>;
@@ -33,7 +33,7 @@ export interface Backend {
    * Committed batches that readers of the log may not see yet: 0 where the log is in the database.
    */
   lag(entry: ElectionEntry): Promise<number>;
-  /** `spark` only where the log is in Kafka, as the configuration sees to. */
+  /** The engine `spark` needs the log in Kafka; the configuration checks that. */
   createCounter(engine: Engine, log: Log, entry: ElectionEntry): Counter;
   /**
    * @throws OperationalError DATABASE_UNSAFE where a committed vote could be lost, or counted
@@ -41,11 +41,11 @@ export interface Backend {
    */
   assertSafe(entry: ElectionEntry): Promise<void>;
   /**
-   * What `doctor` tells about where data is, one line each.
-   * @throws OperationalError where a server of them does not answer.
+   * The places of the data, one line each, for `doctor`.
+   * @throws OperationalError where one of the servers does not answer.
    */
   describe(): Promise<string[]>;
-  /** Releases everything, and stops what was started for this process alone. */
+  /** Releases everything, and stops the servers that were started for this process alone. */
   close(): Promise<void>;
 }
 

@@ -6,16 +6,19 @@ export interface BallotSource {
   readonly partition: number;
 }
 
-/** Where a batch of votes is appended. */
+/** The end of a partition, where a batch of votes is appended. */
 export interface ChainEnd {
   readonly partition: number;
-  /** Where the chain of this partition goes on; of a claimed one moved by every commit. */
+  /**
+   * The place where the chain of this partition goes on. In a claimed partition every commit moves
+   * it.
+   */
   readonly head: ChainHead;
 }
 
 export interface ChainHead {
   readonly next_seq: number;
-  /** The last box's hash; null before the first. */
+  /** The hash of the last box; null before the first. */
   readonly hash: string | null;
 }
 
@@ -25,10 +28,10 @@ export interface Rejection {
 }
 
 export interface CastBatch {
-  /** The source moves to here. */
+  /** The commit moves the source to this offset. */
   readonly next_offset: number;
   /**
-   * The ids of the voters, ascending; `voter_offsets[i]` is where voter `i` stands in the source.
+   * The ids of the voters, ascending; `voter_offsets[i]` is the offset of voter `i` in the source.
    */
   readonly voters: Float64Array;
   readonly voter_offsets: Float64Array;
@@ -36,7 +39,7 @@ export interface CastBatch {
   /**
    * Shuffles and seals the votes of the voters that the database took, by position in `voters`;
    * null means all of them. Called once, or again where a voter had voted before.
-   * @param end where they go
+   * @param end the end of the partition that gets the votes
    */
   seal(accepted: ReadonlySet<number> | null, end: ChainEnd): SealedVotes;
 }

@@ -4,12 +4,13 @@ import type { IdentifiedSource, Intake } from './intake.ts';
 import type { Sharing } from './sharing.ts';
 
 /**
- * Where `vote` puts what was cast. Claiming a partition keeps every other process off it until this
- * one releases it or dies.
+ * The store that `vote` puts cast votes into. Claiming a partition keeps every other process off it
+ * until this one releases it or dies.
  */
 export interface BallotBox {
   /**
-   * Waits until the partition is free and claims it; with `any`, the first free one of all.
+   * Waits until the partition is free and claims it. With `any` it claims the first partition that
+   * is free.
    * @throws OperationalError DATABASE_UNREACHABLE, or AbortError when the signal comes first.
    */
   claim(
@@ -19,8 +20,8 @@ export interface BallotBox {
     signal: AbortSignal,
   ): Promise<ClaimedPartition>;
   /**
-   * Claims the first of these partitions that is free, for the partition of the source with its
-   * number; null where none is.
+   * Claims the first of these partitions that is free, together with the partition of the source
+   * that has the same number; null where none is free.
    */
   tryClaim(
     entry: ElectionEntry,
@@ -28,15 +29,15 @@ export interface BallotBox {
     source: BallotSource['name'],
   ): Promise<ClaimedPartition | null>;
   /**
-   * The partitions of the roll that may hold a voter who was not asked, or whose end is not in
-   * topic `definition` yet.
+   * The partitions of the roll with work left: they may hold a voter who was not asked yet, or
+   * their end is not in topic `definition` yet.
    */
   unasked(entry: ElectionEntry): Promise<readonly number[]>;
   /** Becomes one of the processes that share the partitions of a source. */
   share(entry: ElectionEntry, source: BallotSource['name']): Promise<Sharing>;
   /**
-   * @throws OperationalError INPUT_REFUSED where the source of that name is another than the one
-   * that votes were taken from.
+   * @throws OperationalError INPUT_REFUSED where votes were already taken from another source of
+   * that name.
    */
   openIntake(entry: ElectionEntry, source: IdentifiedSource): Promise<Intake>;
   /** Finds voters by registration number. Unknown numbers are missing from the map. */
@@ -51,10 +52,10 @@ export interface KnownVoter {
 
 /** A partition of the log that no other process appends votes to. */
 export interface ClaimedPartition extends ChainEnd, AsyncDisposable {
-  /** Where the source goes on. */
+  /** The offset at which the source goes on. */
   readonly next_offset: number;
   commit(batch: CastBatch): Promise<Committed>;
-  /** Appends the record that no vote follows in this partition to topic `definition`; once. */
+  /** Appends a record to topic `definition`: no vote follows in this partition. Idempotent. */
   end(): Promise<void>;
   /** Lets other processes claim it. Never throws. */
   release(): Promise<void>;

@@ -3,8 +3,8 @@ import type { ElectionEntry } from './elections.ts';
 export type Engine = 'local' | 'spark';
 
 /**
- * Counts the votes in the log into the result topics, going on from where the last counter of the
- * election left off.
+ * Counts the votes in the log into the result topics. It goes on where the last counter of the
+ * election stopped.
  */
 export interface Counter {
   readonly engine: Engine;
@@ -14,11 +14,11 @@ export interface Counter {
    * start again), or a lost connection.
    */
   run(entry: ElectionEntry, progress: CountProgress, signal: AbortSignal): Promise<void>;
-  /** What the engine can say about its work, for metrics. */
+  /** Figures of the engine about its work, for metrics. */
   gauges?(): readonly Gauge[];
 }
 
-/** A figure of now, as metrics name it. */
+/** A current figure, as metrics name it. */
 export interface Gauge {
   readonly name: string;
   readonly help: string;
@@ -26,6 +26,9 @@ export interface Gauge {
 }
 
 export interface CountProgress {
-  /** Told after each checkpoint how many votes the published results include, by partition. */
+  /**
+   * Called after each checkpoint. @param covers how many votes the published results include, by
+   * partition
+   */
   published(covers: readonly number[]): void;
 }

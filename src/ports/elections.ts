@@ -8,7 +8,8 @@ export interface ElectionEntry {
   readonly id: ElectionId;
   readonly name: string;
   /**
-   * What the election was made from, as `run` compares it; without the seed where that was drawn.
+   * The inputs that the election was made from, as `run` compares them. A seed that was drawn is
+   * not among them.
    */
   readonly arguments: ElectionOrigin;
   readonly seed: string;
@@ -19,7 +20,7 @@ export interface ElectionEntry {
   readonly voters_total: number | null;
 }
 
-/** The definition of an election that has one by now. */
+/** The definition of an election that is defined. */
 export function definitionOf({ definition }: ElectionEntry): Election {
   assert(definition !== null, 'the election is defined');
   return definition;
@@ -36,10 +37,10 @@ export interface Elections {
   /**
    * Fixes the definition, once: tables and topic `definition` in one transaction. A second call
    * with the same one does nothing.
-   * @throws OperationalError ELECTION_DIFFERS where it is defined differently.
+   * @throws OperationalError ELECTION_DIFFERS where the election already has another definition.
    */
   define(entry: ElectionEntry, election: Election, replayed?: readonly ReplayedVotes[]): Promise<ElectionEntry>;
-  /** What is cast again; empty for any other election. */
+  /** The real results that are cast again; empty for an election that is not a replay. */
   replayed(entry: ElectionEntry): Promise<readonly ReplayedVotes[]>;
   /** How many votes each partition of the log holds. */
   votesInLog(entry: ElectionEntry): Promise<readonly number[]>;

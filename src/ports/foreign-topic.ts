@@ -3,13 +3,13 @@ export interface ForeignTopic extends AsyncDisposable {
   readonly name: string;
   /** Tells it from a topic that was made later under the same name. A whole number. */
   readonly identity: number;
-  /** How many partitions it has now: they may become more. */
+  /** The current number of partitions; it may grow. */
   partitions(): Promise<number>;
-  /** Of each partition: one past the last offset that is committed. */
+  /** For each partition, one past the last committed offset. */
   ends(): Promise<readonly number[]>;
   /**
-   * Committed records from an offset on. Waits for one, for at most about a second; none where the
-   * signal aborts first.
+   * Committed records from an offset on. Waits about a second at most for the first one; none where
+   * the signal aborts first.
    * @throws OperationalError INPUT_REFUSED where records from that offset on were removed, or the
    * topic itself.
    */
@@ -20,6 +20,6 @@ export interface ForeignTopic extends AsyncDisposable {
 
 export interface ForeignRecords {
   readonly records: readonly { readonly offset: number; readonly value: Buffer | null }[];
-  /** Where to go on; offsets may be missing before it. */
+  /** The offset to go on at. Offsets before it may be missing. */
   readonly next: number;
 }

@@ -1,6 +1,6 @@
 import type { BallotSource, CastBatch, Committed } from './ballot-batch.ts';
 
-/** A source of several partitions outside of us. */
+/** A source with several partitions in another system. */
 export interface IdentifiedSource {
   readonly name: BallotSource['name'];
   /** Tells it from another one that was made later under the same name. A whole number. */
@@ -8,14 +8,14 @@ export interface IdentifiedSource {
 }
 
 /**
- * Takes in the votes of a source of several partitions. No partition of the log is claimed in
- * between: each batch goes into one that is free at that moment. So a source may have more
- * partitions than the log, and waiting for its votes keeps no other vote waiting.
+ * Takes in the votes of a source of several partitions. It claims no partition of the log between
+ * two batches: each batch goes into a partition that is free at that moment. So a source may have
+ * more partitions than the log. While it waits for votes of the source, other votes do not wait.
  */
 export interface Intake extends AsyncDisposable {
-  /** Where each partition of the source goes on that votes were taken from, by any process. */
+  /** The offsets to go on at, for each partition of the source that any process took votes from. */
   positions(): Promise<ReadonlyMap<number, number>>;
-  /** Claims the first of these partitions of the source that is free; null where none is. */
+  /** Claims the first of these partitions of the source that is free; null where none is free. */
   tryClaim(partitions: readonly number[]): Promise<ClaimedSource | null>;
   /** Never throws. */
   close(): Promise<void>;
@@ -27,10 +27,10 @@ export interface ClaimedSource extends AsyncDisposable {
   readonly partition: number;
   readonly next_offset: number;
   /**
-   * One commit of an intake at a time.
+   * Commits a batch. An intake runs one commit at a time.
    * @throws AbortError when the signal aborts while no partition of the log is free.
    */
   commit(batch: CastBatch, signal: AbortSignal): Promise<Committed>;
-  /** Lets other processes claim it. Never throws. */
+  /** Lets other processes claim the partition. Never throws. */
   release(): Promise<void>;
 }

@@ -15,8 +15,8 @@ export const TOPICS = [
 export type Topic = (typeof TOPICS)[number];
 
 /**
- * Of a compacted topic only the last record of each key is kept for sure; readers upsert by key and
- * never sum.
+ * A compacted topic surely keeps only the last record of each key. Readers upsert by key and never
+ * sum.
  */
 export const COMPACTED_TOPICS: ReadonlySet<Topic> = new Set([
   'definition',
@@ -28,8 +28,8 @@ export const COMPACTED_TOPICS: ReadonlySet<Topic> = new Set([
 /**
  * Consecutive records as they were appended: one line a record, `key TAB value NEWLINE`. Keys hold
  * no tab and no newline, values are JSON on one line; topics that are not compacted have empty
- * keys. Text, because the loops that read millions of records scan it in place instead of making an
- * object for each.
+ * keys. The batch is text because the loops that read millions of records scan it in place. They
+ * make no object for each record.
  */
 export interface LogBatch {
   readonly base_offset: number;
@@ -43,10 +43,10 @@ export interface LogRecord {
   readonly value: string;
 }
 
-/** One past the last offset of a batch: where to read on. */
+/** One past the last offset of a batch: reading goes on there. */
 export const endOf = ({ base_offset, count }: LogBatch): number => base_offset + count;
 
-/** The records of a batch, those before an offset left out. */
+/** The records of a batch from an offset on. */
 export function* recordsOf({ base_offset, text }: LogBatch, from = base_offset): Generator<LogRecord> {
   let offset = base_offset;
   for (let at = 0; at < text.length; offset++) {
@@ -60,9 +60,9 @@ export function* recordsOf({ base_offset, text }: LogBatch, from = base_offset):
 /** The log of one election, as a reader sees it. */
 export interface Log {
   /**
-   * The next records of a partition at `from` or later (in a compacted topic offsets may have been
-   * removed), in order; none where the log ends. A batch that holds `from` in its middle is
-   * returned whole. Bounded to some megabytes a call.
+   * The next records of a partition at `from` or later, in order; none where the log ends. In a
+   * compacted topic offsets may have been removed. A batch that holds `from` in its middle is
+   * returned whole. A call returns some megabytes at most.
    */
   read(topic: Topic, partition: number, from: number): Promise<readonly LogBatch[]>;
   /** One past the last offset. */
@@ -75,8 +75,8 @@ export interface Log {
 }
 
 /**
- * The batches of a partition, from the one that holds an offset to where the log ends. Reads on
- * when it is asked for more.
+ * The batches of a partition, from the one that holds an offset to the end of the log. Each is read
+ * when the caller asks for it.
  */
 export async function* batchesFrom(
   log: Log,
@@ -94,7 +94,7 @@ export async function* batchesFrom(
 }
 
 /**
- * The same, and then the batches that are appended, as they come. It ends when the signal aborts.
+ * The same batches, and then those that are appended, as they come. It ends when the signal aborts.
  */
 export async function* followBatches(
   log: Log,
@@ -111,7 +111,7 @@ export async function* followBatches(
     }
 }
 
-/** The records of a partition, from an offset to where the log ends. */
+/** The records of a partition, from an offset to the end of the log. */
 export async function* recordsFrom(
   log: Log,
   topic: Topic,
@@ -139,7 +139,7 @@ export interface OutgoingRecord {
 }
 
 /**
- * The only writer of the compacted result topics: opening another under the same name fences this
+ * The only writer of the compacted result topics. Opening another under the same name fences this
  * one.
  */
 export interface LogWriter {

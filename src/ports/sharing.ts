@@ -1,23 +1,23 @@
 /**
- * One of several processes that share partitions. It counts from when it is opened until it is left
- * or the process dies, also where the process is killed; one that is stopped without being ended
- * still counts.
+ * One of several processes that share partitions. It is a member from `share` until `leave` or the
+ * death of the process, by a kill too. A process that the system has suspended stays a member.
  */
 export interface Sharing extends AsyncDisposable {
   look(): Promise<Standing>;
   /**
-   * Resolves when a look may show something new, at the latest after a second; or when the signal
+   * Resolves when a look may show something new, after a second at the latest, or when the signal
    * aborts.
    */
   wait(signal: AbortSignal): Promise<void>;
-  /** Lets all of them look: a partition was released, or has no work left. */
+  /** Makes all members look: a partition was released, or has no work left. */
   tell(): Promise<void>;
-  /** Counts no longer. Never throws. */
+  /** Ends the membership. Never throws. */
   leave(): Promise<void>;
 }
 
 /**
- * How many processes share, and which of them this one is, from 0; all of them see the same order.
+ * The number of members, and the rank of this process among them, from 0. All members see the same
+ * order.
  */
 export interface Standing {
   readonly members: number;

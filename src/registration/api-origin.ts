@@ -18,7 +18,8 @@ import { filesOf, type OpenedOrigin, type OriginOptions, type Say, TURNOUT_DEFAU
 import { createReporter, openStagedRoll, type StagedRoll } from './staged-roll.ts';
 
 /**
- * Voters from a service that answers like randomuser.me; candidates too, where no file names them.
+ * Voters from a service that answers like randomuser.me. Candidates come from it too, where no file
+ * names them.
  */
 export async function openApiOrigin(options: OriginOptions, address: string, say: Say): Promise<OpenedOrigin> {
   const url = parseApiUrl(address);
@@ -46,7 +47,7 @@ export async function openApiOrigin(options: OriginOptions, address: string, say
   };
 }
 
-/** The generated candidates replaced by people of the service. */
+/** The election with people of the service in place of the generated candidates. */
 async function withCandidates(election: Election, api: PeopleApi): Promise<Election> {
   const people = await fetchCandidates(api, GENERATED_CANDIDATES);
   return {
@@ -87,7 +88,7 @@ async function fetchInto(
     empty = repeated.length === wanted.length ? empty + 1 : 0;
     if (empty === EMPTY_PAGES_MAX)
       throw new OperationalError('SOURCE_UNREACHABLE', {
-        message: `${api.url.host} has nobody new on ${EMPTY_PAGES_MAX} pages up to page ${page}; ${staged.voters} of ${voters} voters are there`,
+        message: `${api.url.host} gave no new person on ${EMPTY_PAGES_MAX} pages up to page ${page}; ${staged.voters} of ${voters} voters have come`,
         nextStep: `Start again with --fresh --voters ${staged.voters}, or check what the service answers.`,
       });
   }

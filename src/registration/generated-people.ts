@@ -1,4 +1,4 @@
-// The subpaths load three of the 70 locales: 33 ms and 11 MB, where the package's index takes 190
+// The subpaths load three of the 70 locales in 33 ms and 11 MB; the index of the package takes 190
 // ms and 47 MB.
 import { faker as australian } from '@faker-js/faker/locale/en_AU';
 import { faker as british } from '@faker-js/faker/locale/en_GB';
@@ -15,9 +15,9 @@ interface Name {
 }
 
 /**
- * The library has British streets but not British names: its en_GB takes names over from en, whose
- * lists run to Camren Runolfsdottir. First names are those of en_AU, as common in Britain; last
- * names are the common ones of Britain.
+ * The library has British streets but no British names: its en_GB takes names from en, whose lists
+ * go as far as Camren Runolfsdottir. First names come from en_AU, since they are common in Britain
+ * too; last names are common ones of Britain.
  */
 const { first_name } = australian.rawDefinitions.person ?? {};
 const FEMALE_NAMES = readNames(first_name?.female);
@@ -47,14 +47,14 @@ function readNames(list: readonly unknown[] | null | undefined): readonly Name[]
   return readTexts(list).map((text) => ({ text, mailbox: text.toLowerCase().replaceAll(/[^a-z]/g, '') }));
 }
 
-/** Reserved for examples by RFC 2606: mail to them is never delivered. */
+/** Domains that RFC 2606 reserves for examples: mail to them is never delivered. */
 const MAIL_DOMAINS = ['example.com', 'example.net', 'example.org'] as const;
 
-/** Ofcom sets these aside for drama; each is followed by three digits that ring nowhere. */
+/** Ofcom reserves these numbers for drama. Three digits follow, and no number rings anywhere. */
 const DRAMA_LANDLINE = '01632 960';
 const DRAMA_MOBILE = '07700 900';
 
-/** No vowels, so that no word appears; no Y, which reads as one. */
+/** The letters have no vowels and no Y, so they never form a word. */
 const REGISTRATION_LETTERS = 'BCDFGHJKLMNPQRSTVWXZ';
 const REGISTRATION_DIGITS = 1e7;
 /** The number of registration numbers: three letters and seven digits. */
@@ -73,8 +73,8 @@ const REGISTERED_YEARS_MAX = 20;
 const DAY_MS = 86_400_000;
 
 /**
- * Each field draws under a number of its own, so fields are independent and a new field changes no
- * other.
+ * Each field draws random numbers under its own number, so fields are independent and a new field
+ * changes no other.
  */
 const FIELD = {
   gender: 1,
@@ -104,9 +104,8 @@ const PLACE_BY_NAME = new Map(PLACES.map((place) => [place.name, place]));
 const ALL_POSTCODE_AREAS = PLACES.flatMap((place) => place.postcodeAreas);
 
 /**
- * Invents people for a roll. The same seed, reference date and ordinal always give the same person,
- * and each person can be made alone. Registration numbers are unique by
- * construction.
+ * Invents people for a roll. The same seed, reference date and ordinal always give the same person.
+ * Each person can be made without the others. Registration numbers are unique by construction.
  * @param referenceDate ISO 8601 date on which everybody is of voting age
  * @returns a function of ordinal ([0, {@link GENERATED_PEOPLE_MAX})) and name of the voter's
  * location
@@ -154,8 +153,8 @@ export function createPeople(
 }
 
 /**
- * Different full names for the candidates of a generated election. Only by chance is one of them on
- * its roll.
+ * Different full names for the candidates of a generated election. A voter on its roll has the same
+ * name only by chance.
  * @param count at most a few; the lists hold tens of thousands of combinations
  */
 export function generateCandidateNames(seed: string, count: number): string[] {
@@ -183,7 +182,7 @@ function registrationNumber(serial: number): string {
   return `${first}${second}${third}-${String(digits).padStart(7, '0')}`;
 }
 
-/** Adults of every age, fewer and fewer above 68, as in an ageing country. */
+/** The age of an adult: the numbers fall above 68, as in an ageing country. */
 function drawAge(seed: Seed, ordinal: number): number {
   const unit = hashToUnit(seed, ordinal, FIELD.age);
   if (unit < 0.8) return VOTING_AGE_YEARS + Math.floor((unit / 0.8) * 50);
@@ -192,15 +191,15 @@ function drawAge(seed: Seed, ordinal: number): number {
 }
 
 /**
- * The birth date of a person whose `age`th birthday was exactly `days` days before the reference
- * day, as text. Each text is made once.
+ * The birth date, as text, of a person whose `age`th birthday was `days` days before the reference
+ * day. Each text is made once.
  */
 function createBirthDates(referenceDay: number): (age: number, days: number) => string {
   const texts = new Map<number, string>();
   const reference = new Date(referenceDay * DAY_MS);
   const month = reference.getUTCMonth();
-  // Of the year's days only 29 February may be missing in the year of birth, and would become 1
-  // March: a day too young.
+  // The year of birth may lack 29 February. The date would become 1 March, and the person a day too
+  // young.
   const date = month === 1 ? Math.min(reference.getUTCDate(), 28) : reference.getUTCDate();
   return (age, days) => {
     const slot = age * 366 + days;

@@ -6,9 +6,9 @@ import type { ElectionEntry } from '../ports/elections.ts';
 import { generateCandidateNames } from './generated-people.ts';
 import type { OriginOptions, Say } from './origin.ts';
 
-/** What files say about an election whose voters come from elsewhere. */
+/** The parts of an election that files give, where its voters come from another source. */
 export interface GivenElection {
-  /** With locations where an election file gives them, else without. */
+  /** The election, with locations where an election file gives them. */
   readonly election: Election | null;
   readonly candidates: CandidatesFile | null;
   readonly hashes: { readonly election: string | null; readonly candidates: string | null };
@@ -26,8 +26,8 @@ export async function readGivenElection(options: OriginOptions, say: Say): Promi
 }
 
 /**
- * The definition, with what is not given generated.
- * @returns it without locations where no election file gives them: they are known from the people.
+ * The definition. Parts that no file gives are generated.
+ * @returns it without locations where no election file gives them; the people will name them.
  */
 export function describeElection(given: GivenElection, { id, seed }: ElectionEntry, name: string): Election {
   const base =

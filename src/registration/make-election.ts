@@ -20,10 +20,11 @@ export interface OpenOptions {
 const SEED_MAX = 2 ** 32;
 
 /**
- * Finds the election that the options mean, or makes it. It is the last one (or `id`) where the
- * options are the same or none are given, and a new one where there is none or `fresh` asks for it.
- * Its definition is fixed when this returns.
- * @throws OperationalError ELECTION_DIFFERS where the one found was made from something else.
+ * Finds the election that the options mean, or makes it. The last election (or election `id`) is
+ * meant where the options are the same or none are given. A new one is made where there is no
+ * election or `fresh` asks for one. The definition is fixed when this returns.
+ * @throws OperationalError ELECTION_DIFFERS where the election that was found was made from other
+ * inputs.
  */
 export async function openElection(
   backend: Backend,
@@ -51,8 +52,8 @@ function electionId(text: string): ElectionId {
 }
 
 /**
- * Of two first starts at once, one makes the election and the other finds it. Of two fresh starts,
- * each makes its own.
+ * Where two processes start for the first time at once, one makes the election and the other finds
+ * it. Two starts with `fresh` make one election each.
  */
 async function createOrFind(
   backend: Backend,
@@ -78,7 +79,7 @@ async function createOrFind(
 
 const isTaken = (error: unknown): boolean => error instanceof OperationalError && error.code === 'ELECTION_DIFFERS';
 
-/** The id itself where no election has it, else the first free one of id-2, id-3... */
+/** The id itself where no election has it, otherwise the first free one of id-2, id-3... */
 async function freeId(backend: Backend, id: ElectionId): Promise<ElectionId> {
   for (let number = 1; ; number++) {
     const candidate = number === 1 ? id : (`${id}-${number}` as ElectionId);
@@ -87,7 +88,7 @@ async function freeId(backend: Backend, id: ElectionId): Promise<ElectionId> {
 }
 
 /**
- * Compares everything but the paths: a file may move, its content may not change.
+ * Compares everything but the paths: a file may move, but its content may not change.
  * @throws OperationalError ELECTION_DIFFERS
  */
 function assertSame(entry: ElectionEntry, now: ElectionOrigin, seed: string | null): void {

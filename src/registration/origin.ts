@@ -5,8 +5,8 @@ import type { ElectionOrigin } from '../domain/election/origin.ts';
 import type { StageContext } from '../ports/stage-context.ts';
 
 /**
- * What an election is to be made from, as options say it. Null means "not said", so a later start
- * may leave it out.
+ * The inputs of a new election, as options give them. Null means "not given", so a later start may
+ * leave them out.
  */
 export interface OriginOptions {
   readonly election: string | null;
@@ -27,20 +27,17 @@ export interface OpenedOrigin {
   /** The id that the election gets where no other election has it. */
   readonly id: ElectionId;
   readonly name: string;
-  /** Makes everything that is needed before the first voter can be put into the log. */
+  /** Makes everything that the log needs before the first voter. */
   define(context: StageContext): Promise<{ election: Election; replayed?: readonly ReplayedVotes[] }>;
 }
 
-/** Tells people what is worth knowing and is not a reason to refuse. */
+/** Takes a line for the user about a fact that is not a reason to refuse. */
 export type Say = (line: string) => void;
 
 export const VOTERS_DEFAULT = 100_000;
 export const TURNOUT_DEFAULT = 0.7;
 
-/**
- * The files of an origin: the hashes that are compared, and the paths where the files are found
- * again.
- */
+/** The files of an origin: the hashes to compare, and the paths to find the files again. */
 export function filesOf(
   hashes: { readonly [option: string]: string | null },
   options: OriginOptions,

@@ -13,7 +13,7 @@ import { filesOf, type OpenedOrigin, type OriginOptions, type Say, TURNOUT_DEFAU
 import { openRollOrigin } from './roll-origin.ts';
 
 /**
- * Reads and checks what the options name.
+ * Reads and checks the inputs that the options name.
  * @throws OperationalError INPUT_REFUSED with every problem by file and line.
  */
 export async function readOrigin(options: OriginOptions, say: Say): Promise<OpenedOrigin> {
@@ -23,7 +23,7 @@ export async function readOrigin(options: OriginOptions, say: Say): Promise<Open
   return options.election === null ? generated(options) : generatedVoters(options, options.election);
 }
 
-/** Tallyroom's own election: nothing is given, everything is generated. */
+/** Tallyroom's own election: everything in it is generated. */
 function generated(options: OriginOptions): OpenedOrigin {
   const voters = options.voters ?? VOTERS_DEFAULT;
   const turnout = options.turnout ?? TURNOUT_DEFAULT;
@@ -43,8 +43,8 @@ function generated(options: OriginOptions): OpenedOrigin {
 }
 
 /**
- * A defined election with generated voters, and so a test. Each location has as many voters as it
- * has registered, or its share of `voters`.
+ * A defined election with generated voters, which makes it a test. Each location has as many voters
+ * as the file says are registered there, or its share of `voters`.
  */
 async function generatedVoters(options: OriginOptions, path: string): Promise<OpenedOrigin> {
   const { election, sha256 } = await readElectionFile(path);
@@ -75,7 +75,7 @@ async function generatedVoters(options: OriginOptions, path: string): Promise<Op
   };
 }
 
-/** The results of a real election, to be cast again. */
+/** The results of a real election, whose votes are cast again. */
 async function openResultsOrigin(options: OriginOptions, path: string, say: Say): Promise<OpenedOrigin> {
   const { election, votes, sha256, electorate_sha256, notices } = await readResults(path, {
     electorate: options.electorate,

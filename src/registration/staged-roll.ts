@@ -7,27 +7,26 @@ import type { StageContext } from '../ports/stage-context.ts';
 import type { Say } from './origin.ts';
 
 /**
- * A roll whose people come from outside. The people are stored first. When the last one is there,
- * the locations and their registered voters are known, the definition is fixed, and the roll goes
+ * A roll whose people come from outside. The people are stored first. After the last one, the
+ * locations and their registered voters are known. Then the definition is fixed, and the roll goes
  * to the topic.
  */
 export interface StagedRoll extends AsyncDisposable {
-  /** Where the source goes on; what a position means is the source's own. */
+  /** The position at which the source goes on. Its meaning belongs to the source. */
   readonly position: number;
   /** The number of people stored. */
   readonly voters: number;
-  /** @returns the positions of people whom the roll has already. */
+  /** @returns the positions of people who are already on the roll. */
   add(people: readonly LocatedPerson[], position: number): Promise<number[]>;
   /**
-   * The definition, its locations with the voters that were stored in them.
-   * @param names of locations that the election does not define, by id; the id where there is none.
+   * The definition. Its locations have the voters that were stored in them.
+   * @param names the names of locations that the election does not define, by id; a location
+   * without one is named by its id.
    */
   define(election: Election, names?: ReadonlyMap<string, string>): Promise<Election>;
 }
 
-/**
- * @param election names all locations that people may have; with null they are taken as they come.
- */
+/** @param election has all locations that people may name; with null they may name any. */
 export async function openStagedRoll(
   { backend, entry, progress, signal }: StageContext,
   election: Election | null,
@@ -65,7 +64,7 @@ export async function openStagedRoll(
       return repeated;
     },
     define: async (defined, names = new Map()) => ({ ...defined, locations: await locationsOf(roll, defined, names) }),
-    // It never throws, so it cannot hide what the work throws.
+    // `close` never throws, so it cannot hide an error of the work.
     [Symbol.asyncDispose]: () => roll.close(),
   };
 }
@@ -85,14 +84,17 @@ async function locationsOf(roll: Roll, election: Election, names: ReadonlyMap<st
 }
 
 /**
- * Numbers the locations of staged people as they are met, so that they keep their numbers over
- * restarts.
+ * Numbers the locations of staged people in the order of their appearance. They keep their numbers
+ * over restarts.
  */
 class StagedLocations {
   readonly #numbers: Map<string, number>;
   #fresh: string[] = [];
 
-  /** Where the definition names the locations, no other is met: the inputs have refused it. */
+  /**
+   * True where the definition names the locations. No other can appear then, since the inputs
+   * refuse it.
+   */
   readonly #closed: boolean;
 
   constructor(known: Iterable<string>, closed: boolean) {
@@ -110,7 +112,7 @@ class StagedLocations {
     return number;
   }
 
-  /** The names met since the last call, in order. */
+  /** The names that appeared since the last call, in order. */
   takeNew(): string[] {
     const fresh = this.#fresh;
     this.#fresh = [];
@@ -118,7 +120,9 @@ class StagedLocations {
   }
 }
 
-/** Tells problems as they come, and after {@link PROBLEMS_SHOWN_MAX} only that there are more. */
+/**
+ * Reports problems as they come. After {@link PROBLEMS_SHOWN_MAX} it says once that there are more.
+ */
 export function createReporter(say: Say): (problems: readonly InputProblem[]) => void {
   let told = 0;
   return (problems) => {

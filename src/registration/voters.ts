@@ -5,7 +5,7 @@ import { indexElection } from '../domain/election/election-index.ts';
 import { definitionOf, type ElectionEntry } from '../ports/elections.ts';
 import { TURNOUT_DEFAULT } from './origin.ts';
 
-/** How many voters each location has on the roll. */
+/** The number of voters on the roll, by location. */
 export function votersByLocation(entry: ElectionEntry, replayed: readonly ReplayedVotes[]): ArrayLike<number> {
   const definition = definitionOf(entry);
   if (entry.arguments.kind !== 'results')
@@ -14,12 +14,12 @@ export function votersByLocation(entry: ElectionEntry, replayed: readonly Replay
   return replayedVoters(index, layOutVotes(index, replayed));
 }
 
-/** How many voters the roll has. */
+/** The number of voters on the roll. */
 export const votersOf = (entry: ElectionEntry, replayed: readonly ReplayedVotes[]): number =>
   Array.from(votersByLocation(entry, replayed)).reduce((sum, size) => sum + size, 0);
 
 /**
- * How voters vote where their real votes are not given: a replay of real results, or a simulation.
+ * The choices of voters where no real votes are given: a replay of real results, or a simulation.
  */
 export function chooserOf(entry: ElectionEntry, replayed: readonly ReplayedVotes[]): Chooser {
   const { kind, turnout } = entry.arguments;

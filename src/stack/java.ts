@@ -8,16 +8,16 @@ import { sha256 } from '../base/sha256.ts';
 import { draftName, moveIntoPlace, removeLeftovers, withFileErrors } from '../bundled-postgres/places.ts';
 
 /**
- * The two sets of jars, each a profile of stack/pom.xml: they hold other versions of the same
+ * The two sets of jars, each a profile of stack/pom.xml. They hold different versions of the same
  * libraries.
  */
 export type JarSet = 'kafka' | 'spark';
 
 /** Spark 4 runs on 17 and later; so does Kafka 4. */
 const JAVA_MAJOR_MIN = 17;
-/** What Maven may say before it is cut off: it is quiet but for errors. */
+/** The most output of Maven that is kept. It writes errors only. */
 const OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
-/** What of it an error shows. */
+/** The most lines of the output that an error shows. */
 const OUTPUT_TAIL_LINES = 8;
 const POM_HASH_CHARACTERS = 12;
 
@@ -49,7 +49,8 @@ interface Ran {
 function run({ program }: Tool, args: readonly string[], signal: AbortSignal | undefined): Promise<Ran> {
   return new Promise((resolve) => {
     execFile(program, args, { signal, maxBuffer: OUTPUT_BYTES_MAX }, (failure, stdout, stderr) =>
-      // A program that ends with an error has a number as code; one that cannot be run has a name.
+      // The code is a number where the program ended with an error, and a name where it cannot be
+      // run.
       resolve({ failure: failure as NodeJS.ErrnoException | null, output: stdout + stderr }),
     );
   });
@@ -65,13 +66,13 @@ function missing({ name, nextStep }: Tool, found: string, cause?: unknown): Oper
 
 /**
  * @returns the program to run jars with.
- * @throws OperationalError TOOL_MISSING where there is none, or too old a one.
+ * @throws OperationalError TOOL_MISSING where Java is missing or too old.
  */
 export async function findJava(signal?: AbortSignal, tool = java): Promise<string> {
   const { failure, output } = await run(tool, ['-version'], signal);
   signal?.throwIfAborted();
   if (failure !== null) throw missing(tool, `${tool.program} cannot be run`, failure);
-  // 1.8.0 was the eighth; since 9 the first number is the version.
+  // Version 8 called itself 1.8.0. Since 9 the first number is the version.
   const [, major = '0', minor = '0'] = /version "(\d+)(?:\.(\d+))?/.exec(output) ?? [];
   const version = major === '1' ? Number(minor) : Number(major);
   if (version < JAVA_MAJOR_MIN) throw missing(tool, `${tool.program} is version ${version}`);
@@ -79,8 +80,8 @@ export async function findJava(signal?: AbortSignal, tool = java): Promise<strin
 }
 
 /**
- * Fetches a set of jars by Maven, once for each content of stack/pom.xml: the folder's name holds
- * its hash, and the folder is there only when it is whole.
+ * Fetches a set of jars by Maven, once for each content of stack/pom.xml. The name of the folder
+ * holds the hash of that file. The folder exists only when it is complete.
  * @returns the folder.
  * @throws OperationalError TOOL_MISSING without Maven, STACK_FAILED where it cannot fetch them.
  */
@@ -113,7 +114,7 @@ async function copyJars(set: JarSet, folder: string, signal: AbortSignal | undef
   throw new OperationalError('STACK_FAILED', {
     message: `Maven could not fetch the jars of ${set}:\n${output.trim().split('\n').slice(0, OUTPUT_TAIL_LINES).join('\n')}`,
     nextStep:
-      'Most often no repository can be reached or the disk is full: put that right, then run the same command again.',
+      'Usually no repository can be reached or the disk is full. Correct that, then run the same command again.',
     canRetry: true,
     cause: failure,
   });

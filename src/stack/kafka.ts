@@ -14,7 +14,7 @@ import { LOOPBACK, type StackState } from './state.ts';
 export const KAFKA_PORTS = ['kafka', 'kafka-controller'] as const;
 /** Enough for a few thousand partitions; what it reads and writes is in the system's page cache. */
 const MEMORY = ['-Xms128m', '-Xmx512m'];
-/** A server on the same machine answers at once; one that does not in this time is not ready. */
+/** A server on the same machine answers at once. A server that takes longer is not ready. */
 const ANSWER_MS_MAX = 2_000;
 
 export interface KafkaPlace {
@@ -22,7 +22,7 @@ export interface KafkaPlace {
   readonly jars: string;
 }
 
-/** A broker that is its own controller. Its topics are in `kafka/data`. */
+/** A broker that is its own controller. Its topics are in folder `kafka/data`. */
 export function kafkaServer(places: StackPlaces, state: StackState, { java, jars }: KafkaPlace): Server {
   const home = join(places.directory, 'kafka');
   const data = join(home, 'data');
@@ -48,7 +48,7 @@ export function kafkaServer(places: StackPlaces, state: StackState, { java, jars
     if (status === 0) return;
     throw new OperationalError('STACK_FAILED', {
       message: `Kafka could not make its data directory ${data}:\n${(failure?.message ?? output).trim()}`,
-      nextStep: 'Put right what it names, then run `stack up` again.',
+      nextStep: 'Correct the cause that it names, then run `stack up` again.',
     });
   };
   return {
@@ -71,16 +71,16 @@ export function kafkaServer(places: StackPlaces, state: StackState, { java, jars
 }
 
 /**
- * After a broker was killed its own controller takes it for alive until its session ends, and
- * refuses it meanwhile: 9 s by default, too long for a test of failures.
+ * After a broker was killed, its controller takes it for alive until its session ends, and refuses
+ * it until then. The default of 9 s is too long for a test of failures.
  */
 const SESSION_MS = 4_000;
-/** Several fit into a session, so one that is late does not end it. */
+/** Several heartbeats fit into a session, so a late one does not end it. */
 const HEARTBEAT_MS = 1_000;
 
 /**
- * A program makes the topics that it needs, with their partitions; every internal topic fits one
- * broker.
+ * Programs make the topics that they need, with their partitions. Internal topics have one copy,
+ * for one broker.
  */
 function settingsOf(port: number, controller_port: number, data: string): string {
   return `process.roles=broker,controller
@@ -106,7 +106,7 @@ broker.heartbeat.interval.ms=${HEARTBEAT_MS}
 `;
 }
 
-/** Whether it tells a client where the topics are. */
+/** Whether the broker answers a client that asks for the topics. */
 async function hasBroker(port: number): Promise<boolean> {
   const admin = new Admin({
     clientId: 'tallyroom-stack',

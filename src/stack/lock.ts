@@ -7,19 +7,19 @@ import type { StackPlaces } from './places.ts';
 
 const LOCK = 'lock';
 /**
- * Held only while the file of a dead owner is removed, which takes no time: the owner of an older
- * one died just then.
+ * A process holds this lock only while it removes the file of a dead owner, which takes
+ * milliseconds. An older file means that its owner died in that moment.
  */
 const REMOVAL = 'lock.removal';
-/** To remove a file takes milliseconds. */
+/** Removing a file takes milliseconds. */
 const REMOVAL_MS_MAX = 5_000;
 /** Asking this often costs nothing and delays nobody. */
 const POLL_MS = 50;
 
 /**
- * Does something that only one process may do at a time to a stack. Others wait; a lock whose owner
- * has died is taken over. The owner is known by its number and the moment it began, since numbers
- * are used again.
+ * Runs work that only one process may do at a time to a stack. Other processes wait. A process
+ * takes over a lock whose owner has died. A lock names its owner by process id and start time,
+ * since ids are used again.
  */
 export async function withLock<T>(
   places: StackPlaces,
@@ -44,7 +44,7 @@ export async function withLock<T>(
   }
 }
 
-/** Writes a file that must not be there. @returns whether it was not. */
+/** Creates a file. @returns false where it exists already. */
 async function create(path: string, content: string): Promise<boolean> {
   try {
     const file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o644);
@@ -57,8 +57,8 @@ async function create(path: string, content: string): Promise<boolean> {
 }
 
 /**
- * Only one may look and remove at a time: else the second would remove the lock that a third has
- * taken meanwhile.
+ * Only one process may look and remove at a time. Otherwise a second process could remove the lock
+ * that a third has taken in between.
  */
 async function removeDead(path: string, removal: string): Promise<boolean> {
   if (!(await isDead(path))) return false;
@@ -81,20 +81,24 @@ async function isDead(path: string): Promise<boolean> {
   if (text === undefined) return false;
   const [pid = '', ...beginning] = text.split(' ');
   if (text === '') {
-    // Made and not yet written, or never: its owner needs a moment for it, and no more.
+    // The file is empty: its owner has not written it yet, or died before. Writing takes a moment
+    // only.
     const status = await stat(path).catch(() => undefined);
     return status !== undefined && Date.now() - status.mtimeMs > REMOVAL_MS_MAX;
   }
   return (await beginningOf(Number(pid))) !== beginning.join(' ');
 }
 
-/** The moment a process began, as the system writes it. @returns undefined where there is none. */
+/**
+ * The start time of a process, as the system writes it. @returns undefined where there is no such
+ * process.
+ */
 async function beginningOf(pid: number): Promise<string | undefined> {
   if (process.platform === 'linux') {
     const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
     const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
-    // After the name in brackets, which may hold anything, the 20th is the ticks since the system's
-    // start; of a zombie, too.
+    // The name in brackets may hold anything. The 20th field after it is the start time in ticks
+    // since the start of the system; a zombie has it, too.
     const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
     return fields === undefined || fields[0] === 'Z' ? undefined : `${boot.trim()} ${fields[19]}`;
   }

@@ -2,19 +2,19 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { claimDataDirectory } from '../bundled-postgres/places.ts';
 
-/** Where the files of a stack are. */
+/** The places of the files of a stack. */
 export interface StackPlaces {
-  /** Holds everything but the jars where they are kept elsewhere. */
+  /** The directory of the stack. Only the jars may be kept elsewhere. */
   readonly directory: string;
-  /** One log a server. */
+  /** A folder with one log a server. */
   readonly logs: string;
-  /** One file a server with the id of its process. */
+  /** A folder with one file a server, which holds the id of its process. */
   readonly processes: string;
-  /** A folder for each set of jars. */
+  /** A folder with a folder for each set of jars. */
   readonly jars: string;
 }
 
-/** The names of the places of a stack; nothing is made. */
+/** The paths of a stack. Makes none of them. */
 export function placesOf(directory: string, jars: string | null): StackPlaces {
   const root = resolve(directory);
   return {
@@ -26,8 +26,9 @@ export function placesOf(directory: string, jars: string | null): StackPlaces {
 }
 
 /**
- * Makes what is not there.
- * @throws OperationalError DATA_DIRECTORY_UNUSABLE where the directory holds what is not ours.
+ * Makes the folders that are missing.
+ * @throws OperationalError DATA_DIRECTORY_UNUSABLE where the directory holds files that are not
+ * ours.
  */
 export async function preparePlaces(places: StackPlaces): Promise<void> {
   await claimDataDirectory(places.directory);

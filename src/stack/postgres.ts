@@ -24,21 +24,22 @@ import { LOOPBACK, type StackState } from './state.ts';
 const PASSWORD = 'postgres.password';
 const PASSWORD_BYTES = 18;
 /**
- * Connections end and what is in memory is written: seconds. Then without them, as after a crash.
+ * The longest clean stop: connections end and memory is written, which takes seconds. After this
+ * time the server is stopped as in a crash.
  */
 const STOP_S_MAX = 60;
-/** A server on the same machine answers at once; one that does not in this time is not ready. */
+/** A server on the same machine answers at once. A server that takes longer is not ready. */
 const ANSWER_MS_MAX = 5_000;
 /** Asking this often costs nothing and delays nobody. */
 const POLL_MS = 50;
 /**
- * Several processes with several connections each; the bundled server of a data directory has
- * fewer.
+ * Enough for several processes with several connections each. The bundled server of a data
+ * directory has fewer.
  */
 const CONNECTIONS_MAX = 200;
 
 /**
- * The socket is in a directory that only the owner enters; over the network every client says the
+ * Only the owner can enter the directory of the socket. Over the network every client needs the
  * password.
  */
 const ACCESS = `local all all trust
@@ -46,7 +47,8 @@ host all all ${LOOPBACK}/32 scram-sha-256
 `;
 
 /**
- * PostgreSQL 15 from the binaries in npm, over TCP and with a password. Only the stack stops it.
+ * PostgreSQL 15 from the binaries in npm, over TCP and with a password. Only the stack stops this
+ * server.
  */
 export async function postgresServer(
   places: StackPlaces,
@@ -103,8 +105,8 @@ max_connections = ${CONNECTIONS_MAX}
 }
 
 /**
- * After its postmaster was killed the processes it had hold the shared memory for a moment more,
- * and no start succeeds.
+ * After the postmaster was killed, its other processes hold the shared memory for a moment longer.
+ * No start succeeds until then.
  */
 async function startServer(places: Places, signal: AbortSignal | undefined): Promise<void> {
   const until = performance.now() + START_RETRY_MS_MAX;
@@ -124,12 +126,12 @@ async function writeAccess({ home, account }: Places): Promise<void> {
   await rename(draft, join(home, CLUSTER, 'pg_hba.conf'));
 }
 
-/** Over the socket, where no password is asked for. */
+/** Prepares the database over the socket, which needs no password. */
 async function prepare(home: string, password: string): Promise<void> {
   const session = await connect(home);
   if (session === undefined)
     throw new OperationalError('STACK_FAILED', {
-      message: `PostgreSQL in ${home} was started and is gone again.`,
+      message: `PostgreSQL in ${home} ended right after its start.`,
       nextStep: `Read ${join(home, SERVER_LOG)}, then run \`stack up\` again.`,
       canRetry: true,
     });
@@ -141,7 +143,9 @@ async function prepare(home: string, password: string): Promise<void> {
   }
 }
 
-/** Drawn once, kept where only its owner reads it. */
+/**
+ * The password of the stack. It is drawn once, and only the owner of the stack can read its file.
+ */
 export async function ensurePassword({ directory }: StackPlaces): Promise<string> {
   const path = join(directory, PASSWORD);
   const known = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {

@@ -11,59 +11,68 @@ import { runProgram } from '../bundled-postgres/programs.ts';
 import { isZombie } from '../bundled-postgres/server.ts';
 import type { StackPlaces } from './places.ts';
 
-/** What a Java server is started with. */
+/** The settings for the start of a Java server. */
 export interface JavaServer {
   readonly name: string;
   readonly java: string;
   /** The folder of its jars. */
   readonly jars: string;
   readonly main_class: string;
-  /** Of the virtual machine: memory, -D. */
+  /** The options of the virtual machine: memory, -D. */
   readonly options: readonly string[];
   readonly args: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
-  /** Made, and where it runs. */
+  /** The directory that the server runs in. It is made where it is missing. */
   readonly working_directory: string;
   /**
-   * What it reads besides its arguments: another text, and a running server is not current any
-   * more.
+   * The settings that the server reads besides its arguments. When this text changes, a running
+   * server is no longer current.
    */
   readonly settings: string;
 }
 
 /**
- * The process of a server, which any command finds again: it outlives the process that started it.
+ * The process of a server. It outlives the process that started it, and any command finds it again.
  */
 export interface ServerProcess {
   readonly log: string;
   /**
-   * @returns null where it does not run. A process that has its number by chance is not taken for
-   * it.
+   * @returns the id of the process; null where it does not run. Another process with the same id is
+   * not mistaken for it.
    */
   pid(): Promise<number | null>;
-  /** Whether it runs with what it would be started with now. */
+  /** Whether the server runs with the settings that a start would give it now. */
   isCurrent(): Promise<boolean>;
   start(): Promise<void>;
-  /** Asks it to end, waits, and makes it end; then the rest of its process group. */
+  /**
+   * Asks the process to end, waits, and kills it where it does not end. Then does the same to the
+   * rest of its process group.
+   */
   stop(): Promise<void>;
 }
 
-/** A broker writes its state and leaves in a second or two; one that hangs is killed after this. */
+/**
+ * A broker writes its state and ends within a second or two. A broker that hangs is killed after
+ * this time.
+ */
 const STOP_MS_MAX = 30_000;
-/** What was killed is gone at once, unless the system is at its limit. */
+/** A killed process is gone at once, unless the system is at its limit. */
 const KILL_MS_MAX = 10_000;
 /** Asking this often costs nothing and delays nobody. */
 const POLL_MS = 20;
-/** A process of the system itself has no arguments at all. */
+/** The most looks at a process without arguments. A process of the system itself never has any. */
 const EXEC_TRIES_MAX = 50;
-/** A log is set aside at a start when it has grown beyond this; one old file is kept. */
+/** A start sets aside a log that has grown beyond this. One old file is kept. */
 const LOG_BYTES_MAX = 10 * 1024 * 1024;
-/** Read from the end of a log to find the lines that an error shows. */
+/** The bytes that are read from the end of a log, to find the lines that an error shows. */
 const LOG_TAIL_BYTES_MAX = 16 * 1024;
 const LOG_TAIL_LINES = 12;
 const HASH_CHARACTERS = 16;
 
-/** Writes its own number before it becomes the server: so no server runs that is not known. */
+/**
+ * The shell writes its own process id before it becomes the server, so every running server is
+ * known.
+ */
 const LAUNCH = 'echo "$$" > "$1" && shift && exec "$@"';
 
 export function javaProcess(places: StackPlaces, server: JavaServer): ServerProcess {
@@ -93,7 +102,7 @@ export function javaProcess(places: StackPlaces, server: JavaServer): ServerProc
         await using output = await openLog(log);
         const args = ['-c', LAUNCH, 'sh', pid_file, server.java, marks.name, marks.settings, ...command];
         const child = await launch(args, server, output);
-        // One that has ended already has said why in its log.
+        // A server that has already ended has written the reason to its log.
         while ((await pid()) === null && child.exitCode === null && child.signalCode === null) await delay(POLL_MS);
       }),
     async stop() {
@@ -107,8 +116,8 @@ export function javaProcess(places: StackPlaces, server: JavaServer): ServerProc
 const hashOf = (texts: readonly string[]): string => sha256(texts.join('\0')).slice(0, HASH_CHARACTERS);
 
 /**
- * In a session of its own, so that neither Ctrl-C nor the end of the terminal reaches it; with
- * nothing of the user's environment that Java or Spark would read.
+ * Starts the server in a session of its own, so that neither Ctrl-C nor the end of the terminal
+ * reaches it. Its environment has no variable of the user that Java or Spark would read.
  */
 async function launch(args: readonly string[], server: JavaServer, output: FileHandle): Promise<ChildProcess> {
   const { PATH = '/usr/bin:/bin', HOME = '/' } = process.env;
@@ -137,9 +146,9 @@ export async function hasMark(pid: number, mark: string): Promise<boolean> {
 }
 
 /**
- * Of a process that has ended and only keeps its number there are none. Nor are there while the
- * system puts one program in the place of another: that passes, and a server that is just starting
- * must not be taken for one that has ended.
+ * The arguments of a process. A zombie has none. Nor has a process while `exec` replaces its
+ * program. That takes a moment, so the function looks again: a starting server must not look like
+ * one that has ended.
  */
 async function argumentsOf(pid: number): Promise<string[]> {
   for (let tries = 1; ; tries++) {
@@ -157,20 +166,20 @@ async function end(name: string, running: number, pid: () => Promise<number | nu
     send(name, -running, 'SIGKILL');
     await becomes(isGone, KILL_MS_MAX);
   }
-  // A worker's executors are of its group. The number of the group is not given to another as long
-  // as any of them is there.
+  // The executors of a worker are in its process group. The system does not use the id of the group
+  // again while any of them lives.
   const isAlone = async (): Promise<boolean> => !send(name, -running, 0);
   if (await becomes(isAlone, POLL_MS)) return;
   send(name, -running, 'SIGKILL');
   await becomes(isAlone, KILL_MS_MAX);
 }
 
-/** @returns whether there was a process to send it to. */
+/** @returns whether there was a process to send the signal to. */
 function send(name: string, pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(pid, signal);
   } catch (cause) {
-    // To a group of which only ended processes are left, macOS does not permit it.
+    // On macOS a signal to a group of zombies alone is not permitted.
     if ((cause as NodeJS.ErrnoException).code === 'ESRCH' || pid < 0) return false;
     throw new OperationalError('STACK_FAILED', {
       message: `The process ${Math.abs(pid)} of ${name} belongs to another user.`,
@@ -180,7 +189,7 @@ function send(name: string, pid: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** Looks until it is so or the time is over. @returns whether it is so. */
+/** Looks until the condition holds or the time is over. @returns whether it holds. */
 export async function becomes(isSo: () => Promise<boolean>, most_ms: number, signal?: AbortSignal): Promise<boolean> {
   const until = performance.now() + most_ms;
   while (!(await isSo())) {

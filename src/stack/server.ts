@@ -5,29 +5,29 @@ import { tailOf } from './processes.ts';
 import { assertPortsFree, LOOPBACK, type Part } from './state.ts';
 
 /**
- * A server of a stack. It belongs to no process of ours: a command finds it by what it left on the
- * disk.
+ * A server of a stack. It is not a child of any process of ours: a command finds it by its files on
+ * the disk.
  */
 export interface Server {
-  /** Also of its log. */
+  /** The name of the server, and of its log. */
   readonly name: string;
   readonly part: Part;
   readonly address: string;
   readonly ports: readonly number[];
   readonly log: string;
   pid(): Promise<number | null>;
-  /** Whether it runs with the settings that it would be started with now. */
+  /** Whether the server runs with the settings that a start would give it now. */
   isCurrent(): Promise<boolean>;
-  /** Whether it answers in its own protocol. */
+  /** Whether the server answers in its own protocol. */
   isReady(): Promise<boolean>;
-  /** Returns before it is ready. */
+  /** Starts the server. Returns before it is ready. */
   start(signal: AbortSignal | undefined): Promise<void>;
   stop(): Promise<void>;
 }
 
 /**
- * A broker that recovers its log after a crash on a busy machine; in ordinary life it is five
- * seconds.
+ * Enough for a broker that recovers its log after a crash on a busy machine. An ordinary start
+ * takes five seconds.
  */
 const READY_MS_MAX = 180_000;
 /** Asking this often costs nothing and delays nobody. */
@@ -36,8 +36,9 @@ const POLL_MS = 100;
 const CONNECT_MS_MAX = 2_000;
 
 /**
- * Lets a server run with its present settings, and waits until it answers.
- * @returns whether it had to be started.
+ * Starts a server with its present settings where it does not run with them, and waits until it
+ * answers.
+ * @returns whether the server was started.
  * @throws OperationalError PORT_IN_USE, STACK_FAILED
  */
 export async function bringUp(
@@ -74,11 +75,11 @@ async function untilReady(server: Server, signal: AbortSignal | undefined): Prom
 function failure({ name, log }: Server, what: string, tail: string): OperationalError {
   return new OperationalError('STACK_FAILED', {
     message: `${name} ${what}:\n${tail}`,
-    nextStep: `Read ${log} for more, put right what it names, then run \`stack up\` again.`,
+    nextStep: `Read ${log} for more, correct the cause that it names, then run \`stack up\` again.`,
   });
 }
 
-/** Whether a program listens at a port of this machine. */
+/** Whether a program listens on a port of this machine. */
 export function isListening(port: number): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const socket = connect({ port, host: LOOPBACK, timeout: CONNECT_MS_MAX });
@@ -94,8 +95,8 @@ export function isListening(port: number): Promise<boolean> {
 }
 
 /**
- * Lines to the log, for Kafka and Spark alike: standard output, which is the log file of the
- * server.
+ * The logging settings of Kafka and Spark. Lines go to standard output, which is the log file of
+ * the server.
  */
 export const LOG_SETTINGS = `status = error
 appender.console.type = Console

@@ -22,15 +22,16 @@ export interface SparkServers {
 /** The Connect server runs the whole of Spark where there are no workers. */
 const DRIVER_MEMORY = ['-Xms1g', '-Xmx1g'];
 /**
- * A master and a worker only pass messages; the work is done by executors, processes of their own.
+ * A master and a worker only pass messages. Executors, which are processes of their own, do the
+ * work.
  */
 const DAEMON_MEMORY = ['-Xms64m', '-Xmx256m'];
 const EXECUTOR_MEMORY = '1g';
 const EXECUTOR_CORES = 1;
-/** A server on the same machine answers at once; one that does not in this time is not ready. */
+/** A server on the same machine answers at once. A server that takes longer is not ready. */
 const ANSWER_MS_MAX = 2_000;
 
-/** What Spark reaches into on Java 17, as its own launcher opens it. */
+/** The packages of Java 17 that Spark needs access to. Its own launcher opens the same ones. */
 const OPENED = [
   ...[
     'lang',
@@ -55,8 +56,8 @@ const JAVA_OPTIONS = [
 ];
 
 /**
- * What makes micro-batches shorter on a machine with few cores: no collector that works beside
- * them, and processes started by one call instead of a helper that starts them.
+ * Options that make micro-batches shorter on a machine with few cores. The garbage collector does
+ * not run beside them, and Java starts processes by one call instead of by a helper.
  */
 const SHORT_BATCH_OPTIONS = ['-XX:+UseParallelGC', '-Djdk.lang.Process.launchMechanism=VFORK'];
 
@@ -68,7 +69,7 @@ export function sparkPorts(workers: number): string[] {
   return ['spark', 'spark-master', 'spark-master-ui', ...numbersTo(workers).map(workerName)];
 }
 
-/** The most workers that a stack ever had: each has its port. */
+/** The most workers that the stack ever had: each has its port. */
 export const knownWorkers = ({ ports }: StackState): number =>
   Math.max(0, ...Object.keys(ports).map((name) => Number(/^spark-worker-(\d+)$/.exec(name)?.[1] ?? 0)));
 
@@ -88,7 +89,8 @@ interface Daemon {
   readonly main_class: string;
   readonly memory: readonly string[];
   /**
-   * WARN for what works at every batch: a stream of ten a second writes a gigabyte of INFO a day.
+   * The level is WARN for servers that log every batch. A stream of ten batches a second writes a
+   * gigabyte of INFO a day.
    */
   readonly level: 'info' | 'warn';
   readonly settings: Readonly<Record<string, string>>;
@@ -113,8 +115,8 @@ function sparkServer(places: StackPlaces, { java, jars }: SparkPlace, daemon: Da
       ...Object.entries(daemon.settings).map(([name, value]) => `-D${name}=${value}`),
     ],
     args: daemon.args,
-    // A worker starts executors with the jars of SPARK_HOME; the address is where everything that
-    // Spark opens listens.
+    // A worker starts executors with the jars of SPARK_HOME. All ports that Spark opens listen on
+    // the address.
     environment: { SPARK_HOME: spark_home, SPARK_SCALA_VERSION: '2.13', SPARK_LOCAL_IP: LOOPBACK },
     working_directory: home,
     settings: '',
@@ -141,7 +143,7 @@ async function linkJars(jars: string, link: string): Promise<void> {
   if ((await readlink(link).catch(() => undefined)) === jars) return;
   await rm(link, { force: true });
   await symlink(jars, link).catch((error: NodeJS.ErrnoException) => {
-    // Another worker, which starts at the same time, was first.
+    // Another worker that starts at the same time was first.
     if (error.code !== 'EEXIST') throw error;
   });
 }
@@ -161,7 +163,7 @@ function connectServer(places: StackPlaces, state: StackState, spark: SparkPlace
       'spark.master': state.workers === 0 ? 'local[*]' : masterUrl(state),
       'spark.connect.grpc.binding.address': LOOPBACK,
       'spark.connect.grpc.binding.port': String(port),
-      // A query that runs does not keep its session alive, and ends with it.
+      // A running query does not keep its session alive, and ends with the session.
       'spark.connect.session.manager.defaultSessionTimeout': '-1',
       'spark.driver.bindAddress': LOOPBACK,
       'spark.driver.host': LOOPBACK,
@@ -172,19 +174,19 @@ function connectServer(places: StackPlaces, state: StackState, spark: SparkPlace
       ].join(' '),
       'spark.local.dir': join(home, 'tmp'),
       'spark.sql.warehouse.dir': join(home, 'warehouse'),
-      // One task a batch: more than one costs 400 ms a batch on one machine.
+      // One task a batch. More tasks cost 400 ms a batch on one machine.
       'spark.sql.shuffle.partitions': '1',
-      // On a local disk the file system's own rename is enough; the default costs 40 ms a batch.
+      // On a local disk the rename of the file system is enough. The default costs 40 ms a batch.
       'spark.sql.streaming.checkpointFileManagerClass':
         'org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager',
       'spark.sql.streaming.checkpointLocation': pathToFileURL(join(home, 'checkpoints')).href,
-      // For each file that it makes, and there are three a batch, Hadoop starts a `chmod`; with its
-      // own checksums it would be six.
+      // Hadoop starts a `chmod` for each file that it makes, three times a batch. With its own
+      // checksums there would be six.
       'spark.hadoop.fs.file.impl': 'org.apache.hadoop.fs.RawLocalFileSystem',
-      // Spark would take 8 MB for each aggregation, of a batch with some hundred keys.
+      // The default is 8 MB for each aggregation, and a batch has some hundred keys.
       'spark.buffer.pageSize': '1m',
-      // Nothing travels: the settings and tasks of each batch are some 800 KB that would be packed
-      // to be unpacked next door.
+      // The settings and tasks of each batch are some 800 KB. They stay on this machine, so
+      // compressing them is waste.
       'spark.broadcast.compress': 'false',
       'spark.shuffle.compress': 'false',
       'spark.ui.enabled': 'false',
@@ -233,8 +235,8 @@ function workerServer(places: StackPlaces, state: StackState, spark: SparkPlace,
 }
 
 /**
- * The ports of the workers that the master counts on, by its own page.
- * @returns null where it does not answer.
+ * The ports of the workers that the page of the master shows as alive.
+ * @returns null where the master does not answer.
  */
 async function aliveWorkers(ui_port: number): Promise<ReadonlySet<number> | null> {
   try {

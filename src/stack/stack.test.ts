@@ -1,4 +1,4 @@
-/** What of the stack needs no Java; the rest is in test/stack. */
+/** The parts of the stack that need no Java. Tests of the rest are in test/stack. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -238,7 +238,7 @@ describe('the lock of a stack', () => {
     const places = await freshPlaces();
     const gone = spawn(process.execPath, ['-e', '']);
     await once(gone, 'exit');
-    // The number of a process that is gone, and our own number with another beginning.
+    // The id of a process that is gone, and our own id with another start time.
     for (const owner of [`${gone.pid} x 1`, `${process.pid} x 1`]) {
       writeFileSync(join(places.directory, 'lock'), owner);
       const said: string[] = [];

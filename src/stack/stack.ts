@@ -1,8 +1,8 @@
 /**
- * Kafka, PostgreSQL 15 and Spark on this machine, for development and tests. The servers belong to
- * no process: they are started apart from the terminal, outlive the command, and are found again by
- * the files of the stack's directory. Everything listens on loopback only; of the three PostgreSQL
- * alone asks for a password.
+ * Kafka, PostgreSQL 15 and Spark on this machine, for development and tests. The servers are
+ * started apart from the terminal and outlive the command. Commands find them again by the files in
+ * the directory of the stack. Everything listens on loopback only. Of the three, only PostgreSQL
+ * asks for a password.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -27,20 +27,22 @@ import {
 } from './state.ts';
 
 export interface StackOptions {
-  /** Made where it does not exist; nothing else may be in it. */
+  /** The directory of the stack. It is made where it is missing, and may hold nothing else. */
   readonly directory: string;
-  /** Where the jars are kept; null is in the directory. Several stacks can share them. */
+  /**
+   * The directory of the jars; null is inside that of the stack. Several stacks can share the jars.
+   */
   readonly jars?: string | null;
-  /** Takes a line about each thing that takes time. */
+  /** Takes a line for the user about each step that takes time. */
   readonly onProgress?: (line: string) => void;
 }
 
 export interface UpOptions {
-  /** Executors of Spark in processes of their own; 0 is none. Left out: as before, at first 0. */
+  /** The number of Spark workers, each a process; 0 is none. Default: as before, at first 0. */
   readonly workers?: number;
-  /** Left out: all. */
+  /** Default: all. */
   readonly parts?: readonly Part[];
-  /** Left out: as before, at first any that are free. */
+  /** Default: as before, at first any free ports. */
   readonly ports?: Partial<Record<Part, number>>;
   readonly signal?: AbortSignal;
 }
@@ -53,27 +55,33 @@ export interface ServerStatus {
   readonly log: string;
 }
 
-/** Where the program finds the servers: the names and values of its environment. */
+/** The environment that points the program at the servers. */
 export type StackEnvironment = Partial<Record<'DATABASE_URL' | 'KAFKA_BROKERS' | 'SPARK_REMOTE', string>>;
 
 export interface Stack {
   readonly directory: string;
   /**
-   * Starts what does not run, and waits until everything answers. What runs with other settings is
-   * stopped first.
+   * Starts the servers that do not run, and waits until all answer. A server that runs with other
+   * settings is stopped first.
    * @returns the names of the servers that it started.
-   * @throws OperationalError TOOL_MISSING, PORT_IN_USE, STACK_FAILED, and those of the bundled
+   * @throws OperationalError TOOL_MISSING, PORT_IN_USE, STACK_FAILED, and the errors of the bundled
    * PostgreSQL.
    */
   up(options?: UpOptions): Promise<readonly string[]>;
-  /** @returns the names of the servers that it stopped. Data stay. */
+  /** Stops servers. Their data stay. @returns the names of the servers that it stopped. */
   down(parts?: readonly Part[]): Promise<readonly string[]>;
-  /** Stops one server and starts it again, with the rest of its part that does not run. */
+  /**
+   * Stops one server and starts it again. Other servers of its part are started too, where they do
+   * not run.
+   */
   restart(name: string): Promise<void>;
-  /** Of the servers that were started and not stopped since; of all where none was. */
+  /**
+   * The status of the servers that were started and not stopped since; of all servers where there
+   * are none of these.
+   */
   status(): Promise<readonly ServerStatus[]>;
   /**
-   * Of the same servers, whether they run or not.
+   * The environment for the same servers, whether they run or not.
    * @throws OperationalError STACK_FAILED where there is no stack yet.
    */
   environment(): Promise<StackEnvironment>;
@@ -85,7 +93,7 @@ interface Tools {
   readonly spark: string;
 }
 
-/** Enough to find servers, ask them and stop them. */
+/** These suffice to find servers, to ask them and to stop them. */
 const NO_TOOLS: Tools = { java: '', kafka: '', spark: '' };
 
 interface Context {
@@ -107,7 +115,7 @@ export function openStack(options: StackOptions): Stack {
     directory: context.places.directory,
     up: (up = {}) => locked(up.signal, () => startParts(context, up)),
     down: async (parts = PARTS) =>
-      // Nothing is made where nothing is.
+      // Where there is no stack, no files are made.
       (await readState(context.places)) === null ? [] : locked(undefined, () => stopParts(context, parts)),
     restart: (name) =>
       locked(undefined, async () => {
@@ -166,13 +174,13 @@ async function findTools(
   const needs = (part: Part): boolean => parts.includes(part);
   if (!needs('kafka') && !needs('spark')) return NO_TOOLS;
   const java = await findJava(signal);
-  // One after the other: both write to Maven's own store.
+  // The two run one after the other, since both write to the store of Maven.
   const kafka = needs('kafka') ? await ensureJars(jars, 'kafka', say, signal) : '';
   const spark = needs('spark') ? await ensureJars(jars, 'spark', say, signal) : '';
   return { java, kafka, spark };
 }
 
-/** What the servers that run listen on. */
+/** The ports of the servers that run. */
 async function portsInUse(context: Context, state: StackState): Promise<ReadonlySet<number>> {
   const servers = await allServers(context, state);
   const running = await Promise.all(servers.map(async (server) => ((await server.pid()) === null ? [] : server.ports)));
@@ -180,8 +188,8 @@ async function portsInUse(context: Context, state: StackState): Promise<Readonly
 }
 
 /**
- * A worker and the Connect server belong to the master they were started with: one that is started
- * anew has new ones.
+ * Workers and the Connect server belong to the master that they were started with. A new master
+ * needs new ones.
  */
 async function startSpark(
   { places, say }: Context,
@@ -195,14 +203,14 @@ async function startSpark(
   const isOther = count === 0 ? await runs([...workers, master]) : !(await master.isCurrent());
   if (isOther) await halt(all, say);
   await halt(workers.slice(count), say);
-  // Nothing else would remove what a killed server has left there.
+  // Nothing else would remove the files that a killed server has left there.
   if (!(await runs(all))) await rm(join(places.directory, 'spark', 'tmp'), { recursive: true, force: true });
   const started = count === 0 ? [] : await single(master);
   const outcomes = await Promise.all(workers.slice(0, count).map(single));
   return [...started, ...outcomes.flat(), ...(await single(connect))];
 }
 
-/** Stops those that run, one after the other. @returns their names */
+/** Stops the servers that run, one after the other. @returns their names */
 async function halt(servers: readonly Server[], say: (line: string) => void): Promise<string[]> {
   const stopped: string[] = [];
   for (const server of servers) {
@@ -232,8 +240,8 @@ async function stopParts(context: Context, parts: readonly Part[]): Promise<read
 }
 
 /**
- * Every server that was ever started, Spark's from the one that needs the others to the one that
- * the others need.
+ * Every server that was ever started. Those of Spark are in the order of stopping: each comes
+ * before the servers that it needs.
  */
 async function allServers({ places, say }: Context, state: StackState): Promise<Server[]> {
   const { java, kafka, spark } = NO_TOOLS;

@@ -7,27 +7,27 @@ import { draftName } from '../bundled-postgres/places.ts';
 import type { StackPlaces } from './places.ts';
 import { becomes } from './processes.ts';
 
-/** What can be started by itself. */
+/** The parts of a stack that can be started alone. */
 export const PARTS = ['kafka', 'postgres', 'spark'] as const;
 export type Part = (typeof PARTS)[number];
 
-/** What a stack remembers from one start to the next, so that data and addresses stay. */
+/** The state that a stack keeps from one start to the next, so that data and addresses stay. */
 export interface StackState {
   readonly version: 1;
-  /** Kafka's own name for its cluster; its data belong to no other. */
+  /** The id that Kafka gives its cluster. Its data fit no other cluster. */
   readonly cluster_id: string;
-  /** By what listens there. */
+  /** Ports by name, such as `kafka` and `kafka-controller`. */
   readonly ports: Readonly<Record<string, number>>;
-  /** Of Spark; 0 is everything in the process of the Connect server. */
+  /** The number of Spark workers. With 0 the Connect server runs everything in its process. */
   readonly workers: number;
-  /** What was started and not stopped since. */
+  /** The parts that were started and not stopped since. */
   readonly parts: readonly Part[];
 }
 
 const STATE = 'state.json';
 /**
- * Below the ports that the system gives to outgoing connections: a client that tries a stopped
- * server again and again is one day given the server's own port, and then holds it.
+ * These are below the ports that the system gives to outgoing connections. Otherwise a client that
+ * often retries a stopped server might one day get the port of the server itself, and hold it.
  */
 const PORTS = { first: 20_000, last: 30_000 } as const;
 /** Of ten thousand ports nearly all are free: the second try finds one. */
@@ -35,7 +35,7 @@ const PORT_TRIES_MAX = 200;
 export const LOOPBACK = '127.0.0.1';
 
 /**
- * @returns null where nothing was started yet.
+ * Reads the state. @returns null where nothing was started yet.
  * @throws OperationalError STACK_FAILED where the file is damaged.
  */
 export async function readState({ directory }: StackPlaces): Promise<StackState | null> {
@@ -65,8 +65,8 @@ export function newState(): StackState {
 }
 
 /**
- * 16 bytes in base64url, which Kafka takes; not with a hyphen first, which its own tools read as an
- * option.
+ * A cluster id for Kafka: 16 bytes in base64url. It never begins with a hyphen, which the tools of
+ * Kafka would read as an option.
  */
 function randomClusterId(): string {
   const id = randomBytes(16).toString('base64url');
@@ -74,7 +74,7 @@ function randomClusterId(): string {
 }
 
 /**
- * Gives a free port to each of the names that has none; those that are chosen replace what was.
+ * Gives a free port to each name without one. Chosen ports replace earlier ones.
  * @throws OperationalError USAGE
  */
 export async function assignPorts(
@@ -106,10 +106,7 @@ async function findFreePort(taken: ReadonlySet<number>): Promise<number> {
   });
 }
 
-/**
- * The ports without those that are not an address of a server and that another program has taken
- * meanwhile.
- */
+/** Leaves out ports that another program has taken since, but never the address of a server. */
 export async function freeInternalPorts(
   ports: StackState['ports'],
   in_use: ReadonlySet<number>,
@@ -132,11 +129,11 @@ function isFree(port: number): Promise<boolean> {
   return promise;
 }
 
-/** A killed process has no command line any more before it has let go of its ports. */
+/** A killed process loses its command line before it releases its ports. */
 const RELEASE_MS_MAX = 5_000;
 
 /**
- * A server says nothing of use when its port is taken, so it is looked at before.
+ * Checks the ports before a start, since a server gives no useful message when its port is taken.
  * @throws OperationalError PORT_IN_USE
  */
 export async function assertPortsFree(name: string, ports: readonly number[]): Promise<void> {

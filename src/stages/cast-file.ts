@@ -11,8 +11,9 @@ import type { StageContext } from '../ports/stage-context.ts';
 import { type Booth, openBooth } from './voting/booth.ts';
 
 /**
- * Real cast votes from a file. The file is known by its hash and the line is the offset, so casting
- * it again repeats nothing. Any free partition takes them; two processes with two files use two.
+ * Casts real votes from a file. The hash of the file is its name as a source, and the line is the
+ * offset, so casting the file again repeats nothing. The votes go into any free partition of the
+ * log; two processes with two files use two partitions.
  */
 export async function castFile(context: StageContext, path: string): Promise<void> {
   const { backend, entry, progress, signal } = context;
@@ -37,8 +38,8 @@ export async function castFile(context: StageContext, path: string): Promise<voi
 }
 
 /**
- * Standard input is spooled first: its hash must be known before its first vote is cast, and a
- * crash must find it again.
+ * Spools standard input first: its hash must be known before its first vote is cast, and the next
+ * process must find it again after a crash.
  */
 export async function castStandardInput(
   context: StageContext,
@@ -54,8 +55,8 @@ export async function castStandardInput(
 }
 
 /**
- * Only the roll tells the first of these. They are as personal as the rest of the line, so without
- * its values.
+ * The first three of these need the roll. They are as personal as the rest of the line, so they
+ * repeat no values.
  */
 const REASONS: Record<RejectionReason, string> = {
   'unknown-voter': 'the registration number is not on the roll. Next: look the voter up on the roll',
@@ -69,14 +70,14 @@ const REASONS: Record<RejectionReason, string> = {
   'repeated-candidate': 'a candidate is selected twice',
 };
 
-/** How the user is told of votes that are refused. */
+/** The reports to the user about refused votes. */
 export interface Refusals {
   /** The name of the source in messages. */
   readonly source: string;
   tell(line: string): void;
 }
 
-/** Says the first lines, then once that there are more. */
+/** Reports the first lines, and then once that there are more. */
 export function createTeller(say: (line: string) => void): (line: string) => void {
   let told = 0;
   return (line) => {
@@ -87,7 +88,7 @@ export function createTeller(say: (line: string) => void): (line: string) => voi
 }
 
 /**
- * Looks the voters of some votes up, and commits what is accepted and what is refused in one
+ * Looks up the voters of some votes, and commits the accepted and the refused votes in one
  * transaction.
  */
 export async function castBlock(
@@ -116,8 +117,8 @@ export async function castBlock(
     inBlock.add(voter!.voter_id);
     accepted.push({ vote, voter_id: voter!.voter_id });
   }
-  // In the order of their ids: two processes that cast the same voters then meet in one order, and
-  // participation tells nothing.
+  // The order is that of voter ids. Two processes that cast the same voters then take them in the
+  // same order, and participation does not show the order of voting.
   accepted.sort((left, right) => left.voter_id - right.voter_id);
   fillBooth(
     booth,

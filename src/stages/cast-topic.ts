@@ -13,19 +13,20 @@ import { type Booth, openBooth } from './voting/booth.ts';
 import { type PartitionWork, workShare } from './voting/share.ts';
 
 /**
- * A commit takes at most this many records, and this many bytes of them, so that no batch of the
- * log is too large for readers.
+ * A commit takes at most this many records, and at most {@link BYTES_PER_BATCH_MAX} bytes of them,
+ * so that no batch of the log is too large for readers.
  */
 const RECORDS_PER_BATCH_MAX = 20_000;
-/** Records of 400 bytes on average fill it at the limit of their number. */
+/** Records of 400 bytes on average reach both limits at the same time. */
 const BYTES_PER_BATCH_MAX = 8 * 1024 * 1024;
 
 /**
- * Real cast votes from a topic of another system, until the signal aborts, or with `once` up to the
- * end that the topic has now. Where each of its partitions goes on is kept with the votes, so a
- * second start repeats nothing. Processes that take the same topic at once share its partitions.
- * @throws OperationalError INPUT_REFUSED where there is no such topic, or records were removed that
- * were not read yet.
+ * Casts real votes from a topic of another system until the signal aborts, or with `once` up to the
+ * present end of the topic. The offset of each of its partitions is committed with the votes, so a
+ * second start repeats nothing. Processes that read the same topic at the same time share its
+ * partitions.
+ * @throws OperationalError INPUT_REFUSED where there is no such topic, or where records were
+ * removed before they were read.
  */
 export async function castTopic(context: StageContext, name: string, once: boolean): Promise<void> {
   const { backend, entry, progress, signal } = context;
@@ -51,7 +52,7 @@ export async function castTopic(context: StageContext, name: string, once: boole
 
 interface TopicContext extends StageContext {
   readonly topic: ForeignTopic;
-  /** Where each partition is left; null to follow the topic. */
+  /** The offset to stop at, by partition; null to follow the topic. */
   readonly ends: readonly number[] | null;
   readonly booth: Booth;
   tell(line: string): void;
@@ -93,7 +94,7 @@ function sayShare(partitions: readonly number[], topic: string): string {
   return `Taking votes from ${partitions.length === 1 ? 'partition' : 'partitions'} ${partitions.join(', ')} of topic ${topic}.`;
 }
 
-/** Takes the votes of a partition of the topic to its end, or until the signal aborts. */
+/** Casts the votes of a partition of the topic to its end, or until the signal aborts. */
 function workOf(context: TopicContext, claimed: ClaimedSource, inTurn: Turns): PartitionWork {
   const { topic, ends } = context;
   const end = ends?.[claimed.partition] ?? Number.POSITIVE_INFINITY;
@@ -134,8 +135,8 @@ const castRecords = (
 const sourceOf = ({ topic }: TopicContext, partition: number): string => `topic:${topic.name}/${partition}`;
 
 /**
- * Checks what was fetched, in blocks of one commit each. The last one moves the offset past what
- * holds no record.
+ * Checks the fetched records, in blocks of one commit each. The last block also moves the offset
+ * past offsets without a record.
  */
 function* blocksOf(context: TopicContext, partition: number, { records, next }: ForeignRecords): Generator<CastVotes> {
   const source = sourceOf(context, partition);

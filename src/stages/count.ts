@@ -5,14 +5,14 @@ import type { Counter, Engine } from '../ports/counter.ts';
 import type { Log } from '../ports/log.ts';
 import type { StageContext } from '../ports/stage-context.ts';
 
-/** Metrics are read every few seconds; a newer figure would be read by nobody. */
+/** Metrics are read every few seconds, so newer figures are of no use. */
 const MEASURE_MS = 1_000;
 
 /**
- * Counts the election until the signal aborts; with `once`, until everything that was in the log at
- * the start is counted.
- * @returns whether that was reached.
- * @throws OperationalError USAGE where it was begun with another engine.
+ * Counts the election until the signal aborts, or with `once` until all votes that were in the log
+ * at the start are counted.
+ * @returns whether all of them were counted.
+ * @throws OperationalError USAGE where the count was begun with another engine.
  */
 export async function count(context: StageContext, engine: Engine, once = false): Promise<boolean> {
   const { backend, entry, progress, signal } = context;
@@ -50,7 +50,7 @@ async function countLog(context: StageContext, log: Log, engine: Engine, once: b
   return finished.signal.aborted;
 }
 
-/** Measures for the metrics. A database that does not answer just now does not stop the count. */
+/** Measures for the metrics. The count goes on while the database does not answer. */
 async function measure({ backend, entry, progress }: StageContext, counter: Counter): Promise<void> {
   const lag = await backend.lag(entry).catch(() => null);
   if (lag === null) return;

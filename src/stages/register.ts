@@ -11,19 +11,20 @@ import { createPeople } from '../registration/generated-people.ts';
 import { votersByLocation } from '../registration/voters.ts';
 
 /**
- * Small elections are split further than the store asks: voting begins when a quarter of a
- * partition is registered.
+ * A small election has smaller batches than the store allows, so that voting can begin when a
+ * quarter of a partition is registered.
  */
 const BATCHES_PER_PARTITION_MIN = 4;
 
 /**
- * Invented people need a day on which they are of age; an election without a date takes this one,
- * so that it repeats.
+ * The day on which invented people are of age, where the election has no date. It is fixed so that
+ * the same seed gives the same people.
  */
 const REFERENCE_DATE = '2026-01-01';
 
 /**
- * Puts all voters of a defined election into table and topic, going on from where it was left.
+ * Puts all voters of a defined election into table and topic. It goes on where the last process
+ * stopped.
  * @returns false when the signal aborted.
  */
 export async function registerElection({ backend, entry, progress, signal }: StageContext): Promise<boolean> {
@@ -55,15 +56,15 @@ async function openOrAbort(backend: Backend, entry: ElectionEntry, signal: Abort
 interface RegisterContext {
   readonly entry: ElectionEntry;
   readonly roll: Roll;
-  /** Told of the voters in the log after each commit. */
+  /** Called after each commit with the number of voters in the log. */
   registered(total: number): void;
 }
 
 /**
  * Registers voters whose order and locations are laid out beforehand (generated and replayed
- * elections); goes on from where the last process stopped, with the same batches, since a batch's
- * partition follows from its place.
- * @param personOf the person with an ordinal, or null for voters without one.
+ * elections). It goes on where the last process stopped, with the same batches, since the partition
+ * of a batch follows from its place.
+ * @param personOf gives the person with an ordinal; null for voters without a person.
  * @returns true when all are registered, false when the signal aborted.
  */
 async function registerLayout(
@@ -99,8 +100,8 @@ async function registerLayout(
 }
 
 /**
- * Puts staged voters into the topic, once their locations are defined. The source `publish` stands
- * at a voter id.
+ * Puts staged voters into the topic, once their locations are defined. The position of source
+ * `publish` is a voter id.
  * @returns true when all are in, false when the signal aborted.
  */
 async function publishStaged({ entry, roll, registered }: RegisterContext, signal: AbortSignal): Promise<boolean> {

@@ -1,6 +1,4 @@
-/**
- * What `verify` finds in a log whose results Spark wrote, and in a log that is still being filled.
- */
+/** The findings of `verify` in a log whose results Spark wrote, and in a log that still grows. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { toColumns } from '../../test/support/elections.ts';
@@ -24,7 +22,7 @@ const definition = sha256(canonicalDefinition(election));
 class Counted {
   readonly count = new TestMicroBatchCount(election, definition);
   readonly batches: BatchEntry[] = [];
-  /** The records of topic `votes`; no reader sees them before they are published. */
+  /** The records of topic `votes`. No reader sees them before they are published. */
   readonly boxes: OutgoingRecord[] = [];
   #seq = 0;
   #head = chainStart(sha256, election.id, definition, 0);
@@ -98,7 +96,7 @@ const failed = ({ checks }: Reconciliation): string[] => checks.filter(({ passed
 const WARD = election.locations[0]!.id;
 const ADA = candidateKey('contest-1', 'Ada');
 
-/** A number in a record's value, changed. */
+/** The results with one number in the value of a record changed. */
 const changed = (results: Map<string, OutgoingRecord>, key: string, name: string, value: unknown): void => {
   const record = results.get(key)!;
   results.set(key, { ...record, value: JSON.stringify({ ...JSON.parse(record.value), [name]: value }) });
@@ -227,8 +225,7 @@ describe('results that Spark published', () => {
 
 describe('votes that a relay has not published yet', () => {
   /**
-   * The log of an election of which this many boxes are committed; `published` is called at each
-   * wait for more.
+   * The log of an election whose boxes are committed; `published` is called at each wait for more.
    */
   const behind = (counted: Counted, published: (waits: number) => void): Log => {
     const { log } = counted.count;

@@ -21,8 +21,8 @@ import { batchesFrom, endOf, type Log, type LogRecord, latestRecords, recordsOf 
 import type { BatchEntry, Recount } from '../ports/recount.ts';
 
 /**
- * One comparison of the reconciliation. `differences` names the first few places where the two
- * sides disagree.
+ * One comparison of the reconciliation. `differences` names the first few differences between the
+ * two sides.
  */
 export interface Check {
   readonly name: string;
@@ -40,20 +40,19 @@ export interface Reconciliation {
   readonly passed: boolean;
 }
 
-/** A few show what is wrong; all of them may be a line for each vote. */
+/** A few differences show the fault. A list of all might have a line for each vote. */
 const DIFFERENCES_SHOWN_MAX = 5;
 
 /**
- * The log may be found this often in a row without a record that is before its end. Where a relay
- * brings the records they are waited for, a second or so each time; where none does, a record that
- * is missing will not come.
+ * The most reads in a row that find no record before the end of the log. Each read waits about a
+ * second for a relay to publish the records. After this many, the missing record will not come.
  */
 const EMPTY_READS_MAX = 30;
 
 /**
- * Counts everything again, from the log and from PostgreSQL, and compares it with what is published
- * (invariant 4). Reads the whole log once, to where it ends now: every seq, every link of the
- * chain, every batch.
+ * Counts everything again, from the log and from PostgreSQL, and compares the counts with the
+ * published results (invariant 4). Reads the whole log once, to its present end: every seq, every
+ * link of the chain, every batch.
  */
 export async function verify(
   entry: ElectionEntry,
@@ -113,14 +112,14 @@ const check = (name: string, left: number, right: number, differences: readonly 
   differences: left === right || differences.length > 0 ? differences : [`${left} on the left, ${right} on the right`],
 });
 
-/** Where topic `votes` ends now, by partition. */
+/** The present ends of topic `votes`, by partition. */
 async function votesEnds(entry: ElectionEntry, log: Log): Promise<number[]> {
   const ends: number[] = [];
   for (let partition = 0; partition < entry.partitions; partition++) ends.push(await log.end('votes', partition));
   return ends;
 }
 
-/** Where the definition, in its table or in its topic, is not the one whose hash it has. */
+/** The places (table, topic) whose definition does not match its hash. */
 async function differingDefinitions(entry: ElectionEntry, log: Log): Promise<string[]> {
   const value = (await latestRecords(log, 'definition')).get(DEFINITION_KEY)?.value;
   const record = value === undefined ? null : (JSON.parse(value) as DefinitionRecord);
@@ -136,8 +135,8 @@ async function differingDefinitions(entry: ElectionEntry, log: Log): Promise<str
 }
 
 /**
- * The fold over the whole log from nothing, with the batches of PostgreSQL walked beside it, in the
- * order of their chain.
+ * Folds the whole log from nothing. Beside it, the function compares the batches of PostgreSQL in
+ * the order of their chain.
  */
 async function recountLog(
   entry: ElectionEntry,
@@ -152,7 +151,7 @@ async function recountLog(
   for (let partition = 0; partition < entry.partitions; partition++) {
     const batches = recount.batches(entry, partition)[Symbol.asyncIterator]();
     let batch = await batches.next();
-    /** Where the next batch must begin: a missing row leaves a hole. */
+    /** The seq at which the next batch must begin. A missing row leaves a hole. */
     let expected = 0;
     const look = ({ batch_no, first_seq, votes, definition_hash, hash }: BatchEntry): void => {
       if (first_seq !== expected)
@@ -174,7 +173,7 @@ async function recountLog(
       }
     } catch (cause) {
       signal.throwIfAborted();
-      // A server that went away says nothing about the log.
+      // A server that does not answer says nothing about the log.
       if (cause instanceof OperationalError && cause.canRetry) throw cause;
       damage.push(`partition ${partition}: ${cause instanceof Error ? cause.message : cause}`);
     }
@@ -197,8 +196,8 @@ async function recountLog(
 }
 
 /**
- * All records of a partition of `votes`, at least to where it ended: a relay may be behind what is
- * committed.
+ * All records of a partition of `votes`, at least up to `end`. A relay may be behind the commits,
+ * so the function waits for them.
  */
 async function* recordsTo(log: Log, partition: number, end: number, signal: AbortSignal): AsyncGenerator<LogRecord> {
   let next = 0;
@@ -233,7 +232,9 @@ function compareTallies(index: ElectionIndex, name: string, left: Tally, right: 
   return check(name, sumOf(left.ballots), sumOf(right.ballots), differences);
 }
 
-/** What the three result topics say, the last record of each key, whichever engine wrote them. */
+/**
+ * Reads the results in the three result topics: the last record of each key, from either engine.
+ */
 async function readPublished(
   entry: ElectionEntry,
   log: Log,
@@ -255,7 +256,7 @@ async function readPublished(
       check('published results are a whole and sound state', 0, Number(held !== null), held === null ? [] : [held]),
       await compareCandidates(index, log, tally),
       await compareTurnout(index, log, tally),
-      // They change no result: nothing of them is counted.
+      // Foreign records change no result, since they are not counted.
       ...(foreign_records === 0
         ? []
         : [check(`foreign records in topic votes, left out: ${foreign_records}`, foreign_records, foreign_records)]),
@@ -270,7 +271,8 @@ async function compareCandidates(index: ElectionIndex, log: Log, tally: Tally): 
   const differences: string[] = [];
   for (const { value } of (await latestRecords(log, 'votes-per-candidate')).values()) {
     const { contest_id, candidate_id, votes } = parseObject(value) ?? {};
-    // Its ids, not its key: another writer of JSON may escape a key otherwise.
+    // The key is made of the ids again, since another writer of JSON may escape the key of the
+    // record differently.
     const key = candidateKey(`${contest_id}`, `${candidate_id}`);
     if (expected.get(key) !== votes) differences.push(`${key}: ${expected.get(key)} and ${votes}`);
     expected.delete(key);

@@ -13,13 +13,13 @@ import type { Pace } from './voting/pace.ts';
 import { type PartitionWork, workShare } from './voting/share.ts';
 
 /**
- * Voters a batch at full speed. Larger batches gain nothing measurable and cost memory; each commit
- * costs about 2 ms, however small its batch.
+ * The most voters of a batch. Larger batches gain nothing measurable and cost memory. A commit
+ * costs about 2 ms, even with a small batch.
  */
 const VOTES_PER_BATCH_MAX = 20_000;
 /**
- * Ballots with very many contests go in smaller batches: a batch's text stays far below what a
- * reader takes (256 MB).
+ * The most text of a batch, far below the limit of a reader (256 MB). Ballots with very many
+ * contests go in smaller batches.
  */
 const BATCH_LENGTH_MAX = 64_000_000;
 
@@ -30,8 +30,8 @@ interface VoteContext extends StageContext {
 
 /**
  * Lets the voters of all partitions vote as the chooser says, until the roll ends or the signal
- * aborts. Several processes share the partitions; each has a pace of its own.
- * @throws OperationalError LOG_DAMAGED, FENCED, or what the database says when patience ends.
+ * aborts. Several processes share the partitions. Each process has a pace of its own.
+ * @throws OperationalError LOG_DAMAGED, FENCED, or the error of the database when patience ends.
  */
 export async function voteFromRoll(context: StageContext, chooser: Chooser, pace: Pace): Promise<void> {
   const { backend, entry, progress, signal } = context;
@@ -53,7 +53,7 @@ export async function voteFromRoll(context: StageContext, chooser: Chooser, pace
   );
 }
 
-/** The source that `vote` takes voters from where it is given no votes. */
+/** The source of voters where `vote` has no file or topic of votes. */
 const ROLL = 'voters';
 
 /** @returns e.g. `Voting in partitions 0, 2 of 4.` */
@@ -63,7 +63,7 @@ function sayShare(partitions: readonly number[], all: number): string {
 }
 
 /**
- * Nobody votes for a real voter.
+ * Refuses to simulate the votes of real voters.
  * @throws OperationalError USAGE where the election is not a test.
  */
 export function assertTest({ id, definition }: ElectionEntry): void {
@@ -74,7 +74,7 @@ export function assertTest({ id, definition }: ElectionEntry): void {
   });
 }
 
-/** @returns the first of these partitions that is free, claimed; null where none is. */
+/** Claims the first of these partitions that is free. @returns null where none is free. */
 async function claimPartition(
   context: StageContext,
   chooser: Chooser,
@@ -142,8 +142,8 @@ async function voteBatch(
 }
 
 /**
- * Asks each voter for a choice into the booth.
- * @returns those who vote, in the order of the topic, which is that of their ids.
+ * Asks each voter for a choice and puts it into the booth.
+ * @returns the voters who vote, in the order of the topic, which is the order of their ids.
  */
 function askVoters(
   booth: Booth,
@@ -171,17 +171,18 @@ function askVoters(
   return { ids: ids.subarray(0, count), offsets: offsets.subarray(0, count) };
 }
 
-/** @returns true when no voter follows; false when one may have come, or the signal aborted. */
+/** @returns true when no voter follows; false when a voter may have come, or the signal aborted. */
 async function waitForVoters(context: VoteContext, claimed: ClaimedPartition): Promise<boolean> {
   const waiting = new AbortController();
-  // Waiting begins before looking, so that the end of the roll cannot fall between the two.
+  // The wait begins before the look, so the end of the roll cannot fall between the two.
   const woken = context.log.wait(
     'voters',
     claimed.partition,
     claimed.next_offset,
     AbortSignal.any([context.signal, waiting.signal]),
   );
-  // Looking may fail first. A failure of waiting is not lost then: it is awaited at the end.
+  // The look may fail first. A failure of the wait is not lost then, since the end of the function
+  // awaits it.
   woken.catch(() => {});
   try {
     const entry = await context.backend.elections.find(context.entry.id);

@@ -28,15 +28,15 @@ import { kafkaProperties } from './kafka-properties.ts';
 export interface BackendOptions {
   readonly dataDir: string;
   readonly databaseUrl: string | null;
-  /** Null means that table `log` of the database is the log. */
+  /** The settings of Kafka. Null means that table `log` of the database is the log. */
   readonly kafka: KafkaSettings | null;
   readonly sparkRemote: SparkRemote | null;
   onProgress(line: string): void;
 }
 
 /**
- * Makes the ports from the configuration: the bundled PostgreSQL or the one that DATABASE_URL
- * names; the log in it, or in Kafka; counted in this process, or by Spark.
+ * Makes the ports from the configuration. PostgreSQL is the bundled one or the one that
+ * DATABASE_URL names. The log is in it or in Kafka. The counter is in this process or in Spark.
  */
 export async function openBackend(options: BackendOptions): Promise<Backend> {
   const source = options.databaseUrl === null ? bundled(options) : external(options.databaseUrl);
@@ -76,7 +76,10 @@ function withoutPassword(url: string): string {
   }
 }
 
-/** The bundled server is opened with the first connection, and again when it went away under us. */
+/**
+ * Opens the bundled server with the first connection, and again after it has ended while we used
+ * it.
+ */
 function bundled({ dataDir, onProgress }: BackendOptions): ConnectionSource {
   let server: Promise<BundledServer> | null = null;
   const open = (): Promise<BundledServer> => {
@@ -139,8 +142,8 @@ function embeddedBackend(database: Database, source: ConnectionSource): Backend 
 }
 
 /**
- * Stages commit as in the embedded profile; a relay in this process brings what they commit to
- * Kafka, where readers read it.
+ * Stages commit as in the embedded profile. A relay in this process publishes their commits to
+ * Kafka, and readers read them there.
  */
 function kafkaBackend(
   database: Database,

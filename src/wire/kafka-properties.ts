@@ -3,8 +3,9 @@ import type { KafkaSettings } from '../adapters/kafka/settings.ts';
 import { OperationalError } from '../base/errors.ts';
 
 /**
- * How Kafka's Java client, inside Spark, reaches the brokers that we reach ourselves: the same TLS
- * and SASL under its own names. Certificates travel as text, so Spark needs none of our files.
+ * The settings for Kafka's Java client inside Spark. It reaches the same brokers as we do, with the
+ * same TLS and SASL under its own names. Certificates travel as text, so Spark needs none of our
+ * files.
  * @throws OperationalError USAGE for a file that cannot be read.
  */
 export function kafkaProperties({ tls, sasl }: KafkaSettings): Record<string, string> {

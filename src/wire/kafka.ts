@@ -17,13 +17,13 @@ import type { ElectionEntry } from '../ports/elections.ts';
 import { type ClosableWriter, latestRecords } from '../ports/log.ts';
 
 /**
- * At the end of a process its relay has this long to publish the rest; what is left the next
- * process publishes.
+ * At the end of a process its relay has this long to publish the rest. The next process publishes
+ * anything that is left.
  */
 const DRAIN_MS_MAX = 5_000;
 /**
- * What it has published has this long to become readable. The next command, as a rule the next
- * reader, then sees it.
+ * The records that the relay has published have this long to become readable. The next command,
+ * which is often the next reader, then sees them.
  */
 const READABLE_MS_MAX = 2_000;
 const NOT_DRAINED = 'Not everything committed is in Kafka yet. Nothing is lost: the next command publishes it.';
@@ -34,8 +34,8 @@ interface FedElection {
 }
 
 /**
- * Kafka in place of table `log` for readers, with a relay for each election that fills it beside
- * the stages of this process.
+ * Kafka in place of table `log` for readers. A relay for each election fills it, beside the stages
+ * of this process.
  */
 export class KafkaFeed {
   readonly #settings: KafkaSettings;
@@ -49,12 +49,12 @@ export class KafkaFeed {
     this.#say = say;
   }
 
-  /** Makes the topics and starts the relay, where this process has not yet. */
+  /** Makes the topics and starts the relay, where this process has not done so yet. */
   async feed(entry: ElectionEntry): Promise<void> {
     (await this.#relayOf(entry)).assertRunning();
   }
 
-  /** Feeds the election, and says which topic its votes are in. */
+  /** Feeds the election. @returns the id of its topic of votes. */
   async votesTopicId(entry: ElectionEntry): Promise<string> {
     await this.feed(entry);
     return topicId(this.#settings, topicName(entry.id, 'votes'));
@@ -94,12 +94,12 @@ export class KafkaFeed {
     return assertNotAhead(this.#settings, this.#database, election_no, id);
   }
 
-  /** Committed batches that are not known to be in Kafka. */
+  /** The number of committed batches that are not known to be in Kafka. */
   lag({ election_no }: ElectionEntry): Promise<number> {
     return waitingBatches(this.#database, election_no);
   }
 
-  /** @throws OperationalError what ended a relay and does not pass by itself. */
+  /** @throws OperationalError where a relay ended with an error that a retry cannot help. */
   async close(): Promise<void> {
     let failure: unknown = null;
     for (const { entry, relay: starting } of this.#fed.values()) {
@@ -107,8 +107,8 @@ export class KafkaFeed {
       if (relay === null) continue;
       try {
         if (!(await relay.drain(AbortSignal.timeout(DRAIN_MS_MAX)))) this.#say(NOT_DRAINED);
-        // Kafka has all of it: where it does not answer now, nothing is known that the next command
-        // would not find out.
+        // All records are in Kafka. If Kafka does not answer now, the next command will find out by
+        // itself.
         else await this.#untilReadable(entry, AbortSignal.timeout(READABLE_MS_MAX)).catch(() => false);
       } catch (error) {
         if (error instanceof OperationalError && error.canRetry) this.#say(NOT_DRAINED);
@@ -120,7 +120,7 @@ export class KafkaFeed {
     if (failure !== null) throw failure;
   }
 
-  /** A relay that cannot be started now is started by the next call. */
+  /** Where a relay cannot be started now, the next call tries again. */
   async #relayOf(entry: ElectionEntry): Promise<Relay> {
     const fed = this.#fed.get(entry.election_no) ?? { entry, relay: this.#start(entry) };
     this.#fed.set(entry.election_no, fed);
@@ -135,7 +135,8 @@ export class KafkaFeed {
   async #start(entry: ElectionEntry): Promise<Relay> {
     const { election_no, id, partitions } = entry;
     await ensureTopics(this.#settings, id, partitions);
-    // Before anything of this process can move the end of what PostgreSQL knows to where Kafka is.
+    // The check comes before this process appends: new records could move the end in PostgreSQL up
+    // to the end in Kafka, and hide that Kafka was ahead.
     await this.assertSafe(entry);
     return startRelay({
       settings: this.#settings,
@@ -154,8 +155,8 @@ export class KafkaFeed {
 }
 
 /**
- * What a dashboard reads where it has Kafka alone.
- * @param id the election, or null for the one defined last.
+ * The election and the log of a dashboard that has Kafka alone.
+ * @param id the election, or null for the last one defined.
  */
 export async function openResults(
   settings: KafkaSettings,

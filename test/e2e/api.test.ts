@@ -134,7 +134,7 @@ describe('people from a service', { concurrency: 2 }, () => {
     [
       'empty',
       () => ({ body: { results: [] } }),
-      /nobody new on 3 pages up to page 3; 0 of 40 voters are there\nNext: /,
+      /no new person on 3 pages up to page 3; 0 of 40 voters have come\nNext: /,
     ],
   ] as const satisfies readonly (readonly [string, () => PersonApiAnswer, RegExp])[])
     test(`ends with 3 if the service is ${name}; another start goes on`, async (context) => {

@@ -225,22 +225,22 @@ describe('cast votes from a topic of another system', { skip: NEEDS_STACK, concu
     succeeded(cast);
     assert.equal(votedBy(cast), '4 votes cast, 18 refused', cast.stderr);
     for (const [place, reason] of [
-      ['0:1', /: the record is no JSON object\. Next: write one JSON object a record\.$/],
+      ['0:1', /: the record is not a JSON object\. Next: write one JSON object a record\.$/],
       ['0:2', /: the record has no value\. Next: /],
       ['0:3', /: the record is not UTF-8\. Next: /],
-      ['0:4', /: the record is no JSON object\. Next: /],
+      ['0:4', /: the record is not a JSON object\. Next: /],
       ['0:5', /: the record is longer than 1000000 bytes\. Next: write one vote a record\.$/],
       ['0:6', /: there is a key that no vote has\. Next: /],
       ['0:7', /: registration_number: is not text\. Next: /],
       ['0:8', /: location_id: is not text\. Next: /],
       ['0:9', /: selections: is not an object of lists\. Next: /],
-      ['0:11', /: the record is no JSON object\. Next: /],
+      ['0:11', /: the record is not a JSON object\. Next: /],
       ['1:1', /: the registration number is not on the roll\. Next: /],
       ['1:2', /: the voter is registered in another location\. Next: /],
-      ['1:3', /: location_id: is no location of the election\. Next: /],
-      ['1:4', /: selections: names no contest of the election\. Next: /],
+      ['1:3', /: location_id: is not a location of the election\. Next: /],
+      ['1:4', /: selections: names a contest that is not in the election\. Next: /],
       ['1:5', /: selections: names a contest that is not on the ballot of this location\. Next: /],
-      ['1:6', /: selections: names somebody who is no candidate of the contest\. Next: /],
+      ['1:6', /: selections: names a candidate who does not stand in the contest\. Next: /],
       ['1:7', /: selections: names a candidate twice\. Next: /],
       ['1:8', /: the voter has voted already, and that vote stays\. Next: /],
     ] as const) {

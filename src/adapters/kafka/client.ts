@@ -13,26 +13,23 @@ import type { KafkaSettings } from './settings.ts';
 /** The name of a topic in Kafka: elections share a cluster. */
 export const topicName = (election: ElectionId, topic: Topic): string => `${election}.${topic}`;
 
-/**
- * A broker in the same data centre accepts in milliseconds; one that does not in this time is
- * down.
- */
+/** A broker in the same data centre accepts in milliseconds. A broker that takes longer is down. */
 const CONNECT_MS_MAX = 10_000;
 /**
- * A broker that hangs is left after this long; a long poll takes at most {@link LONG_POLL_MS_MAX}
- * of it.
+ * A request to a broker that hangs fails after this time. A long poll takes at most {@link
+ * LONG_POLL_MS_MAX} of it.
  */
 const REQUEST_MS_MAX = 10_000;
-/** A reader that waits for a record asks again after this time, so it sees a signal to stop. */
+/** A reader that waits for a record asks again after this time, so it notices a signal to stop. */
 export const LONG_POLL_MS_MAX = 1_000;
 /**
- * The client takes this as the timeout of a transaction, too. The open transaction of a crashed
- * writer can hold readers back for this long, where no new writer takes its place.
+ * The client uses this as the timeout of a transaction, too. The open transaction of a crashed
+ * writer can hold readers back for this time, where no new writer takes its place.
  */
 const TRANSACTION_MS_MAX = 10_000;
 /**
- * A coordinator that is still ending the last transaction answers "try again": so these begin
- * short. About a second in all.
+ * A coordinator that is still ending the last transaction answers "try again", so the pauses
+ * between retries begin short. They take about a second in all.
  */
 const RETRIES_MAX = 7;
 /** Each pause is twice the one before, up to about half a second. */
@@ -47,12 +44,12 @@ interface ClientOptions extends ConnectionOptions {
 }
 
 /**
- * The options that every client of the library takes. Its owner throws a client away after a
- * failure: the library would retry in loops within loops, for minutes where no broker answers. And
- * where it sends the end of a transaction twice, and the first arrives late, that one may end the
- * next transaction. So a request that is not answered closes the client. Answers such as "try
- * again" are followed.
- * @throws OperationalError USAGE for a certificate that cannot be read, or be used.
+ * The options of every client of the library. The owner of a client throws it away after a failure,
+ * for two reasons. The library would retry in loops within loops, for minutes where no broker
+ * answers. And where the library sends the end of a transaction twice and the first one arrives
+ * late, it may end the next transaction. So a request without an answer closes the client. The
+ * library does retry after answers such as "try again".
+ * @throws OperationalError USAGE for a certificate that cannot be read or used.
  */
 export function clientOptions({ brokers, tls, sasl }: KafkaSettings): ClientOptions {
   return {
@@ -63,7 +60,8 @@ export function clientOptions({ brokers, tls, sasl }: KafkaSettings): ClientOpti
     timeout: TRANSACTION_MS_MAX,
     retries: RETRIES_MAX,
     retryDelay(client, _operation, attempt, _retries, error) {
-      // Later, since only after this the library listens for the end of the client.
+      // Close it later, since the library begins to listen for the end of the client only after
+      // this.
       if (client instanceof Base && isUnanswered(error)) {
         addRefusal(error, refusals.get(client));
         queueMicrotask(() => void client.close().catch(() => {}));
@@ -78,7 +76,8 @@ export function clientOptions({ brokers, tls, sasl }: KafkaSettings): ClientOpti
             ...certificate('cert', tls.cert_file),
             ...certificate('key', tls.key_file),
           }),
-          // Brokers behind one address are told apart by name; an address has none.
+          // The server name of TLS tells brokers behind one address apart. A bare IP address has no
+          // such name.
           tlsServerName: brokers.every((broker) => isIP(hostOf(broker)) === 0),
         }),
     ...(sasl === null ? {} : { sasl }),
@@ -88,7 +87,7 @@ export function clientOptions({ brokers, tls, sasl }: KafkaSettings): ClientOpti
 const hostOf = (broker: string): string => broker.slice(0, broker.lastIndexOf(':')).replace(/^\[|\]$/g, '');
 
 /**
- * A broker that takes connections and answers nothing must not be the first that every client asks.
+ * A broker that accepts connections and answers nothing must not be the first one for every client.
  */
 function inRandomOrder(brokers: readonly string[]): string[] {
   const ordered = [...brokers];
@@ -96,13 +95,13 @@ function inRandomOrder(brokers: readonly string[]): string[] {
   return ordered;
 }
 
-/** What a broker said last of the certificate of a client. */
+/** The last refusal of the certificate of a client by a broker. */
 const refusals = new WeakMap<Base, Error>();
 
 /**
- * The library reports a failure of a connection that is being set up twice, the second time without
- * a listener, which would end the process. And only here is told why a broker ends a connection
- * when it has seen our certificate.
+ * Listens for errors of new connections. The library reports a failure of the set-up twice, and the
+ * second report without a listener would end the process. Besides, only this event has the reason
+ * why a broker ends a connection after seeing our certificate.
  */
 export function hearErrors<Client extends Base>(client: Client): Client {
   client.connections.on('connecting', ({ connection }) =>
@@ -135,8 +134,8 @@ function certificate(name: 'ca' | 'cert' | 'key', path: string | null): Partial<
 }
 
 /**
- * Checked here, since the library would find it out in the middle of connecting, and end the
- * process.
+ * Checks the certificates before a connection. The library would find the fault in the middle of
+ * connecting, and end the process.
  */
 function usable<Certificates extends Partial<Record<'ca' | 'cert' | 'key', string>>>(tls: Certificates): Certificates {
   try {

@@ -3,8 +3,8 @@ import { OperationalError } from '../../base/errors.ts';
 import { codeOf, isTrustError, wordsOf } from '../../base/tls-errors.ts';
 
 /**
- * What the broker or its coordinator answers while it starts, moves or recovers, besides what the
- * library itself marks.
+ * Answers of a broker or coordinator that starts, moves or recovers. The library marks others as
+ * retriable itself.
  */
 const PASSING = [
   'COORDINATOR_LOAD_IN_PROGRESS',
@@ -23,8 +23,8 @@ const PASSING = [
   'OFFSET_NOT_AVAILABLE',
   'UNSTABLE_OFFSET_COMMIT',
   'REQUEST_TIMED_OUT',
-  // To the end of a transaction, from a coordinator that was held up itself and is about to give
-  // that transaction up.
+  // A coordinator answers this to the end of a transaction, where it was held up and is about to
+  // give the transaction up.
   'UNKNOWN_SERVER_ERROR',
   'NETWORK_EXCEPTION',
   'KAFKA_STORAGE_ERROR',
@@ -48,11 +48,11 @@ const FENCED = [
   'UNKNOWN_PRODUCER_ID',
 ];
 
-/** Whether the broker gave this answer somewhere in what the library throws. */
+/** Whether an error of the library contains one of these answers of the broker. */
 export const hasAnswer = (error: unknown, ...ids: readonly string[]): boolean =>
   allErrors(error).some((each) => 'apiId' in each && ids.includes(String(each.apiId)));
 
-/** The library's own sentence: it does not say which answer it was. */
+/** The library writes this sentence itself and does not name the answer of the broker. */
 const unknownTopicIn = (error: unknown): Error | undefined =>
   allErrors(error).find(({ message }) => /^Unknown topic /.test(message));
 
@@ -60,21 +60,21 @@ export const isTopicUnknown = (error: unknown): boolean => unknownTopicIn(error)
 
 const hasCode = (error: unknown, code: string): boolean => allErrors(error).some((each) => codeOf(each) === code);
 
-/** No answer, or none in time: what was asked for may have been done, or be done yet. */
+/** Whether no answer came in time. The broker may have done the request, or may still do it. */
 export const isUnanswered = (error: unknown): boolean =>
   hasCode(error, NETWORK_ERROR) || hasCode(error, 'PLT_KFK_TIMEOUT');
 const NETWORK_ERROR = 'PLT_KFK_NETWORK';
 
 /**
- * Whether a producer can never be used again, since another has taken its place. A new one under
- * its id can be.
+ * Whether another producer has fenced this one, which can never be used again. A new one under its
+ * id can.
  */
 export const isFencedOut = (error: unknown): boolean =>
   error instanceof OperationalError && hasAnswer(error.cause, ...FENCED);
 
 /**
- * Turns what the library throws into an error with a code and a next step; what it does not know,
- * it returns unchanged.
+ * Turns an error of the library into an error with a code and a next step. Returns an unknown error
+ * unchanged.
  */
 export function explain(cause: unknown): unknown {
   if (cause instanceof OperationalError || !(cause instanceof GenericError || cause instanceof MultipleErrors))
@@ -90,21 +90,22 @@ export function explain(cause: unknown): unknown {
     return new OperationalError('KAFKA_REFUSED', {
       message: `the connection to Kafka is not secure: ${reasonOf(cause)}`,
       nextStep:
-        'Set KAFKA_TLS=true where the brokers speak TLS, and name the certificate of their authority in KAFKA_CA_FILE; where they ask for one of ours, name it in KAFKA_CERT_FILE and KAFKA_KEY_FILE.',
+        'Set KAFKA_TLS=true where the brokers speak TLS, and name the certificate of their authority in KAFKA_CA_FILE; where they ask for a certificate of ours, name it in KAFKA_CERT_FILE and KAFKA_KEY_FILE.',
       cause,
     });
   const unknown = unknownTopicIn(cause);
   if (unknown !== undefined)
     return new OperationalError('KAFKA_FAILED', {
-      message: `Kafka does not have what was asked for: ${reasonOf(unknown)}`,
-      nextStep: 'Look who removed the topic, or whether this user may not see it; restore it from a backup.',
+      message: `Kafka does not have the requested topic: ${reasonOf(unknown)}`,
+      nextStep:
+        'Check whether somebody removed the topic, or whether this user may not see it; restore it from a backup.',
       cause,
     });
   if (isUnanswered(cause) || hasAnswer(cause, ...PASSING, ...FENCED))
     return new OperationalError('KAFKA_UNREACHABLE', {
       message: `Kafka does not answer: ${reasonOf(cause)}`,
       nextStep:
-        'Check that the brokers run, that KAFKA_BROKERS names them, and that KAFKA_TLS and KAFKA_SASL_MECHANISM are as they want it, then start again: nothing committed is lost.',
+        'Check that the brokers run, that KAFKA_BROKERS names them, and that KAFKA_TLS and KAFKA_SASL_MECHANISM fit them, then start again: nothing committed is lost.',
       canRetry: true,
       cause,
     });
@@ -126,27 +127,27 @@ const REFUSALS = [
 ];
 
 /**
- * The library calls it a failed authentication, too, when the connection ends in the middle of one.
+ * The library also reports a failed authentication when the connection ends in the middle of one.
  */
 const isRefusal = (error: Error): boolean =>
   hasAnswer(error, ...REFUSALS) ||
   allErrors(error).some((each) => each instanceof AuthenticationError && !isUnanswered(each.cause));
 
-/** A broker says before it ends the connection that it wants a certificate, or another one. */
+/**
+ * A broker sends one of these before it ends the connection: it wants a certificate, or another
+ * one.
+ */
 const CERTIFICATE_ALERTS = /^ERR_SSL_.*ALERT_.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/;
 export const hasCertificateAlert = (error: unknown): boolean =>
   allErrors(error).some((each) => CERTIFICATE_ALERTS.test(codeOf(each)));
-/**
- * The other way round, TLS to a broker that speaks none, cannot be told from a broker that went
- * away.
- */
+/** The opposite case, TLS to a broker without TLS, looks like a broker that went away. */
 const TLS_MISSING = /^Broker requires TLS/;
 
 const isSecurityProblem = (error: Error): boolean =>
   allErrors(error).some((each) => isTrustError(each) || TLS_MISSING.test(each.message));
 
 /**
- * The sentence of the innermost error of the first failure: the outer ones only say that something
+ * The message of the innermost error of the first failure. The outer errors only say that something
  * failed.
  */
 function reasonOf(error: Error): string {
@@ -157,7 +158,7 @@ function reasonOf(error: Error): string {
 
 const firstOf = (error: Error): unknown => (error instanceof AggregateError ? error.errors[0] : error.cause);
 
-/** The error with all that it was made of. */
+/** The error and all errors inside it. */
 function allErrors(error: unknown): Error[] {
   if (!(error instanceof Error)) return [];
   const inner: unknown[] = [error.cause, ...(error instanceof AggregateError ? error.errors : [])];
@@ -174,8 +175,8 @@ export async function explained<Value>(call: Promise<Value>): Promise<Value> {
 }
 
 /**
- * Of the request that went down with its connection the library says that the connection was
- * closed, and no more.
+ * Adds the refusal of a certificate to an error. For a request that fails with its connection, the
+ * library only says that the connection was closed.
  */
 export function addRefusal(error: Error, refusal: Error | undefined): void {
   if (refusal === undefined) return;

@@ -8,16 +8,16 @@ import { openPartitionReader, type PartitionReader } from './reader.ts';
 import type { KafkaSettings } from './settings.ts';
 
 /**
- * What a request asks for, compressed; the broker gives at least one batch. Some thousand votes, so
- * that a commit pays.
+ * The most compressed bytes of an answer; the broker sends at least one batch. This is some
+ * thousand votes, enough to make a commit worth its cost.
  */
 const FETCH_BYTES_MAX = 256 * 1024;
 /** This many hexadecimal digits of a topic's id make a whole number that doubles hold. */
 const IDENTITY_DIGITS = 13;
 
 /**
- * A topic that another system writes, of any number of partitions and with any keys. Only what is
- * committed is read.
+ * A topic that another system writes, with any number of partitions and any keys. Reads committed
+ * records only.
  * @throws OperationalError INPUT_REFUSED where there is no such topic.
  */
 export async function openForeignTopic(settings: KafkaSettings, name: string): Promise<ForeignTopic> {
@@ -53,8 +53,8 @@ class KafkaForeignTopic implements ForeignTopic {
   }
 
   /**
-   * The library asks the brokers again every few seconds: partitions that are added later are
-   * found.
+   * The library asks the brokers again every few seconds, so it finds partitions that are added
+   * later.
    */
   async partitions(): Promise<number> {
     return (await this.#describe(false)).partitionsCount;
@@ -65,7 +65,8 @@ class KafkaForeignTopic implements ForeignTopic {
   }
 
   async read(partition: number, from: number, signal: AbortSignal): Promise<ForeignRecords> {
-    // An answer that comes after the signal is left unread, at most as long as a long poll lasts.
+    // The function does not read an answer that comes after the signal. The request ends within the
+    // time of a long poll.
     const fetching = this.#readerOf(partition).fetch(from, LONG_POLL_MS_MAX, FETCH_BYTES_MAX);
     try {
       return await unlessAborted(fetching, signal, { records: [], next: from, end: from });
@@ -95,7 +96,7 @@ class KafkaForeignTopic implements ForeignTopic {
     return reader;
   }
 
-  /** Why a read failed. A topic that is gone is not waited for. */
+  /** The reason why a read failed. A topic that is gone is refused without waiting for it. */
   async #reasonOf(error: unknown, partition: number, from: number): Promise<unknown> {
     if (hasAnswer(error, 'OFFSET_OUT_OF_RANGE')) return removed(this.#readerOf(partition), this.name, partition, from);
     try {
@@ -134,7 +135,10 @@ const madeAnew = (name: string): OperationalError =>
     nextStep: 'Let the other system write its votes into a topic with another name; what was taken is not cast twice.',
   });
 
-/** Votes that can no longer be read are not passed over: going on needs a person's decision. */
+/**
+ * The error for votes that can no longer be read. A person must decide how to go on; skipping them
+ * would lose votes.
+ */
 async function removed(
   reader: PartitionReader,
   topic: string,

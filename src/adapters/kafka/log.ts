@@ -13,23 +13,23 @@ export interface KafkaLogOptions {
   readonly settings: KafkaSettings;
   readonly election: ElectionId;
   /**
-   * The end of a topic that the relay fills, from where it is committed; null where only compacted
+   * The committed end of a topic that the relay fills, from PostgreSQL; null where only compacted
    * topics are read.
    */
   readonly committedEnd: ((topic: Topic, partition: number) => Promise<number>) | null;
   /**
-   * Throws what makes it pointless to wait for records: the relay that should bring them has
-   * failed.
+   * Throws where the relay that should publish the records has failed. Waiting for them would be
+   * pointless.
    */
   assertFed(): void;
   onForeign?(topic: Topic, partition: number, records: number): void;
 }
 
 /**
- * The log of one election in Kafka. Its offsets are those of table `log`: the relay writes them
- * into the keys of the records, so a position means the same in both profiles, and neither the
- * markers of transactions nor a record delivered twice disturb it. In a compacted topic, whose keys
- * are its own, the offsets are Kafka's.
+ * The log of one election in Kafka. Its offsets are those of table `log`. The relay writes them
+ * into the keys of the records, so a position means the same in both profiles. Markers of
+ * transactions and records that are delivered twice do not change it. A compacted topic has keys of
+ * its own, so its offsets are those of Kafka.
  */
 export function openKafkaLog(options: KafkaLogOptions): ClosableLog {
   const cursors = new Map<string, Cursor>();
@@ -61,29 +61,29 @@ export function openKafkaLog(options: KafkaLogOptions): ClosableLog {
   };
 }
 
-/** The same record, by its offset in the log and by its offset in Kafka. */
+/** The two offsets of a record: in the log and in Kafka. */
 interface Place {
   readonly log: number;
   readonly kafka: number;
 }
 
-/** A reader of one partition that knows where in Kafka its next record stands. */
+/** A reader of one partition that keeps the place of its next record in Kafka. */
 class Cursor {
   readonly #topic: Topic;
   readonly #partition: number;
-  /** Of the topic in Kafka. */
+  /** The name of the topic in Kafka. */
   readonly #name: string;
   readonly #onForeign: KafkaLogOptions['onForeign'];
   readonly #reader: PartitionReader;
   readonly #isDense: boolean;
-  /**
-   * A connection answers one request after the other, and the place belongs to one caller at a
-   * time.
-   */
+  /** A connection answers requests one after the other, and one caller at a time uses the place. */
   readonly #inTurn = createTurns();
-  /** Where the next record of the log is to be found; null until it has been looked for. */
+  /** The place of the next record of the log; null before the first search. */
   #place: Place | null = null;
-  /** What was asked for at the place while the caller worked or waited, and is not yet taken. */
+  /**
+   * The request for the records at the place, which was sent while the caller worked or waited.
+   * Nobody has read its answer yet.
+   */
   #ahead: Promise<Fetched> | null = null;
 
   constructor({ settings, election, onForeign }: KafkaLogOptions, topic: Topic, partition: number) {
@@ -111,8 +111,8 @@ class Cursor {
           this.#ahead.catch(() => {});
           return batches;
         }
-        // Only markers, foreign or repeated records: what is wanted may follow. And what was asked
-        // for earlier may have come since.
+        // The answer has only markers, foreign or repeated records, so the next record may follow.
+        // It may also have come since an earlier request.
         if (before === null && (fetched.next >= fetched.end || fetched.next === at.kafka)) return [];
       }
     });
@@ -186,7 +186,7 @@ function denseBatch(
 function runsOf(records: readonly ReadRecord[]): LogBatch[] {
   const batches: { base_offset: number; count: number; text: string }[] = [];
   for (const { offset, key, value } of records) {
-    // A deleted key, or one that would break the line: not ours.
+    // We write neither a deleted key nor a key that would break the line.
     if (value === null || /[\t\n]/.test(key)) continue;
     let last = batches.at(-1);
     if (last === undefined || endOf(last) !== offset) {

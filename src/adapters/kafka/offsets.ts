@@ -2,11 +2,11 @@ import { OperationalError } from '../../base/errors.ts';
 import { type PartitionReader, type ReadRecord, recordsBetween } from './reader.ts';
 
 /**
- * Where in Kafka the records of the log are: in a topic that the relay fills each has its offset of
- * the log as its key.
+ * The places of the records of the log in Kafka. In a topic that the relay fills, the key of each
+ * record is its offset in the log.
  */
 
-/** The log's offset of a record in its key; -1 for a record that is not ours. */
+/** The offset in the log that a record has as its key; -1 for a record that is not ours. */
 export const offsetInKey = ({ key, value }: ReadRecord): number =>
   value !== null && /^(0|[1-9]\d{0,15})$/.test(key) ? Number(key) : -1;
 
@@ -14,8 +14,8 @@ export const offsetInKey = ({ key, value }: ReadRecord): number =>
  * The offset in Kafka from which reading forward meets the record with this offset of the log, by
  * bisection: some twenty requests for a billion records. The answer is at or before the record's
  * committed copy: a record with a smaller offset is before it.
- * @throws OperationalError LOG_DAMAGED where records were removed and none is left: it would be
- * waited for in vain.
+ * @throws OperationalError LOG_DAMAGED where all records were removed, so that waiting for one
+ * would be in vain.
  */
 export async function findOffset(
   reader: PartitionReader,
@@ -27,7 +27,7 @@ export async function findOffset(
   if (start > 0 && (await firstOfOurs(reader, start, end)) === null)
     throw new OperationalError('LOG_DAMAGED', {
       message: `the records of partition ${partition} of topic ${topic} were removed up to offset ${start}; none is left`,
-      nextStep: 'Look whether a retention time or a hand has removed them, then restore the topic from a backup.',
+      nextStep: 'Check whether a retention time or a person has removed them, then restore the topic from a backup.',
     });
   let before = start;
   for (let after = end; wanted > 0 && after - before > 1; ) {
@@ -43,7 +43,7 @@ export async function findOffset(
 const PROBE_BYTES_MAX = 1;
 
 /**
- * The log's offset of the first record of ours from `from` on and before `to`; null where there is
+ * The offset in the log of our first record from `from` on and before `to`; null where there is
  * none.
  */
 async function firstOfOurs(reader: PartitionReader, from: number, to: number): Promise<number | null> {
@@ -54,7 +54,7 @@ async function firstOfOurs(reader: PartitionReader, from: number, to: number): P
   return null;
 }
 
-/** Whether anything committed is in a topic. */
+/** Whether a topic has any committed record. */
 export async function hasRecords(reader: PartitionReader): Promise<boolean> {
   const { start, end } = await reader.bounds();
   for await (const _ of recordsBetween(reader, start, end)) return true;
@@ -62,8 +62,8 @@ export async function hasRecords(reader: PartitionReader): Promise<boolean> {
 }
 
 /**
- * One past the log's offset of the last record of ours in a topic that the relay fills; 0 in an
- * empty one.
+ * One past the offset in the log of our last record in a topic that the relay fills; 0 in an empty
+ * topic.
  */
 export async function publishedEnd(reader: PartitionReader): Promise<number> {
   const { start, end } = await reader.bounds();

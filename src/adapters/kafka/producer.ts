@@ -10,7 +10,7 @@ export interface OutgoingMessage {
   readonly value: Buffer;
 }
 
-/** How far a partition of a topic is done, as a position of our own choosing. */
+/** The progress of a partition of a topic, as a position of our own choice. */
 export interface GroupPosition {
   readonly topic: string;
   readonly partition: number;
@@ -18,11 +18,10 @@ export interface GroupPosition {
 }
 
 /**
- * A producer of transactions, one at a time. After any error it must be closed and another opened,
- * never used again.
+ * A producer that runs one transaction at a time. After any error, close it and open another one.
  */
 export interface TransactionalProducer extends AsyncDisposable {
-  /** All messages in order, and the positions, in one transaction. */
+  /** Publishes all messages in order, and the positions, in one transaction. */
   publish(
     messages: readonly OutgoingMessage[],
     positions?: readonly GroupPosition[],
@@ -33,15 +32,15 @@ export interface TransactionalProducer extends AsyncDisposable {
 }
 
 /**
- * One request holds at most this many bytes before compression. A batch of the table is in one, so
- * readers get it whole. Our topics take up to 64 MB, and a broker 100 MB a request.
+ * The most bytes of a request before compression. A batch of the table goes into one request, so
+ * readers get it whole. Our topics accept up to 64 MB, and a broker 100 MB a request.
  */
 const SEND_BYTES_MAX = 8 * 1024 * 1024;
 
 /**
- * Opens the only producer under this transactional id: an earlier one is fenced, its open
- * transaction aborted, before this resolves. So what is read afterwards (a position, the end of a
- * topic) is what the earlier one committed.
+ * Opens the only producer under this transactional id. Before it resolves, an earlier producer is
+ * fenced and its open transaction is aborted. So later reads (of a position, of the end of a topic)
+ * show exactly the commits of the earlier producer.
  * @param group the group whose offsets hold the positions.
  */
 export async function openTransactionalProducer(
@@ -49,8 +48,8 @@ export async function openTransactionalProducer(
   transactionalId: string,
   group: string | null,
 ): Promise<TransactionalProducer> {
-  // Without id and epoch of -1 the library asks to go on as producer 0, which a broker that knows
-  // the transactional id refuses.
+  // Without id and epoch of -1 the library asks to go on as producer 0. A broker that knows the
+  // transactional id refuses that.
   const producer = hearErrors(
     new Producer({
       ...clientOptions(settings),
@@ -81,7 +80,7 @@ export async function openTransactionalProducer(
     async publish(messages, positions = [], beforeCommit = () => {}) {
       try {
         transaction ??= await producer.beginTransaction();
-        // One call at a time: of several at once in a transaction the library may lose one.
+        // One call at a time: the library may lose one of several parallel calls in a transaction.
         for (const part of sendsOf(messages)) await transaction.send({ messages: part });
         if (consumer !== null && positions.length > 0) {
           await transaction.addConsumer(consumer);
@@ -99,7 +98,10 @@ export async function openTransactionalProducer(
   };
 }
 
-/** The library moves a group's offset past a message that was consumed; ours was never one. */
+/**
+ * The library moves the offset of a group past a message that was consumed. Our positions are made
+ * to look like such messages.
+ */
 function consumed({ topic, partition, position }: GroupPosition, group: string | null, coordinator: number): Message {
   const message: Partial<Message> = {
     topic,
@@ -110,7 +112,7 @@ function consumed({ topic, partition, position }: GroupPosition, group: string |
   return message as Message;
 }
 
-/** The messages in parts of one request each. */
+/** Cuts the messages into parts of one request each. */
 function* sendsOf(messages: readonly OutgoingMessage[]): Generator<OutgoingMessage[]> {
   let part: OutgoingMessage[] = [];
   let bytes = 0;

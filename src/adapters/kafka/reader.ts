@@ -14,41 +14,38 @@ export interface ReadRecord {
   readonly value: Buffer | null;
 }
 
-/** What one request brought: records of the partition from an offset on, and where to go on. */
+/**
+ * The answer to one request: records of the partition from an offset on, and the offset to go on
+ * at.
+ */
 export interface Fetched {
   readonly records: readonly ReadRecord[];
   readonly next: number;
-  /** One past the last offset that is committed. */
+  /** One past the last committed offset. */
   readonly end: number;
 }
 
 /**
- * One partition of a topic, read at offsets of our own choosing: no group, no subscription. It has
- * a connection of its own, since a broker answers the requests of a connection in order and a long
- * poll would hold up the others.
+ * Reads one partition of a topic at offsets of our own choice, without a group or a subscription.
+ * It has its own connection: a broker answers the requests of a connection in order, so a long poll
+ * would hold up the others.
  */
 export interface PartitionReader extends AsyncDisposable {
-  /**
-   * Records from an offset on; waits up to `wait_ms` where there is none. What is not committed is
-   * not read.
-   */
+  /** Committed records from an offset on. Waits up to `wait_ms` where there is none. */
   fetch(offset: number, wait_ms: number, bytes_max?: number): Promise<Fetched>;
-  /** The first offset that is kept, and one past the last that is committed. */
+  /** The first offset that is kept, and one past the last committed offset. */
   bounds(): Promise<{ start: number; end: number }>;
   /** Never throws. */
   close(): Promise<void>;
 }
 
 /**
- * What a request asks for, compressed; the broker gives at least one batch, however large. Votes
+ * The most compressed bytes of an answer; the broker sends at least one batch, of any size. Votes
  * compress a hundredfold, so 64 KB are some megabytes of text.
  */
 const FETCH_BYTES_MAX = 64 * 1024;
 
-/**
- * @param topicId the only topic of that name to fetch from; a request fails where another one has
- * taken its place.
- */
+/** @param topicId the id of the topic. A request fails where another topic has taken its name. */
 export function openPartitionReader(
   settings: KafkaSettings,
   topic: string,
@@ -75,7 +72,7 @@ export function openPartitionReader(
         const answer = await request(consumer, { topic, partition, topicId }, offset, wait_ms, bytes_max);
         return committedRecords(answer, offset);
       } catch (error) {
-        // The leader may have moved: it is looked up anew.
+        // The leader may have moved, so the next request looks it up again.
         consumer.clearMetadata();
         throw hasAnswer(error, 'OFFSET_OUT_OF_RANGE') ? removed(topic, partition, offset, error) : explain(error);
       }
@@ -90,7 +87,8 @@ export function openPartitionReader(
 }
 
 /**
- * What is committed to a partition from an offset on and before another, read as it is asked for.
+ * The committed records of a partition from one offset on and before another. Each is read when the
+ * caller asks for it.
  */
 export async function* recordsBetween(
   reader: PartitionReader,
@@ -109,9 +107,9 @@ export async function* recordsBetween(
   }
 }
 
-/** An answer of a single byte is worth sending: a reader shows records as they come. */
+/** The broker should send even a single byte, since readers show records as they come. */
 const BYTES_MIN = 1;
-/** The broker keeps nothing about us between two requests. */
+/** The broker keeps no session for us between two requests. */
 const WITHOUT_SESSION = -1;
 
 interface Place {
@@ -120,7 +118,7 @@ interface Place {
   readonly topicId: string | undefined;
 }
 
-/** Asks the leader of a partition for what it has from an offset on. */
+/** Asks the leader of a partition for its records from an offset on. */
 async function request(
   consumer: Consumer,
   { topic, partition, topicId }: Place,
@@ -154,7 +152,7 @@ async function request(
       '',
     );
     if (responses.length > 0) return responses[0]!.partitions[0]!;
-    // A quota is used up: that says nothing about the topic.
+    // Our quota is used up, which says nothing about the topic.
     await sleep(throttleTimeMs);
   }
 }
@@ -162,26 +160,27 @@ async function request(
 const missing = (topic: string, partition: number): OperationalError =>
   new OperationalError('KAFKA_UNREACHABLE', {
     message: `partition ${partition} of topic ${topic} has no leader in Kafka`,
-    nextStep: 'Look whether all brokers run, and whether the topic was removed or made by hand with fewer partitions.',
+    nextStep: 'Check that all brokers run, and that the topic was not removed or made by hand with fewer partitions.',
     canRetry: true,
   });
 
 const removed = (topic: string, partition: number, offset: number, cause: unknown): OperationalError =>
   new OperationalError('LOG_DAMAGED', {
-    message: `partition ${partition} of topic ${topic} does not hold offset ${offset} any more, which should be read next`,
-    nextStep: 'Look whether a retention time or a hand has removed records, then restore the topic from a backup.',
+    message: `partition ${partition} of topic ${topic} no longer holds offset ${offset}, which should be read next`,
+    nextStep: 'Check whether a retention time or a person has removed records, then restore the topic from a backup.',
     cause,
   });
 
 const TRANSACTIONAL_BATCH = 1 << 4;
-/** Markers of transactions, of which a reader sees nothing but the gap. */
+/** Marks batches with the markers of transactions. Readers see only the gap that they leave. */
 const CONTROL_BATCH = 1 << 5;
 const ABORT_MARKER = 0;
 
 /**
- * Leaves out what was aborted, as the protocol has it: the broker lists each aborted transaction
- * with the first offset it has here, and its marker ends it. The library's own consumer knows one
- * aborted transaction of a producer at a time and lets others through.
+ * Leaves out aborted records by the rules of the protocol. The broker lists each aborted
+ * transaction with its first offset here, and the marker of the transaction ends it. The consumer
+ * of the library knows only one aborted transaction of a producer at a time, and lets others
+ * through.
  */
 export function committedRecords(answer: FetchResponsePartition, offset: number): Fetched {
   const aborted = (answer.abortedTransactions ?? []).toSorted((a, b) => Number(a.firstOffset - b.firstOffset));

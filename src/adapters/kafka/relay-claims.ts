@@ -1,21 +1,21 @@
 import type { Database } from '../postgres/database.ts';
 import { RELAYED_TOPICS } from './relay-positions.ts';
 
-/** A unit that waits looks this often at the process that it waits for. */
+/** The time between two looks at the process that has the claim. */
 const LOOK_MS = 5_000;
 /**
- * A transaction of Kafka takes ten seconds at most, and a process that loses Kafka lets go of its
- * claim.
+ * A process that publishes nothing for this time is stuck. A transaction of Kafka takes ten seconds
+ * at most, and a process that loses Kafka releases its claim.
  */
 const STUCK_MS_MAX = 30_000;
 
-/** The advisory lock of a relay is named by this text. */
+/** The text that names the advisory lock of a relay. */
 export const relayLock = (electionNo: number, partition: number): string =>
   `tallyroom ${electionNo} relay ${partition}`;
 
 /**
- * The session that has the claim while something waits to be published, and the first of what
- * waits. An advisory lock has its key in two halves.
+ * The session that has the claim while records wait to be published, and the first of these
+ * records. An advisory lock has its key in two halves.
  */
 const CLAIM = `
   SELECT claim.pid, waiting.topic, waiting.base_offset
@@ -37,8 +37,8 @@ export interface WatchedRelay {
   readonly database: Database;
   readonly election_no: number;
   /**
-   * How long a process may publish nothing of what waits; {@link STUCK_MS_MAX} where it is left
-   * out.
+   * The longest time that a process may publish none of the waiting records. Default {@link
+   * STUCK_MS_MAX}.
    */
   readonly stuck_ms_max?: number;
   say(line: string): void;
@@ -46,9 +46,9 @@ export interface WatchedRelay {
 
 /**
  * Watches the claim on a relay until it is disposed of. Ends the session of a process that has the
- * claim and publishes nothing of what waits: one that was stopped, or cut off. The lock is free
- * then. Nothing is published twice, whatever that process does when it wakes up: the next producer
- * under the relay's transactional id fences it.
+ * claim and publishes none of the waiting records, because it was suspended or cut off. This frees
+ * the lock. The next producer under the transactional id of the relay fences that process, so no
+ * record is published twice when it wakes up.
  */
 export function watchClaim(relay: WatchedRelay, partition: number): Disposable {
   const { database, election_no, say, stuck_ms_max = STUCK_MS_MAX } = relay;
@@ -71,7 +71,7 @@ export function watchClaim(relay: WatchedRelay, partition: number): Disposable {
     );
     await database.query('SELECT pg_terminate_backend($1)', [claim.pid]);
   };
-  // A database that does not answer just now is not a reason to end any session.
+  // A database that does not answer is not a reason to end any session.
   const timer = setInterval(() => void look().catch(() => {}), Math.min(LOOK_MS, stuck_ms_max / 2));
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }

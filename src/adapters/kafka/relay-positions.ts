@@ -10,13 +10,14 @@ import type { KafkaSettings } from './settings.ts';
 import { withAdmin } from './topics.ts';
 
 /**
- * What stages commit to table `log`; the result topics are written to Kafka by the counter itself.
+ * The topics that stages commit to table `log`. The counter writes the result topics to Kafka
+ * itself.
  */
 export const RELAYED_TOPICS = ['definition', 'voters', 'votes', 'returns'] as const satisfies readonly Topic[];
 
 /**
  * Refuses to go on where Kafka has records that PostgreSQL does not know, as after restoring an
- * older backup of it.
+ * older backup of PostgreSQL.
  * @throws OperationalError LOG_DAMAGED naming topic and partition.
  */
 export async function assertNotAhead(
@@ -26,10 +27,11 @@ export async function assertNotAhead(
   election: ElectionId,
 ): Promise<void> {
   const readEnds = () => database.query<LogEndRow>(ENDS, [electionNo, RELAYED_TOPICS, null]);
-  // What a process that died has left in the middle of a transaction is undecided until the next
-  // relay starts: that one looks again.
+  // The open transaction of a process that died is undecided until the next relay starts. That
+  // relay checks again.
   const positions = await readPositions(settings, election, await readEnds(), { decided: false });
-  // The ends are read after the positions: others append and publish meanwhile.
+  // The ends are read after the positions, since other processes append and publish at the same
+  // time.
   for (const { topic, partition, next_offset } of await readEnds()) {
     const position = positions.get(`${topic}/${partition}`) ?? 0;
     if (position > Number(next_offset))
@@ -41,7 +43,7 @@ export interface LogEndRow {
   readonly topic: Topic;
   readonly partition: number;
   readonly next_offset: string;
-  /** Everything before was published: the relay has removed it. */
+  /** The relay has published and removed all records before this one. */
   readonly first_offset: string;
 }
 export const ENDS = `SELECT topic, partition, next_offset, coalesce((
@@ -53,10 +55,10 @@ export const ENDS = `SELECT topic, partition, next_offset, coalesce((
 export const groupOf = (election: ElectionId): string => `${election}.relay`;
 
 /**
- * In a dense topic the last record tells the end; of a compacted one only whether it is empty can
- * be told. Kafka forgets a position that was not moved for a week (offsets.retention.minutes): what
- * was removed from the table then shows that the records are ours.
- * @param position what Kafka knows, or null.
+ * The position of the relay in a topic. In a dense topic the last record shows the end; a compacted
+ * topic only shows whether it is empty. Kafka forgets a position that did not move for a week
+ * (offsets.retention.minutes). Then the removed rows of the table show that the records are ours.
+ * @param position the position that Kafka has, or null.
  * @throws OperationalError LOG_DAMAGED
  */
 export async function positionIn(
@@ -79,8 +81,8 @@ export async function positionIn(
 }
 
 /**
- * The positions that the relays of an election have reached, by `topic/partition`; none for what
- * was never published.
+ * The positions that the relays of an election have reached, by `topic/partition`. A partition
+ * without published records has none.
  * @param decided waits for transactions that have ended and are not yet written everywhere; fails
  * where one is open.
  */
@@ -126,5 +128,5 @@ export const unlike = (topic: string, partition: number, position: number, found
   new OperationalError('LOG_DAMAGED', {
     message: `partition ${partition} of topic ${topic} is not as the relay left it: ${position} records were published, and ${found === 0 ? 'it has none' : `its records end at ${found}`}`,
     nextStep:
-      'Look who wrote to the topic, removed it, or restored it; restore Kafka and PostgreSQL to states that fit (docs/operations.md, "Backup").',
+      'Find out who wrote to the topic, removed it, or restored it; restore Kafka and PostgreSQL to states that fit (docs/operations.md, "Backup").',
   });

@@ -20,18 +20,18 @@ import { relayLock, watchClaim } from './relay-claims.ts';
 import { ENDS, groupOf, type LogEndRow, positionIn, RELAYED_TOPICS, readPositions, unlike } from './relay-positions.ts';
 import type { KafkaSettings } from './settings.ts';
 
-/** One transaction of Kafka takes this much of the table, compressed, and at least one batch. */
-const BYTES_PER_TRANSACTION_MAX = 256 * 1024;
 /**
- * Small batches compress to little: the number of rows bounds a transaction where their bytes do
- * not.
+ * One transaction of Kafka publishes at most this many compressed bytes of the table, and at least
+ * one batch.
  */
+const BYTES_PER_TRANSACTION_MAX = 256 * 1024;
+/** Small batches have few compressed bytes, so the number of rows bounds a transaction too. */
 const ROWS_PER_TRANSACTION_MAX = 64;
-/** The relay is done in one or two of these where little is left to publish. */
+/** Where little is left to publish, the relay is done after one or two of these pauses. */
 const DRAIN_POLL_MS = 20;
 /**
- * Kafka may give up the transaction of a process that stood still; more often in a row is a
- * fault.
+ * Kafka may give up the transaction of a process that stood still. More failures in a row than this
+ * are a fault.
  */
 const FENCED_MAX = 3;
 
@@ -42,8 +42,8 @@ export interface RelayOptions {
   readonly election: ElectionId;
   readonly partitions: number;
   /**
-   * How long another process may have the claim on a relay and publish nothing, before its session
-   * is ended.
+   * The longest time that another process may have the claim on a relay and publish nothing. After
+   * that its session is ended.
    */
   readonly stuck_ms_max?: number;
   say(line: string): void;
@@ -52,18 +52,19 @@ export interface RelayOptions {
 }
 
 /**
- * Publishes what stages have committed, in order and byte for byte. One unit a partition; of all
- * processes that run a relay for an election, one at a time works on a partition, and another takes
- * over when it goes.
+ * Publishes the commits of stages, in order and byte for byte. Of all processes that run a relay
+ * for an election, one at a time works on each partition. Another takes over when it ends.
  */
 export interface Relay {
-  /** @throws what ended the relay: nothing that waits for its records should wait on. */
+  /**
+   * @throws the error that ended the relay. A caller that waits for its records should stop
+   * waiting.
+   */
   assertRunning(): void;
   /**
-   * Resolves once everything committed is in Kafka, by whichever process, or when the signal
-   * aborts.
-   * @returns whether it is.
-   * @throws what ended the relay.
+   * Resolves once all commits of all processes are in Kafka, or when the signal aborts.
+   * @returns whether they are in Kafka.
+   * @throws the error that ended the relay.
    */
   drain(signal: AbortSignal): Promise<boolean>;
   stop(): Promise<void>;
@@ -98,7 +99,7 @@ export function startRelay(options: RelayOptions): Relay {
   };
 }
 
-/** How many batches of records are committed and not known to be in Kafka: the relay's lag. */
+/** The lag of the relay: the number of batches that are committed and not known to be in Kafka. */
 export async function waitingBatches(database: Database, electionNo: number): Promise<number> {
   const [row] = await database.query<{ n: number }>(
     'SELECT count(*)::integer AS n FROM log WHERE election_no = $1 AND topic = ANY($2)',
@@ -114,7 +115,7 @@ interface LogRow {
   readonly record_count: number;
   readonly payload: Buffer;
 }
-/** The window keeps what is read bounded without reading the payloads that are left out. */
+/** The window bounds the rows of a read without reading the payloads of the other rows. */
 const WAITING = `
   SELECT topic, base_offset, record_count, payload FROM (
     SELECT *, sum(octet_length(payload)) OVER (ORDER BY topic, base_offset) - octet_length(payload) AS before
@@ -125,9 +126,9 @@ const WAITING = `
   ) AS sized WHERE before <= ${BYTES_PER_TRANSACTION_MAX} ORDER BY topic, base_offset`;
 
 /**
- * A relay that was fenced begins anew, without a word: it waits for the lock that the other has. Or
- * there is no other: Kafka gave up a transaction that took too long. Where that happens again and
- * again it is told, and retried at longer intervals.
+ * A relay that was fenced starts again without a message. It waits for the lock where another relay
+ * has it. Where there is no other relay, Kafka gave up a transaction that took too long. Where that
+ * happens again and again, the relay reports it and retries at longer intervals.
  */
 async function relayUnlessFenced(options: RelayOptions, partition: number, signal: AbortSignal): Promise<void> {
   for (let fenced = 1; ; fenced++) {
@@ -142,14 +143,14 @@ async function relayUnlessFenced(options: RelayOptions, partition: number, signa
 
 /**
  * Works on one partition until the signal aborts.
- * @throws what can be retried, and LOG_DAMAGED, which cannot.
+ * @throws errors that can be retried, and LOG_DAMAGED, which cannot.
  */
 async function relayPartition(options: RelayOptions, partition: number, signal: AbortSignal): Promise<void> {
   const { database, settings, election, election_no } = options;
   if (signal.aborted) return;
   await using client = await database.connect();
   await claimRelay(options, client, partition, signal);
-  // A batch that was published and not removed is found published: losing a removal harms nothing.
+  // A lost removal does no harm: the relay finds that the batch is already published.
   await client.query('SET synchronous_commit = off');
   const notifications = await listen(client, LOG_CHANNEL);
   using appends = notifications.bell((payload) => {
@@ -170,7 +171,9 @@ async function relayPartition(options: RelayOptions, partition: number, signal: 
   }
 }
 
-/** Waits until no other process relays the partition; one that stands still is not waited for. */
+/**
+ * Waits until no other process relays the partition. It ends the claim of a process that is stuck.
+ */
 async function claimRelay(
   options: RelayOptions,
   client: pg.Client,
@@ -184,8 +187,8 @@ async function claimRelay(
 }
 
 /**
- * Publishes some batches in one transaction with the new positions, then removes them from the
- * table.
+ * Publishes some batches in one transaction with the new positions, and then removes the batches
+ * from the table.
  */
 async function publish(
   { election, election_no }: RelayOptions,
@@ -250,7 +253,7 @@ async function prune(
   for (const [topic, position] of positions)
     await client.query({
       name: 'relay-prune',
-      // A batch that reaches beyond the position is not published as a whole, and stays.
+      // A batch that reaches beyond the position is not fully published, so it stays.
       text: `DELETE FROM log WHERE election_no = $1 AND topic = $2 AND partition = $3
         AND base_offset < $4 AND base_offset + record_count <= $4`,
       values: [electionNo, topic, partition, position],
@@ -258,9 +261,10 @@ async function prune(
 }
 
 /**
- * Reads where the last relay of this partition stopped, now that it is fenced, and removes what it
- * published. Kafka's position, the end of its topic and the table must fit together.
- * @throws OperationalError LOG_DAMAGED where they do not.
+ * Reads the position at which the last relay of this partition stopped, now that it is fenced, and
+ * removes the batches that it published. Kafka's position, the end of its topic and the table must
+ * fit together.
+ * @throws OperationalError LOG_DAMAGED where they do not fit.
  */
 async function takeUp(options: RelayOptions, client: pg.Client, partition: number): Promise<Map<Topic, number>> {
   const { settings, election, election_no } = options;

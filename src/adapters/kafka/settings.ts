@@ -1,6 +1,6 @@
-/** How the brokers are reached, as the environment says it. */
+/** The settings of the environment for reaching the brokers. */
 export interface KafkaSettings {
-  /** host:port of some brokers; they name the others. */
+  /** The addresses (host:port) of some brokers. These name the others. */
   readonly brokers: readonly string[];
   readonly tls: {
     readonly ca_file: string | null;
@@ -8,7 +8,7 @@ export interface KafkaSettings {
     readonly key_file: string | null;
   } | null;
   readonly sasl: { readonly mechanism: SaslMechanism; readonly username: string; readonly password: string } | null;
-  /** On how many brokers a topic that we make is kept. */
+  /** The number of brokers that keep a copy of a topic that we make. */
   readonly replication: number;
 }
 

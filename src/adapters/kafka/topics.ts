@@ -13,15 +13,14 @@ import { explain, explained, hasAnswer, isTopicUnknown } from './explain.ts';
 import type { KafkaSettings } from './settings.ts';
 
 /**
- * A definition with many locations and portraits is one record; a box of votes is some 50 KB.
- * Brokers take 100 MB a request.
+ * The largest record is a definition with many locations and portraits; a box of votes is some 50
+ * KB. Brokers accept 100 MB a request.
  */
 const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
- * Votes, voters and returns are kept for ever: the recount reads them. Of a compacted topic the
- * part that is being written is never compacted, so it is kept short: it is what a restart has to
- * read.
+ * Votes, voters and returns are kept for ever, since the recount reads them. Kafka never compacts
+ * the part of a topic that is being written. A restart has to read that part, so it is kept short.
  */
 const KEPT = { 'cleanup.policy': 'delete', 'retention.ms': '-1', 'retention.bytes': '-1' };
 const COMPACTED = {
@@ -53,16 +52,16 @@ export const topicsOf = (election: ElectionId, partitions: number): (TopicInKafk
   }));
 
 /**
- * Makes the topics of an election that do not exist yet, and waits until the brokers tell of them.
- * Those that do exist are left as they are.
- * @throws OperationalError KAFKA_FAILED where a topic has another number of partitions: its records
- * would be in other places.
+ * Makes the missing topics of an election, and waits until the brokers list them. Leaves existing
+ * topics unchanged.
+ * @throws OperationalError KAFKA_FAILED where a topic has another number of partitions, since its
+ * records would be in other places.
  */
 export function ensureTopics(settings: KafkaSettings, election: ElectionId, partitions: number): Promise<void> {
   const wanted = topicsOf(election, partitions);
   return withAdmin(settings, async (admin) => {
     const known = new Set(await admin.listTopics());
-    // The definition last: a process that finds it finds the others.
+    // The definition comes last, so a process that finds it finds the others too.
     for (const { topic, name, partitions: count } of wanted.toReversed())
       if (!known.has(name)) await createTopic(admin, settings, name, topic, count);
     const { topics } = await admin.metadata({ topics: wanted.map(({ name }) => name) }).catch((error: unknown) => {
@@ -75,11 +74,11 @@ export function ensureTopics(settings: KafkaSettings, election: ElectionId, part
   });
 }
 
-/** A broker that is busy tells of a new topic a second later and more. */
+/** A busy broker may list a new topic a second later, or more. */
 const notToldYet = (election: ElectionId, cause: unknown): OperationalError =>
   new OperationalError('KAFKA_UNREACHABLE', {
-    message: `Kafka does not tell of the topics of election ${election}`,
-    nextStep: 'Look whether all brokers run, and whether somebody removes topics, then start again.',
+    message: `Kafka does not list the topics of election ${election}`,
+    nextStep: 'Check that all brokers run and that nobody removes topics, then start again.',
     canRetry: true,
     cause,
   });
@@ -88,7 +87,7 @@ const otherwiseMade = (name: string, wanted: number, found: number): Operational
   new OperationalError('KAFKA_FAILED', {
     message: `topic ${name} has ${found} partitions in Kafka, and the election was made for ${wanted}`,
     nextStep:
-      'Look who made or changed the topic. While nothing is in it, remove it and start again; otherwise make a new election with --fresh.',
+      'Find out who made or changed the topic. Where it is empty, remove it and start again; otherwise make a new election with --fresh.',
   });
 
 async function createTopic(
@@ -108,15 +107,15 @@ async function createTopic(
       configs: configs.map(([key, value]) => ({ name: key, value })),
     });
   } catch (error) {
-    // Another process of ours was faster.
+    // Another process of ours has made it.
     if (!hasAnswer(error, 'TOPIC_ALREADY_EXISTS')) throw explain(error);
   }
 }
 
 /**
- * Waits until all that topics hold now is readable, or the signal aborts: Kafka answers that a
- * transaction is committed, and a moment later readers of what is committed see it.
- * @returns whether it is readable.
+ * Waits until all present records of topics are readable, or the signal aborts. Kafka reports a
+ * commit a moment before readers can see it.
+ * @returns whether all are readable.
  */
 export function untilReadable(
   settings: KafkaSettings,
@@ -131,7 +130,7 @@ export function untilReadable(
     })),
   }));
   return withAdmin(settings, async (admin) => {
-    // A broker that hangs would be waited for longer.
+    // Closing the client ends the wait for a broker that hangs.
     const leave = (): void => void admin.close().catch(() => {});
     signal.addEventListener('abort', leave, { once: true });
     const endsOf = async (isolationLevel: FetchIsolationLevelValue): Promise<Map<string, bigint>> => {
@@ -159,11 +158,11 @@ export function untilReadable(
 /** Kafka writes the marker of a transaction some milliseconds after its answer. */
 const READABLE_POLL_MS = 20;
 
-/** The id that Kafka gave a topic: one that is removed and made again has another. */
+/** The id that Kafka gave a topic. A topic that is removed and made again has another id. */
 export const topicId = (settings: KafkaSettings, name: string): Promise<string> =>
   withAdmin(settings, async (admin) => (await admin.metadata({ topics: [name] })).topics.get(name)!.id);
 
-/** How many brokers the cluster has that answers. */
+/** The number of brokers in the cluster. */
 export const countBrokers = (settings: KafkaSettings): Promise<number> =>
   withAdmin(settings, async (admin) => (await admin.metadata({ topics: [] })).brokers.size);
 

@@ -14,14 +14,14 @@ export interface KafkaWriterOptions {
   readonly name: string;
   /** Raises the epoch of the writers of this name. @returns the new one. */
   raiseEpoch(): Promise<number>;
-  /** The epoch now: above ours once a later writer was opened. */
+  /** The current epoch: above ours once a later writer was opened. */
   currentEpoch(): Promise<number>;
 }
 
 /**
- * Opens the only writer of the result topics. The epoch in PostgreSQL says which came last; Kafka's
- * transactional id keeps the others from committing. Both are needed: Kafka also fences a writer
- * whose transaction merely took too long, and it must go on.
+ * Opens the only writer of the result topics. The epoch in PostgreSQL says which writer came last.
+ * Kafka's transactional id keeps the others from committing. Both are needed, because Kafka also
+ * fences a writer whose transaction only took too long, and that writer must go on.
  */
 export async function openKafkaWriter(options: KafkaWriterOptions): Promise<ClosableWriter> {
   const { settings, election, name } = options;
@@ -30,7 +30,8 @@ export async function openKafkaWriter(options: KafkaWriterOptions): Promise<Clos
     assertEpoch(name, await options.currentEpoch(), epoch, cause);
   await using opening = new AsyncDisposableStack();
   const producer = opening.use(await openTransactionalProducer(settings, `${election}.${name}`, null));
-  // One that was opened meanwhile may have been fenced by us just now: it comes back, and we leave.
+  // We may have fenced a writer that was opened after our epoch was raised. That writer starts
+  // again, and this one must give way.
   await assertLast();
   opening.move();
   return {

@@ -17,12 +17,12 @@ import {
 } from '../../ports/log.ts';
 
 /**
- * The least time between two flushes: with the dashboard's tick it keeps 99 of 100 votes painted
- * within 100 ms of their commit.
+ * The least time between two flushes. With the tick of the dashboard, 99 of 100 votes are on the
+ * screen within 100 ms of their commit.
  */
 const FLUSH_SPACING_MS_MIN = 25;
 /**
- * The pause after a flush is this many times as long as the flush took, so that on a busy machine
+ * The pause after a flush is this many times as long as the flush itself, so that on a busy machine
  * publishing gives way to counting.
  */
 const FLUSH_PAUSE_RATIO = 0.5;
@@ -35,7 +35,7 @@ export interface LocalCounterOptions {
 }
 
 /**
- * The in-process counter: an incremental fold over the log, restarted from its own published
+ * The in-process counter: an incremental fold over the log. It restarts from its own published
  * results.
  */
 export function createLocalCounter({ log, openWriter, clock }: LocalCounterOptions): Counter {
@@ -62,7 +62,8 @@ export function createLocalCounter({ log, openWriter, clock }: LocalCounterOptio
 }
 
 /**
- * Reads the compacted results: as long as the number of locations, however many votes were counted.
+ * Restores the counter from the compacted results. The time depends on the number of locations, not
+ * of votes.
  */
 async function restore(log: Log, entry: ElectionEntry): Promise<BoxCounter> {
   assert(entry.definition !== null && entry.definition_hash !== null, 'the election is defined');
@@ -117,7 +118,7 @@ interface Flusher {
   stop(): Promise<void>;
 }
 
-/** Publishes changes as they come, one flush at a time; counting goes on meanwhile. */
+/** Publishes changes as they come, one flush at a time. Counting goes on during a flush. */
 function startFlusher(
   count: BoxCounter,
   writer: LogWriter,

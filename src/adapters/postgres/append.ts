@@ -4,10 +4,10 @@ import type { OutgoingRecord, Topic } from '../../ports/log.ts';
 import type { Database } from './database.ts';
 import { pack } from './payload.ts';
 
-/** A third of the bytes that a reader takes, since a character may take three. */
+/** A third of the bytes that a reader accepts, since a character may have three bytes. */
 const BATCH_LENGTH_MAX = 85_000_000;
 
-/** What is appended to one partition of the log inside the caller's transaction. */
+/** The records that are appended to one partition of the log inside the caller's transaction. */
 export interface Appended {
   readonly election_no: number;
   readonly topic: Topic;
@@ -18,7 +18,7 @@ export interface Appended {
   readonly entries: number;
   /** 1 for a batch of votes, otherwise 0. */
   readonly batches: number;
-  /** The end of the chain after it; null leaves it. */
+  /** The end of the chain after the records; null leaves it unchanged. */
   readonly hash: string | null;
   readonly text: string;
 }
@@ -78,7 +78,7 @@ export interface LogEnd {
   readonly hash: string | null;
 }
 
-/** Where a partition of the log ends; its row is made when the election is. */
+/** The end of a partition of the log. Its row is made together with the election. */
 export async function readLogEnd(
   client: pg.Client,
   electionNo: number,
@@ -103,7 +103,7 @@ export async function readLogEnd(
   };
 }
 
-/** One past the last offset that is committed to a partition of the log. */
+/** One past the last committed offset of a partition of the log. */
 export async function readEnd(
   database: Database,
   electionNo: number,

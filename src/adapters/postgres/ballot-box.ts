@@ -53,8 +53,8 @@ async function claim(
   await using opening = new AsyncDisposableStack();
   const client = opening.use(await database.connect());
   const claimed = await lockOrAbort(database, client, signal, async () => {
-    // The source first, then the partition: in one order everywhere, so that two processes cannot
-    // wait for each other.
+    // Claim the source first, then the partition. The order is the same everywhere, so two
+    // processes cannot wait for each other.
     await claimSource(client, entry.election_no, source);
     const partition = await claimWanted(client, entry, wanted);
     return openPartition(client, now, entry, partition, source);
@@ -64,8 +64,9 @@ async function claim(
 }
 
 /**
- * Claims a partition, or any: the first that is free, and where none is it waits for the first one.
- * @returns which it is.
+ * Claims a partition. With `any` it claims the first free one, and waits for partition 0 where none
+ * is free.
+ * @returns the number of the partition.
  */
 async function claimWanted(
   client: pg.Client,
@@ -103,7 +104,8 @@ async function tryClaim(
 }
 
 /**
- * An end that is behind the votes is written anew: a file was cast into that partition meanwhile.
+ * The partitions with voters left to ask, or without their end. An end that is behind the votes
+ * counts as missing, since a file was cast into that partition later.
  */
 async function unasked(database: Database, electionNo: number): Promise<number[]> {
   const rows = await database.query<{ partition: number }>(
@@ -126,8 +128,8 @@ async function unasked(database: Database, electionNo: number): Promise<number[]
 }
 
 /**
- * The partition and its source are claimed: their positions move no more but by this process. It
- * owns the connection.
+ * Opens a partition after it and its source are claimed, so only this process moves their
+ * positions. Owns the connection.
  */
 async function openPartition(
   client: Connection,
@@ -161,8 +163,8 @@ async function openPartition(
 }
 
 /**
- * Says in topic `definition` where the votes of a partition end; only its claimant calls it, after
- * the last commit.
+ * Appends the end of the votes of a partition to topic `definition`. Only the process with the
+ * claim calls it, after the last commit.
  */
 async function appendVotesEnd(client: pg.Client, electionNo: number, record: VotesEndRecord): Promise<void> {
   const name = `${VOTES_END_KEY_PREFIX}${record.partition}`;
@@ -172,7 +174,7 @@ async function appendVotesEnd(client: pg.Client, electionNo: number, record: Vot
       [electionNo, name, record.seq_end],
     );
     if (rowCount === 1) {
-      // Two partitions may end at the same moment: the row lock gives them an order.
+      // Two partitions may end at the same moment. The row lock puts them in order.
       const { rows } = await client.query<{ next_offset: string }>(
         "SELECT next_offset FROM log_ends WHERE election_no = $1 AND topic = 'definition' AND partition = 0 FOR UPDATE",
         [electionNo],

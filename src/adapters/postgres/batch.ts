@@ -10,19 +10,18 @@ import { advanceSource } from './sources.ts';
 const UNIQUE_VIOLATION = '23505';
 const DEADLOCK = '40P01';
 /**
- * Two processes that insert the same voters in the same order cannot deadlock for long: this many
- * retries are a defect.
+ * Two processes that insert the same voters in the same order cannot deadlock for long, so this
+ * many retries show a defect.
  */
 const DEADLOCK_RETRIES_MAX = 10;
 const MINUTE_MS = 60_000;
 
 /**
- * The end of a partition of topic `votes` that no other process appends to while the transaction
- * runs.
+ * The end of a partition of topic `votes`. No other process appends to it during the transaction.
  */
 export interface ClaimedEnd {
   readonly partition: number;
-  /** Where it ends; a commit moves it. */
+  /** The end. A commit moves it. */
   end: LogEnd;
 }
 
@@ -41,11 +40,10 @@ export class BatchWriter {
   }
 
   /**
-   * One transaction, and again where a voter had voted or two processes met; a failure leaves
-   * nothing of it.
-   * @param from where the source is expected to stand
-   * @param claimEnd says where the votes go; called inside the transaction, before anything else in
-   * it
+   * Commits a batch in one transaction, with a retry where a voter had voted or two processes met.
+   * A failure leaves nothing of it.
+   * @param from the expected position of the source
+   * @param claimEnd gives the end that the votes go to; it is the first call inside the transaction
    * @throws OperationalError FENCED where another process has moved the source or the end.
    */
   async commit(
@@ -66,7 +64,10 @@ export class BatchWriter {
     }
   }
 
-  /** @returns null where COPY met a voter who has voted: then once more, voter by voter. */
+  /**
+   * @returns null where COPY met a voter who has voted. The next attempt then inserts voter by
+   * voter.
+   */
   async #attempt(
     source: BallotSource,
     from: number,

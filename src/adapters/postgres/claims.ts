@@ -2,12 +2,12 @@ import type pg from 'pg';
 import type { BallotSource } from '../../ports/ballot-batch.ts';
 
 /**
- * Advisory locks of the connection that does the work decide which process has a claim on a
- * partition: when the connection ends, for whatever reason, its claims end.
+ * Claims on partitions are advisory locks of the connection that does the work. When the connection
+ * ends, for any reason, its claims end.
  */
 
 /**
- * An advisory lock has one 64-bit key: a number of our own, the election, the partition of the log.
+ * The 64-bit key of an advisory lock: a number of our own, the election, the partition of the log.
  */
 const partitionLock = (electionNo: number, partition: number): bigint =>
   (0x7a11n << 48n) | (BigInt(electionNo) << 16n) | BigInt(partition);
@@ -25,7 +25,10 @@ export async function tryClaimPartition(client: pg.Client, electionNo: number, p
   return rows[0]!.claimed;
 }
 
-/** The same until the end of the transaction. */
+/**
+ * Claims a partition of the log until the end of the transaction. @returns false where another has
+ * it.
+ */
 export async function tryClaimInTransaction(
   client: pg.Client,
   electionNo: number,
@@ -56,7 +59,9 @@ export async function tryClaimSource(client: pg.Client, electionNo: number, sour
   return rows[0]!.claimed;
 }
 
-/** Lets other connections claim a partition of a source before this one ends. */
+/**
+ * Releases a partition of a source, so that other connections can claim it before this one ends.
+ */
 export async function releaseSource(client: pg.Client, electionNo: number, source: BallotSource): Promise<void> {
   await client.query('SELECT pg_advisory_unlock(hashtextextended($1, 0))', [sourceLock(electionNo, source)]);
 }

@@ -18,8 +18,8 @@ const AUTHENTICATED = Buffer.concat([message('R', '\0\0\0\0'), message('Z', 'I')
 const COPY_IN = message('G', '\x01\0\0');
 const GOING_AWAY = message('E', 'SFATAL\0C57P01\0Mterminating connection due to unexpected postmaster exit\0\0');
 
-// A real server is in this state for microseconds. It asks for the data, gives up before it has
-// read them, and reads on a little.
+// A server that asks for the data, gives up before reading them, and reads on a little. A real
+// server is in this state for microseconds.
 test('a server that goes away before it has read the data of a COPY: the connection is lost, and nothing else', async (context) => {
   const sockets: Socket[] = [];
   const server = createServer((socket) => {
@@ -42,7 +42,7 @@ test('a server that goes away before it has read the data of a COPY: the connect
     await client.end();
   });
   await client.connect();
-  // More than the buffers of the system take, so that the last of it is sent only once the server
+  // More data than the buffers of the system hold, so the last bytes are sent only when the server
   // reads on.
   await assert.rejects(copyIn(client, 'COPY votes FROM STDIN', Buffer.alloc(64 << 20)), isConnectionLost);
   const drained = once(client.connection.stream, 'drain');

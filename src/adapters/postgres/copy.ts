@@ -14,12 +14,12 @@ const TRAILER_BYTES = 2;
 
 /**
  * Sends one buffer as the data of a `COPY ... FROM STDIN`.
- * @throws as a query does: a unique violation has its `sqlState`.
+ * @throws the errors of a query: a unique violation has its `sqlState`.
  */
 export async function copyIn(client: pg.Client, sql: string, data: Buffer): Promise<void> {
   const stream = client.query(copyFrom(sql));
-  // That a server gives up in the middle is told once, below. The stream fails again where the last
-  // data leave afterwards, which without a listener would end the process.
+  // The code below reports once that a server gave up in the middle. The stream fails again when it
+  // sends its last data after that. Without a listener this would end the process.
   stream.on('error', () => {});
   stream.end(data);
   try {
@@ -63,7 +63,7 @@ export class RowBuffer {
     this.#at += 8;
   }
 
-  /** A whole number up to 2^53, as two halves: BigInt costs ten times as much. */
+  /** Writes a whole number up to 2^53 as two halves. BigInt costs ten times as much. */
   int8(value: number): void {
     this.#view.setInt32(this.#at, 8);
     this.#view.setInt32(this.#at + 4, Math.floor(value / 0x1_0000_0000));
@@ -72,7 +72,7 @@ export class RowBuffer {
   }
 
   /**
-   * A one-dimensional integer[]: dimensions, null flag, element type, length, lower bound,
+   * Writes a one-dimensional integer[]: dimensions, null flag, element type, length, lower bound,
    * elements.
    */
   int4Array(values: Int32Array, from: number, to: number): void {

@@ -3,44 +3,40 @@ import { OperationalError } from '../../base/errors.ts';
 import { explain, isConnectionLost } from './explain.ts';
 import { SharedConnections } from './shared-connections.ts';
 
-/** A connection of its owner's own. Disposing of it ends it, and never throws. */
+/** A connection with one owner. Disposing of it ends it, and never throws. */
 export type Connection = pg.Client & { [Symbol.asyncDispose](): Promise<void> };
 
 /**
- * Connections to one database. A stage that holds locks or COPYs has one of its own; short queries
- * share a few.
+ * Connections to one database. A stage that holds locks or COPYs has its own connection. Short
+ * queries share a few.
  */
 export interface Database {
   connect(): Promise<Connection>;
-  /** A named statement is prepared once a connection. */
+  /** Runs a query. A named statement is prepared once on each connection. */
   query<Row extends pg.QueryResultRow>(sql: string, parameters?: readonly unknown[], name?: string): Promise<Row[]>;
-  /** Ends the shared connections; nothing connects any more. */
+  /** Ends the shared connections. No call can connect after this. */
   close(): Promise<void>;
 }
 
 /**
- * A peer that vanished without a word is noticed, so that its notifications are not waited for for
- * ever.
+ * Keep-alive finds out that a peer has vanished silently, so that no one waits for its
+ * notifications for ever.
  */
 const PATIENT = { keepAlive: true, keepAliveInitialDelayMillis: 10_000, connectionTimeoutMillis: 20_000 };
 
 /**
- * The same from the server's side: a machine that vanished must not keep its locks, and with them
- * its partitions, for the two hours that a system waits by itself. Over a Unix socket these mean
- * nothing.
+ * The same on the side of the server. A machine that vanished must not keep its locks, and so its
+ * partitions, for the two hours of the system's default. A Unix socket ignores these settings.
  */
 const NOTICE_LOST_PEER =
   'SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 30000';
 
-/**
- * @param configure asked before every new connection, so that a server that was started again is
- * found.
- */
+/** @param configure is called before every new connection, so that a restarted server is found. */
 export function openDatabase(configure: () => Promise<pg.ClientConfig>): Database {
   let isClosed = false;
   const connect = async (): Promise<Connection> => {
-    // A query at the end that is not awaited must not connect again: the bundled server would be
-    // started anew.
+    // A late query that nobody awaits must not connect again, since that would restart the bundled
+    // server.
     if (isClosed) throw closed();
     return openConnection(await configure());
   };
@@ -61,8 +57,8 @@ export function openDatabase(configure: () => Promise<pg.ClientConfig>): Databas
 async function openConnection(config: pg.ClientConfig): Promise<Connection> {
   const client = makeClient({ ...PATIENT, ...config, application_name: 'tallyroom' });
   const end = (): Promise<void> => client.end().catch(() => {});
-  // A connection that breaks while idle is noticed at its next use; without a listener it would end
-  // the process.
+  // The next use of a connection finds that it broke while idle. Without a listener the error would
+  // end the process.
   client.on('error', () => {});
   try {
     await client.connect();
@@ -95,8 +91,8 @@ function makeClient(config: pg.ClientConfig): pg.Client {
 }
 
 /**
- * Every query of the client fails with what {@link explain} makes of its error, so that no caller
- * can forget to ask.
+ * Every query of the client fails with the result of {@link explain}, so that no caller can forget
+ * to call it.
  */
 function explainQueries(client: pg.Client): void {
   const query = client.query.bind(client) as (...parameters: unknown[]) => unknown;
@@ -111,7 +107,7 @@ function explainQueries(client: pg.Client): void {
 
 /**
  * Runs `work` in one transaction, and rolls back where it throws.
- * @throws what `work` throws, explained.
+ * @throws the error of `work`, explained.
  */
 export async function inTransaction<Value>(client: pg.Client, work: () => Promise<Value>): Promise<Value> {
   try {
@@ -126,9 +122,9 @@ export async function inTransaction<Value>(client: pg.Client, work: () => Promis
 }
 
 /**
- * Takes locks that may be waited for. A query that waits for a lock keeps its connection busy until
- * the lock is ours, so ending the connection is how to stop waiting.
- * @throws the signal's reason, or what `lock` throws; the connection is of no use then.
+ * Takes locks, and may wait for them. A query that waits for a lock keeps its connection busy until
+ * it has the lock, so the only way to stop waiting is to end the connection.
+ * @throws the signal's reason, or the error of `lock`. The connection cannot be used after that.
  */
 export async function lockOrAbort<Value>(
   database: Database,
@@ -143,7 +139,7 @@ export async function lockOrAbort<Value>(
     signal?.addEventListener('abort', abort, { once: true });
     signal?.throwIfAborted();
     const value = await lock();
-    // The signal came while the lock was already on its way.
+    // The signal came when the lock was already granted.
     signal?.throwIfAborted();
     return value;
   } catch (error) {
@@ -159,10 +155,10 @@ export async function lockOrAbort<Value>(
  * asserts them at its start.
  */
 const DURABLE_SETTINGS = ['fsync', 'full_page_writes', 'synchronous_commit'];
-/** PostgreSQL 15, as server_version_num has it: the oldest version that the tests run on. */
+/** PostgreSQL 15, as in server_version_num: the oldest version that the tests run on. */
 const SERVER_VERSION_MIN = 150_000;
 
-/** @throws OperationalError DATABASE_UNSAFE naming the setting or the version that is wrong. */
+/** @throws OperationalError DATABASE_UNSAFE with the setting or the version that is wrong. */
 export async function assertDurable(database: Database): Promise<void> {
   const settings = await database.query<{ name: string; setting: string }>(
     'SELECT name, setting FROM pg_settings WHERE name = ANY($1)',

@@ -102,8 +102,8 @@ async function createElection(client: pg.Client, entry: NewElection): Promise<El
   );
   const created = entryOf(rows[0]!);
   const number = created.election_no;
-  // The rows go straight into these tables; the number is a default, so that COPY need not send it
-  // with every row.
+  // Rows go straight into the tables of the election. Its number is a column default, so COPY does
+  // not send it with every row.
   for (const [table, key] of [
     ['participation', ', ADD PRIMARY KEY (voter_id)'],
     ['votes', ''],
@@ -179,8 +179,8 @@ async function insertDefinition(client: pg.Client, electionNo: number, election:
        ON CONFLICT DO NOTHING`,
       [electionNo, JSON.stringify(rows)],
     );
-  // Staged locations were numbered as they were met; the definition keeps those numbers and knows
-  // more about each.
+  // Staged locations were numbered in the order of their appearance. The definition keeps those
+  // numbers and has more fields for each.
   await client.query('DELETE FROM locations WHERE election_no = $1', [electionNo]);
   await insert(
     'contests',
@@ -213,7 +213,7 @@ async function insertDefinition(client: pg.Client, electionNo: number, election:
   );
 }
 
-/** The error of a table whose unique constraint is missing: one voter, one vote would not hold. */
+/** Refuses a table without its unique constraint, since "one voter, one vote" would not hold. */
 export async function assertUniqueVoters(database: Database, electionNo: number): Promise<void> {
   const rows = await database.query(
     `SELECT 1 FROM pg_index WHERE indrelid = to_regclass($1) AND indisunique AND indisvalid AND indpred IS NULL

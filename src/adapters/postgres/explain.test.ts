@@ -43,7 +43,7 @@ test('of what is not known the code is told and no value; the SQL state stays at
   assert.equal(sqlState(error), '23505');
 });
 
-test('what is no error of a database stays as it is', () => {
+test('an error that is not one of a database stays unchanged', () => {
   const bug = new TypeError('a bug');
   assert.equal(explain(bug), bug);
 });

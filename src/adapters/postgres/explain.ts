@@ -23,7 +23,7 @@ const CONNECTION_ERRORS = new Set([
   'EHOSTDOWN',
 ]);
 /**
- * Other failures of TLS end a connection, such as a server that went away in the middle of a
+ * Other failures of TLS end a connection: for example, a server that went away in the middle of a
  * record.
  */
 const TLS_ERROR = /^ERR_SSL_/;
@@ -34,8 +34,8 @@ const TLS_ERROR = /^ERR_SSL_/;
 const CONNECTION_STATES = /^(08...|57P0[1-5]|53300)$/;
 
 /**
- * Turns what the driver throws into an error with a code and a next step; what it does not know, it
- * returns unchanged.
+ * Turns an error of the driver into an error with a code and a next step. Returns an unknown error
+ * unchanged.
  */
 export function explain(cause: unknown): unknown {
   if (cause instanceof OperationalError || !(cause instanceof Error)) return cause;
@@ -44,7 +44,7 @@ export function explain(cause: unknown): unknown {
     return new OperationalError('DATABASE_UNREACHABLE', {
       message: `the connection to PostgreSQL is not secure: ${wordsOf(cause)}`,
       nextStep:
-        'In DATABASE_URL name the host as its certificate does, the certificate of its authority in sslrootcert and, where it asks for one of ours, sslcert and sslkey.',
+        'In DATABASE_URL name the host as its certificate does, the certificate of its authority in sslrootcert and, where it asks for a certificate of ours, sslcert and sslkey.',
       cause,
     });
   if (
@@ -80,7 +80,7 @@ export function explain(cause: unknown): unknown {
       cause,
     });
   if (cause instanceof pg.DatabaseError)
-    // Its message may repeat a value of a row, which may be personal.
+    // The message of PostgreSQL may repeat a value of a row, which may be personal.
     return new OperationalError('DATABASE_FAILED', {
       message: `PostgreSQL refused a statement: SQLSTATE ${code}, table ${cause.table ?? 'unknown'}, constraint ${cause.constraint ?? 'none'}`,
       nextStep: "Report it; PostgreSQL's own log has the statement.",

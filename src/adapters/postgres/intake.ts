@@ -11,7 +11,10 @@ import { releaseSource, tryClaimInTransaction, tryClaimSource } from './claims.t
 import type { Connection, Database } from './database.ts';
 import { ensurePosition, readPositions } from './sources.ts';
 
-/** One connection for all partitions of the source: a source of hundreds needs no more of them. */
+/**
+ * Opens an intake. It has one connection for all partitions of the source, even for hundreds of
+ * them.
+ */
 export async function openIntake(
   database: Database,
   now: () => Date,
@@ -30,11 +33,11 @@ class PostgresIntake implements Intake {
   readonly #entry: ElectionEntry;
   readonly #name: BallotSource['name'];
   readonly #writer: BatchWriter;
-  /** Nothing else happens inside the transaction of a batch. */
+  /** Keeps other queries out of the transaction of a batch. */
   readonly #inTurn = createTurns();
   /**
-   * The partition of the last batch is tried first: so a source that is alone fills one, and wakes
-   * one reader.
+   * The partition of the last batch is tried first. So a source that is alone fills one partition
+   * and wakes one reader.
    */
   #preferred = 0;
 
@@ -71,7 +74,7 @@ class PostgresIntake implements Intake {
     const client = this.#client;
     const electionNo = this.#entry.election_no;
     let nextOffset = await ensurePosition(client, electionNo, source);
-    // A connection that is lost has let go of everything.
+    // A lost connection has already released its locks.
     const release = (): Promise<void> => this.#inTurn(() => releaseSource(client, electionNo, source)).catch(() => {});
     return {
       partition: source.partition,
@@ -97,14 +100,14 @@ class PostgresIntake implements Intake {
 }
 
 /**
- * Files and the roll keep a partition for as long as they last; so whichever is free first is
- * looked for, not waited for.
+ * The pause between two looks for a free partition. Files and the roll keep a partition for their
+ * whole time, so waiting for one partition could take long.
  */
 const LOOK_AGAIN_MS = 50;
 
 /**
  * Claims a partition of the log until the end of the transaction: the preferred one, or the first
- * that is found free.
+ * free one.
  */
 async function claimAnyInTransaction(
   client: pg.Client,
@@ -122,7 +125,8 @@ async function claimAnyInTransaction(
 }
 
 /**
- * The offsets of a source mean nothing in another one of the same name: votes would be passed over.
+ * Refuses another source of the same name. The offsets of the first would be wrong in it, and votes
+ * would be skipped.
  */
 async function assertSame(client: pg.Client, electionNo: number, { name, identity }: IdentifiedSource): Promise<void> {
   const isUntouched = Array.from((await readPositions(client, electionNo, name)).values()).every((next) => next === 0);

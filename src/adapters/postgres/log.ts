@@ -6,9 +6,9 @@ import { LOG_CHANNEL, listen } from './notifications.ts';
 import { unpack } from './payload.ts';
 
 /**
- * A read returns at most this many rows, and stops after this many compressed bytes, whichever
- * comes first. Votes compress a hundredfold: 64 KB are some 8 MB of text, and eight times as much
- * made the process a third larger and no faster.
+ * A read returns at most this many rows, and stops at {@link BYTES_PER_READ_MAX} compressed bytes,
+ * whichever comes first. Votes compress a hundredfold, so 64 KB are some 8 MB of text. Eight times
+ * as much made the process a third larger and no faster.
  */
 const ROWS_PER_READ_MAX = 256;
 /** Compressed: some 8 MB of text. */
@@ -18,7 +18,7 @@ const BYTES_PER_READ_MAX = 64 * 1024;
 export async function openPostgresLog(database: Database, electionNo: number): Promise<ClosableLog> {
   await using opening = new AsyncDisposableStack();
   const client = opening.use(await database.connect());
-  /** One past the last offset of each partition, as far as notifications have told. */
+  /** One past the last offset of each partition, as known from notifications. */
   const ends = new Map<string, number>();
   const notifications = await listen(client, LOG_CHANNEL, (payload) => {
     const [, place = '', end] = /^(\d+\/[^/]+\/\d+)\/(\d+)$/.exec(payload) ?? [];
@@ -59,7 +59,7 @@ export async function openPostgresLog(database: Database, electionNo: number): P
 }
 
 /**
- * The row that holds `from` may begin before it; the window keeps a call's bytes bounded without
+ * The row that holds `from` may begin before it. The window bounds the bytes of a call without
  * reading the payloads.
  */
 const READ = `

@@ -5,13 +5,13 @@ import { OperationalError } from '../../base/errors.ts';
 import { MIGRATIONS_DIRECTORY } from '../../base/resources.ts';
 import { type Database, inTransaction } from './database.ts';
 
-/** Any number of our own; two starters at once wait for each other on it. */
+/** Any number of our own. Two processes that start at once wait for each other on this lock. */
 const MIGRATION_LOCK = 0x7a11_0001;
 
 /**
- * Brings the tables to this program's version. Safe when several processes start at once: each
- * takes the lock inside the transaction that applies a migration, so one applies it and the others
- * find it applied.
+ * Brings the tables to the version of this program. Several processes may start at once: each takes
+ * the lock inside the transaction that applies a migration, so one applies it and the others find
+ * it applied.
  * @throws OperationalError DATABASE_UNSAFE when the database was migrated by a newer program.
  */
 export async function migrate(database: Database): Promise<void> {

@@ -2,26 +2,25 @@ import type pg from 'pg';
 import { OperationalError } from '../../base/errors.ts';
 
 /**
- * Appends to table `log` are told here as `election/topic/partition/end`; `end` in place of a
- * partition means all of them.
+ * The channel that announces appends to table `log` as `election/topic/partition/end`. The word
+ * `end` in place of a partition means all partitions.
  */
 export const LOG_CHANNEL = 'tallyroom_log';
 
-/** Rings at notifications, also at those that come before it is waited for. */
+/** Rings at notifications, including those that come before a caller waits for them. */
 export interface Bell extends Disposable {
   /**
-   * Forgets what has come until now. A caller that looks after this, and then waits, misses
-   * nothing.
+   * Forgets the notifications so far. A caller that looks after this and then waits misses none.
    */
   settle(): void;
   /**
-   * Resolves once something has come that is not settled, once the connection is lost, or when the
+   * Resolves once a notification has come since `settle`, once the connection is lost, or when the
    * signal aborts.
    */
   rung(signal: AbortSignal): Promise<void>;
 }
 
-/** The notifications of a channel, on a connection that may have other work, too. */
+/** The notifications of a channel, on a connection that may do other work, too. */
 export interface Notifications {
   /** A bell for the notifications with a payload that `concerns` accepts. */
   bell(concerns: (payload: string) => boolean): Bell;
@@ -75,7 +74,7 @@ export async function listen(
     assertConnected() {
       if (isConnected) return;
       throw new OperationalError('DATABASE_UNREACHABLE', {
-        message: 'the connection that notifications come by is lost',
+        message: 'the connection for notifications is lost',
         nextStep: 'Start again: everything committed stays.',
         canRetry: true,
       });

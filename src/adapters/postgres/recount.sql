@@ -1,6 +1,6 @@
--- The tally of an election from table votes alone, a second way beside the counter's fold. $1 is
--- the election's number. `kind` says what a row tells: ballots of a location; votes of a candidate
--- there; ballots overvoted in a contest there.
+-- The tally of an election from table `votes` alone: a second way beside the fold of the counter.
+-- $1 is the number of the election. `kind` is the meaning of a row: ballots of a location; votes of
+-- a candidate there; ballots overvoted in a contest there.
 WITH styles AS (
   SELECT location_no, selections, count(*) AS ballots FROM votes WHERE election_no = $1 GROUP BY location_no, selections
 ),

@@ -5,7 +5,9 @@ import { cellAt, indexElection, slotAt } from '../../domain/election/election-in
 import type { BatchEntry, Recount } from '../../ports/recount.ts';
 import type { Database } from './database.ts';
 
-/** Batches are read in pages of this many, so that verifying needs no memory for each. */
+/**
+ * Batches are read in pages of this size, so that the memory of `verify` does not grow with them.
+ */
 const BATCHES_PER_PAGE = 1_000;
 
 export function openRecount(database: Database): Recount {
@@ -30,7 +32,7 @@ export function openRecount(database: Database): Recount {
         if (tally[kind][at] === undefined) offBallot += Number(n);
         else tally[kind][at] = Number(n);
       }
-      // The table does not hold what was not selected.
+      // The table has no rows for undervotes.
       deriveUndervotes(index, tally, tally.ballots.keys());
       return { tally, offBallot };
     },

@@ -15,7 +15,7 @@ import { advanceSource, ensurePosition } from './sources.ts';
 type VoterBatch = Parameters<Roll['append']>[1];
 type SourceStep = Pick<RollBatch, 'source' | 'from' | 'to'>;
 
-/** One process registers at a time: its connection holds the lock of the election's roll. */
+/** Opens the roll. One process registers at a time: its connection holds the lock of the roll. */
 export async function openRoll(database: Database, entry: ElectionEntry, signal?: AbortSignal): Promise<Roll> {
   await using opening = new AsyncDisposableStack();
   const client = opening.use(await database.connect());
@@ -108,7 +108,7 @@ class PostgresRoll implements Roll {
     return this.close();
   }
 
-  /** One transaction: moves the source, then does `work`. */
+  /** Moves the source and then runs `work`, in one transaction. */
   async #commit({ source, from, to }: SourceStep, work: () => Promise<void>): Promise<void> {
     await inTransaction(this.#client, async () => {
       await advanceSource(this.#client, this.#number, { name: source, partition: 0 }, from, to);
@@ -157,8 +157,8 @@ class PostgresRoll implements Roll {
 }
 
 /**
- * Ids are handed out in blocks of one full batch, so that two elections can register at once. A
- * crash leaves a gap. With a smaller batch a database would hand the same ids out again.
+ * Ids are given in blocks of one full batch, so that two elections can register at the same time. A
+ * crash leaves a gap. With smaller blocks a database would give the same ids out again.
  */
 async function giveIds(client: pg.Client, ids: Float64Array, count: number): Promise<void> {
   assert(count <= VOTERS_PER_BATCH_MAX, `a batch of the roll has at most ${VOTERS_PER_BATCH_MAX} voters`);
@@ -183,7 +183,7 @@ async function insertLocations(client: pg.Client, electionNo: number, names: rea
   );
 }
 
-/** @returns the positions of people whom the roll has already. */
+/** @returns the positions of people who are already on the roll. */
 async function insertPeople(client: pg.Client, electionNo: number, batch: StagedPeople): Promise<number[]> {
   const { people } = batch;
   const ids = createVoterColumns(people.length).ids;

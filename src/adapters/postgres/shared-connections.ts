@@ -2,14 +2,14 @@ import type pg from 'pg';
 import { isConnectionLost } from './explain.ts';
 
 /**
- * Short queries wait for one another beyond this many; the rest of PostgreSQL's connections is left
- * for stages.
+ * The most short queries at a time; others wait. The rest of PostgreSQL's connections is left for
+ * stages.
  */
 const SHARED_CONNECTIONS_MAX = 3;
 
 /**
- * A few connections that short queries share: each is lent to one query at a time, the oldest query
- * first.
+ * A few connections that short queries share. Each is lent to one query at a time; the oldest query
+ * comes first.
  */
 export class SharedConnections {
   readonly #connect: () => Promise<pg.Client>;
@@ -22,7 +22,7 @@ export class SharedConnections {
     this.#connect = connect;
   }
 
-  /** Runs `work` on a connection of its own meanwhile. */
+  /** Runs `work` on a connection that no other query uses meanwhile. */
   async lend<Value>(work: (client: pg.Client) => Promise<Value>): Promise<Value> {
     const client = await this.#take();
     try {
@@ -72,8 +72,8 @@ export class SharedConnections {
   #giveBack(client: pg.Client): void {
     const next = this.#waiting.shift();
     if (next !== undefined) next(client);
-    // A query that was asked before the end still gets its answer; a connection left behind would
-    // keep the process from ending.
+    // A query from before `close` still gets its answer. An open connection would keep the process
+    // from ending.
     else if (this.#isClosed) this.#drop(client);
     else this.#idle.push(client);
   }

@@ -5,13 +5,15 @@ import type { Database } from './database.ts';
 import { listen } from './notifications.ts';
 
 /**
- * A process that joins, leaves or releases a partition says so. One that dies says nothing:
- * PostgreSQL frees its locks, and the others see it at their next look.
+ * A process that joins, leaves or releases a partition announces it. A process that dies announces
+ * nothing: PostgreSQL frees its locks, and the others notice at their next look.
  */
 const LOOK_SPACING_MS = 1_000;
 const CHANNEL = 'tallyroom_sharing';
 
-/** Locks held by sessions of this database, as one number each, as they were asked for. */
+/**
+ * The members: the shared locks of sessions of this database, with their keys as one number each.
+ */
 const MEMBERS = `
   SELECT pid = pg_backend_pid() AS mine FROM pg_locks
   WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted AND objsubid = 1
@@ -20,8 +22,8 @@ const MEMBERS = `
   ORDER BY pid`;
 
 /**
- * A member holds a shared advisory lock on a session of its own: to count them is to count those
- * locks.
+ * Joins the processes that share. Each member holds a shared advisory lock on a session of its own,
+ * so counting the locks counts the members.
  */
 export async function openSharing(
   database: Database,
@@ -40,7 +42,7 @@ export async function openSharing(
   await tell();
   const connection = opening.move();
   const leave = async (): Promise<void> => {
-    // The lock first: a member that is told looks at once.
+    // Take the lock first: the other members look as soon as they hear of this one.
     await client
       .query('SELECT pg_advisory_unlock_shared(hashtextextended($1, 0))', [key])
       .then(tell)

@@ -1,11 +1,11 @@
 import type pg from 'pg';
 import type { BallotSource } from '../../ports/ballot-batch.ts';
 
-/** How far each partition of a source was taken in: table `source_offsets`. */
+/** The progress in each partition of a source: table `source_offsets`. */
 
 /**
- * Where a source goes on, with its row made where there is none: at 0. Its claim comes first, so
- * that it moves no more.
+ * The offset at which a source goes on. Makes its row at 0 where there is none. Claim the source
+ * first, so that no other process moves it.
  */
 export async function ensurePosition(client: pg.Client, electionNo: number, source: BallotSource): Promise<number> {
   const key = [electionNo, source.name, source.partition];
@@ -17,7 +17,7 @@ export async function ensurePosition(client: pg.Client, electionNo: number, sour
   return Number(rows[0]!.next_offset);
 }
 
-/** Where the partitions of a source go on that have a row. */
+/** The offsets at which the partitions of a source go on, for those that have a row. */
 export async function readPositions(
   client: pg.Client,
   electionNo: number,
@@ -32,7 +32,7 @@ export async function readPositions(
 
 /**
  * Moves a source inside the caller's transaction.
- * @throws OperationalError FENCED where it does not stand at `from`.
+ * @throws OperationalError FENCED where its position is not `from`.
  */
 export async function advanceSource(
   client: pg.Client,

@@ -6,13 +6,13 @@ import { type Database, inTransaction } from './database.ts';
 import { assertEpoch, raiseEpoch } from './epochs.ts';
 
 /**
- * A topic is compacted when it holds this many times the records it would keep; in between it costs
- * nothing.
+ * A topic is compacted when it holds this many times the records that it would keep. Until then a
+ * publish has no extra cost.
  */
 const COMPACT_AT_RATIO = 8;
 const COMPACT_AT_LEAST = 1_000;
 
-/** A writer, and the connection on which it writes. */
+/** A writer with its connection. */
 interface Writer {
   readonly client: pg.Client;
   readonly election_no: number;
@@ -20,15 +20,15 @@ interface Writer {
   readonly epoch: number;
 }
 
-/** What a topic holds: its records, and those of its keys that the writer has met. */
+/** The number of records in a topic, and the keys in it that the writer has seen. */
 interface TopicSize {
   records: number;
   readonly keys: Set<string>;
 }
 
 /**
- * Opens the only writer of the compacted topics under this name; one that was open before is fenced
- * at its next publish.
+ * Opens the only writer of the compacted topics under this name. An earlier writer is fenced at its
+ * next publish.
  */
 export async function openPostgresWriter(
   database: Database,
@@ -74,7 +74,9 @@ async function readSizes({ client, election_no }: Writer): Promise<Map<Topic, To
   return new Map(rows.map(({ topic, records }) => [topic, { records: Number(records), keys: new Set() }]));
 }
 
-/** Inside a transaction: no later writer can raise the epoch before it ends. */
+/**
+ * Call it inside a transaction: no later writer can raise the epoch before the transaction ends.
+ */
 async function assertLast({ client, election_no, name, epoch }: Writer): Promise<void> {
   const { rows } = await client.query<{ epoch: number }>(
     'SELECT epoch FROM writers WHERE election_no = $1 AND name = $2 FOR UPDATE',
@@ -89,8 +91,8 @@ async function append({ client, election_no }: Writer, topic: Topic, records: re
 }
 
 /**
- * The last record of each key as one new batch, in the order of those records, in place of all
- * batches before it.
+ * Replaces all batches of a topic by one new batch: the last record of each key, in the order of
+ * these records.
  */
 async function compact(writer: Writer, log: Log, topic: Topic): Promise<TopicSize> {
   const { client, election_no } = writer;

@@ -17,7 +17,7 @@ const SESSION = { session_id: '00112233-4455-6677-8899-aabbccddeeff', user_id: '
 const failsWith = (code: ErrorCode, canRetry: boolean) => (error: unknown) =>
   error instanceof OperationalError && error.code === code && error.canRetry === canRetry;
 
-/** What a server has heard, and what it answers: an empty message, or a status. */
+/** The requests that a server has received, and its answer: an empty message, or a status. */
 interface Heard {
   readonly headers: IncomingHttpHeaders[];
   readonly port: number;
@@ -25,7 +25,7 @@ interface Heard {
   close(): Promise<void>;
 }
 
-/** Speaks gRPC over HTTP/2 as far as a call without a result needs. */
+/** Speaks as much gRPC over HTTP/2 as a call without a result needs. */
 async function listen(server: Http2Server): Promise<Heard> {
   const headers: IncomingHttpHeaders[] = [];
   const sessions = new Set<{ destroy(): void }>();
@@ -119,7 +119,7 @@ describe('without TLS', () => {
   });
 });
 
-/** A certificate of our own for 127.0.0.1, or null where no openssl is there to make it. */
+/** A certificate of our own for 127.0.0.1, or null where openssl is not installed. */
 function makeCertificate(directory: string): { key: Buffer; cert: Buffer; path: string } | null {
   const key = join(directory, 'key.pem');
   const path = join(directory, 'cert.pem');

@@ -6,11 +6,13 @@ import type { SparkRemote } from './remote.ts';
 import { type CommandSchema, type ExecutePlanResponse, PlanSchema, SparkConnectService } from './spark-connect_pb.ts';
 
 /**
- * No answer within this time, and the server counts as gone; starting a query takes a second or
- * two, a busy server more.
+ * A server that does not answer within this time counts as gone. Starting a query takes a second or
+ * two, and longer on a busy server.
  */
 const CALL_MS_MAX = 60_000;
-/** A peer that vanished without closing its connection is noticed after the sum of these. */
+/**
+ * The client notices a peer that vanished without closing its connection after the sum of these.
+ */
 const PING_INTERVAL_MS = 10_000;
 /** A peer that does not answer a ping in this time is gone. */
 const PING_TIMEOUT_MS = 10_000;
@@ -27,7 +29,7 @@ export interface SparkSession {
  */
 export interface SparkClient extends Disposable {
   configure(session: SparkSession, pairs: Readonly<Record<string, string>>): Promise<void>;
-  /** Runs a command. @returns what the server answers, without the empty messages. */
+  /** Runs a command. @returns the answers of the server, without the empty messages. */
   run(
     session: SparkSession,
     command: MessageInitShape<typeof CommandSchema>,
@@ -36,7 +38,7 @@ export interface SparkClient extends Disposable {
 }
 
 /**
- * Opens no connection before the first call. Certificates are checked against Node's own list and
+ * Makes a client. It connects at the first call. It checks certificates against Node's own list and
  * NODE_EXTRA_CA_CERTS.
  */
 export function openSparkClient(remote: SparkRemote): SparkClient {

@@ -1,19 +1,21 @@
 -- The counting of an election by Spark: from the boxes of topic `votes` to the records of the three
--- result topics, as one streaming query with one checkpoint. Read as a stream in update mode, so
--- every row is an absolute total that replaces the last one of its key.
+-- result topics, as one streaming query with one checkpoint. Spark runs it as a stream in update
+-- mode, so every row is an absolute total that replaces the last row of its key.
 --
--- View `records` is the Kafka source (key, value, partition). Put in by the counter, as literals:
--- :election          the election's id, which is the first part of the topics' names   :definition
--- the hash of the definition it is counted by; boxes with another one are only numbered   :epoch
--- a fixed number: a later generation of the results has a greater one   :vote_for_usual    how many
--- selections a ballot may make in a contest...   :vote_for_others   ...but for the contests of this
--- map   :names             what the records of locations (grouping 2) and candidates (grouping 4)
--- say besides ids and numbers, as JSON: so many   :name_buckets      buckets of them
+-- View `records` is the Kafka source (key, value, partition). The counter puts in these literals:
+--   :election         the id of the election, which is the first part of the names of its topics
+--   :definition       the hash of its definition; boxes with another hash are only numbered
+--   :epoch            a fixed number; a later generation of the results has a greater one
+--   :vote_for_usual   the most selections of a ballot in a contest
+--   :vote_for_others  the same for the contests of this map
+--   :names            the members of location records (grouping 2) and candidate records (grouping
+--                     4) besides ids and numbers, as JSON, in buckets
+--   :name_buckets     the number of these buckets
 --
 -- How it is fast: a record is parsed once. Each vote, contest and selection becomes one row, and
--- each row goes only to the totals it belongs to, by an explosion of plain numbers and a filter.
--- All of it is compiled to one loop that makes no objects after the parser's. GROUPING SETS would
--- send every row to all totals; higher-order functions (transform, aggregate) are not compiled and
+-- each row goes only to its own totals, by an explosion of plain numbers and a filter. Spark
+-- compiles all of it to one loop, which makes no objects after the parser's. GROUPING SETS would
+-- send every row to all totals. Higher-order functions (transform, aggregate) are not compiled and
 -- ten times slower.
 WITH parsed AS (
   SELECT
@@ -27,7 +29,7 @@ WITH parsed AS (
   FROM records
 ),
 
--- What a record is. A seq beyond three billion is absurd, and keeps the sums below within 64 bits.
+-- Judges each record. The limit of three billion for a seq keeps the sums below within 64 bits.
 judged AS (
   SELECT
     partition, box,
@@ -47,15 +49,15 @@ boxes AS (
   FROM judged
 ),
 
--- One row a vote; a record that is not counted is one row without a vote.
+-- One row for each vote. A record that is not counted is one row without a vote.
 cast_votes AS (
   SELECT partition, is_box, is_ours, seq, box_votes, vote_no, vote.location_id, vote.selections
   FROM boxes
   LATERAL VIEW OUTER posexplode(votes) exploded AS vote_no, vote
 ),
 
--- One row a contest of a vote; a blank ballot is one row without a contest. A candidate selected
--- twice is selected once.
+-- One row for each contest of a vote. A blank ballot is one row without a contest. A candidate who
+-- is selected twice counts once.
 contests AS (
   SELECT
     partition, is_box, is_ours, seq, box_votes, vote_no, location_id, contest_no, contest_id,
@@ -65,7 +67,8 @@ contests AS (
   LATERAL VIEW OUTER posexplode(selections) exploded AS contest_no, contest_id, marked
 ),
 
--- One row a selection; an overvoted contest, or one left empty, is one row without a selection.
+-- One row for each selection. An overvoted contest, or an empty one, is one row without a
+-- selection.
 selections AS (
   SELECT
     partition, is_box, is_ours, seq, box_votes, location_id, contest_id, candidate_id,
@@ -79,7 +82,7 @@ selections AS (
   LATERAL VIEW OUTER posexplode(IF(size(candidate_ids) > vote_for, NULL, candidate_ids)) exploded AS selection_no, candidate_id
 ),
 
--- The totals each row has a part in: 0 of everything, 1 a partition's progress, 2 a location, 3 a
+-- The totals that each row adds to: 0 everything, 1 the progress of a partition, 2 a location, 3 a
 -- candidate in a location, 4 a candidate, 5 the overvotes of a contest in a location.
 parts AS (
   SELECT *
@@ -94,7 +97,7 @@ parts AS (
   END
 ),
 
--- Ids are never empty: an empty one is the mark of a damaged box, and no reader knows it.
+-- Ids are never empty. An empty id marks a damaged box, and no reader knows it.
 totals AS (
   SELECT
     grouping, key1, key2, key3,
@@ -123,8 +126,8 @@ totals AS (
   GROUP BY grouping, key1, key2, key3
 ),
 
--- Looked up in a literal and not joined: a join with even the smallest table is a job of its own
--- each micro-batch, and 8 MB of memory. The names lie in buckets by the hash of their key, for
+-- Names come from a literal instead of a join: a join with even the smallest table is another job
+-- in each micro-batch, and 8 MB of memory. The names are in buckets by the hash of their key, since
 -- Spark searches a map from its first entry to its last.
 keyed AS (
   SELECT totals.*, IF(grouping IN (2, 4), concat(grouping, ' ', length(key1), ' ', key1, key2), NULL) AS name_key
@@ -149,8 +152,9 @@ named AS (
     grouping, key1, key2, key3, number, marks, overvotes, malformed, other_definition, seq_end, seq_sum,
     known.name, known.party, known.registered_voters,
     :epoch AS epoch,
-    -- A function over an array is not compiled. Written plainly the moment would be a number in the
-    -- code that Spark generates: compiled anew each micro-batch, 50 ms of it, and never warm.
+    -- Spark does not compile a function over an array. Without it the moment would be a number in
+    -- the code that Spark generates, which would then be compiled again in each micro-batch. That
+    -- takes 50 ms, and the code never gets warm.
     element_at(transform(array(current_timestamp()), now -> date_format(now, "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'")), 1) AS as_of
   FROM found
 )

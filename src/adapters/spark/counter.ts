@@ -15,34 +15,33 @@ import { countStatement } from './statement.ts';
 import { zeroReport } from './zero-report.ts';
 
 /**
- * How often the query is asked how it is. The questions also keep its session alive, which the
- * query by itself does not.
+ * The time between two questions about the state of the query. The questions also keep its session
+ * alive, which the query by itself does not.
  */
 const POLL_MS = 1_000;
-/** While the last batch is waited for, which takes a second or two. */
+/** The same while the counter waits for the last batch, which takes a second or two. */
 const END_POLL_MS = 50;
-/** A line about the query for a person who watches; more lines say nothing more. */
+/** The time between two lines about the query for the user. More lines would say nothing more. */
 const LINE_MS = 10_000;
-/** Foreign records come in any number. */
+/** The most warnings of a run: there may be any number of foreign records. */
 const WARNINGS_MAX = 100;
 /**
- * Another counter that opens its writer at the same moment has this long to publish the zero
- * report.
+ * The time for another counter that opens its writer at the same moment to publish the zero report.
  */
 const ZERO_REPORT_MS_MAX = 5_000;
 /** Two counters that start at once fence each other once; a third failure has another cause. */
 const ZERO_REPORT_TRIES_MAX = 3;
 /**
- * Boxes a micro-batch reads at most: a million votes, so that a long backlog shows results every
- * few seconds.
+ * The most boxes of a micro-batch: a million votes, so that a long backlog shows results every few
+ * seconds.
  */
 const BOXES_PER_BATCH_MAX = 2_000;
 /**
- * A state partition is a task and some files a micro-batch: one is the fastest as long as it holds
- * its keys in milliseconds.
+ * A state partition costs a task and some files in each micro-batch. One partition is the fastest
+ * while it handles its keys in milliseconds.
  */
 const CELLS_PER_SHUFFLE_PARTITION = 50_000;
-/** A partition is a task in each micro-batch; more of them than cores only wait. */
+/** A partition is a task in each micro-batch. Tasks beyond the number of cores only wait. */
 const SHUFFLE_PARTITIONS_MAX = 16;
 /** No command begins a new generation of results yet. */
 const GENERATION = 1;
@@ -51,7 +50,7 @@ const USER = 'tallyroom';
 export interface SparkCounterOptions {
   readonly remote: SparkRemote;
   /**
-   * The brokers as Spark reaches them, and what Kafka's Java client needs besides
+   * The brokers as Spark reaches them, and the other settings of Kafka's Java client
    * (`security.protocol`, `sasl.mechanism`...).
    */
   readonly kafka: { readonly brokers: string; readonly properties: Readonly<Record<string, string>> };
@@ -59,20 +58,17 @@ export interface SparkCounterOptions {
   /** Opens the writer of the result topics, for the zero report alone. */
   openWriter(): Promise<ClosableWriter>;
   /**
-   * Makes the topics of the election where they are missing: Spark refuses to read what is not
-   * there.
-   * @returns the id that Kafka gave topic `votes`: another one when it was made anew.
+   * Makes the missing topics of the election, since Spark refuses to read a missing topic.
+   * @returns the id that Kafka gave topic `votes`. A topic that was made again has another id.
    */
   prepareTopics(): Promise<string>;
   readonly clock: () => Date;
   say(line: string): void;
-  /**
-   * How many boxes a micro-batch reads at most; {@link BOXES_PER_BATCH_MAX} where it is left out.
-   */
+  /** The most boxes of a micro-batch. Default {@link BOXES_PER_BATCH_MAX}. */
   readonly boxes_per_batch_max?: number;
 }
 
-/** What the query was last seen doing, for logs and metrics. */
+/** The last known progress of the query, for logs and metrics. */
 export interface SparkProgress {
   /** The number of the last micro-batch that is done, from 0; null before it. */
   batch_id: number | null;
@@ -127,16 +123,16 @@ const gaugesOf = ({ batch_id, batch_ms, boxes_per_s, votes }: SparkProgress): Ga
   { name: 'tallyroom_spark_votes', help: 'Votes that the results which Spark published include.', value: votes },
 ];
 
-/** What the parts of one run share. */
+/** The state that the parts of one run share. */
 interface Run extends SparkCounterOptions {
   readonly entry: ElectionEntry;
   readonly definition: Election;
   readonly definition_hash: string;
   readonly home: QueryHome;
   readonly results: MicroBatchResults;
-  /** Of topic `results-by-location`: up to where `results` have it. */
+  /** The offset up to which `results` include topic `results-by-location`. */
   offset: number;
-  /** Warnings that were given. */
+  /** The warnings so far. */
   readonly said: Set<string>;
   readonly progress: CountProgress;
   readonly sparkProgress: SparkProgress;
@@ -145,9 +141,9 @@ interface Run extends SparkCounterOptions {
 const TOPIC_ID_DIGITS = 8;
 
 /**
- * The name of the election's query, which is also that of its checkpoint. Offsets mean nothing in a
- * topic that was made anew: with a checkpoint of the old one the query would wait in silence, or
- * pass votes over. So each topic has a checkpoint of its own.
+ * The name of the query of an election and of its checkpoint. The offsets of a checkpoint are wrong
+ * in a topic that was made again: the query would wait in silence, or skip votes. So each topic has
+ * its own checkpoint.
  */
 export const queryName = (election: ElectionId, votesTopicId: string): string =>
   `tallyroom-${election}-${votesTopicId.replaceAll('-', '').slice(0, TOPIC_ID_DIGITS)}-${GENERATION}`;
@@ -169,8 +165,8 @@ function planOf(
     configuration: {
       'spark.sql.session.timeZone': 'UTC',
       'spark.sql.shuffle.partitions': String(shufflePartitions),
-      // Each batch's plan is written out for Spark's own pages: in this form it takes some
-      // milliseconds less.
+      // Spark writes the plan of each batch for its own pages. This form takes some milliseconds
+      // less.
       'spark.sql.ui.explainMode': 'simple',
     },
     source: {
@@ -203,8 +199,8 @@ async function countUntil(run: Run, signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Keeps the query running: found, or started from its checkpoint; a query that has ended without an
- * error is started again.
+ * Keeps the query running. It finds the query or starts it from its checkpoint, and restarts one
+ * that has ended without an error.
  */
 async function watchQuery(run: Run, signal: AbortSignal): Promise<void> {
   const { home, say, sparkProgress } = run;
@@ -245,13 +241,14 @@ const describeProgress = ({ batch_id, batch_ms }: SparkProgress, votesPerSecond:
 const pause = (ms: number, signal: AbortSignal): Promise<void> => sleep(ms, undefined, { signal }).catch(() => {});
 
 /**
- * Publishes the zero report where nothing was published yet. Opening the writer fences any other
- * counter that is about to do the same, so zeros are never published over counts: a counter that
- * looked before us cannot publish any more, and one that starts the query has looked.
+ * Publishes the zero report where nothing was published yet. Zeros are never published over counts:
+ * opening the writer fences any counter that looked before us, and a counter starts the query only
+ * after this step.
  */
 async function reportZero(run: Run, signal: AbortSignal): Promise<void> {
   const { log } = run;
-  // Not by its end, which an aborted transaction moves, too.
+  // The end of the topic does not show that it is empty, since an aborted transaction moves the
+  // end, too.
   const isEmpty = async (): Promise<boolean> => (await log.read('results-by-location', 0, 0)).length === 0;
   for (let tries = 1; !signal.aborted && (await isEmpty()); )
     try {
@@ -260,11 +257,12 @@ async function reportZero(run: Run, signal: AbortSignal): Promise<void> {
       return;
     } catch (error) {
       if (!(error instanceof OperationalError)) throw error;
-      // Another one came before us in Kafka, and left since we are the last: now it is our turn.
+      // Another counter has fenced us in Kafka, and gave way since our epoch is the last one. Now
+      // it is our turn.
       if (error.canRetry && tries++ < ZERO_REPORT_TRIES_MAX) continue;
       if (error.code !== 'FENCED') throw error;
-      // Waiting ends at aborted records, too; a counter that came again at once would fence the
-      // other for ever.
+      // Aborted records end the wait, too. A counter that retried at once would fence the other
+      // again and again.
       const patience = AbortSignal.any([signal, AbortSignal.timeout(ZERO_REPORT_MS_MAX)]);
       while (!patience.aborted && (await isEmpty())) await log.wait('results-by-location', 0, 0, patience);
     }
@@ -279,7 +277,7 @@ const zeroRecords = ({ definition, definition_hash, entry, clock }: Run): Outgoi
   });
 
 /**
- * Reads what the query publishes and tells how far it is.
+ * Reads the results that the query publishes and reports its progress.
  * @throws OperationalError LOG_DAMAGED where the counts must not be trusted.
  */
 async function followResults(run: Run, signal: AbortSignal): Promise<void> {
@@ -309,7 +307,7 @@ async function readResults(run: Run): Promise<boolean> {
 }
 
 /**
- * Tells of a whole state.
+ * Reports a whole state.
  * @throws OperationalError LOG_DAMAGED where its counts must not be trusted.
  */
 function publish(run: Run): void {
@@ -337,15 +335,15 @@ function warn({ said, say }: Run, line: string): void {
 }
 
 /**
- * Stops the query for good. A batch that this cuts off has published a part of its rows: it is made
- * whole, so that a dashboard that starts later has a state to show. The next start does what cannot
- * be done now.
+ * Stops the query for good. The stop may cut off a batch that has published a part of its rows. A
+ * last run then completes the batch, so that a dashboard that starts later has a state to show.
+ * Where this fails, the next start does it.
  */
 async function endQuery(run: Run): Promise<void> {
   try {
     await stopQuery(run);
     while (await readResults(run));
-    // Where nothing was published no batch was cut off.
+    // Where nothing was published, no batch was cut off.
     if (run.offset === 0 || run.results.judge().held === null) return;
     const last = await run.home.start('last');
     while (await last?.isActive()) await sleep(END_POLL_MS);

@@ -3,8 +3,8 @@ import { OperationalError } from '../../base/errors.ts';
 import { codeOf, isTrustError } from '../../base/tls-errors.ts';
 
 /**
- * What the server refused, with Spark's own condition (`[TABLE_OR_VIEW_NOT_FOUND] ...`) where it
- * names one.
+ * An error that the server answers, with the condition of Spark (`[TABLE_OR_VIEW_NOT_FOUND] ...`)
+ * where it names one.
  */
 export class SparkError extends Error {
   override readonly name = 'SparkError';
@@ -19,8 +19,8 @@ export class SparkError extends Error {
 const conditionOf = (message: string): string | null => /\[([A-Z][A-Z0-9_.]+)\]/.exec(message)?.[1] ?? null;
 
 /**
- * A server that cannot be reached, or went away in the middle, is worth a retry; one that refuses
- * our identity is not.
+ * Explains a failed call. A retry may help where the server cannot be reached or went away in the
+ * middle. It cannot help where the server refuses our identity.
  */
 export function explainCall(error: unknown, where: string): Error {
   const failure = ConnectError.from(error);
@@ -53,8 +53,8 @@ const hasSocketError = (failure: Error): boolean =>
 const isUntrusted = (failure: Error): boolean => [...causes(failure)].some(isTrustError);
 
 /**
- * These end a query and pass by themselves: a broker that is away, an executor that was lost, a
- * task that was cut off by it.
+ * Failures that end a query and pass by themselves: a broker that is away, a lost executor, a task
+ * that the loss has cut off.
  */
 const PASSING = new RegExp(
   [
@@ -70,16 +70,18 @@ const PASSING = new RegExp(
 );
 
 /**
- * Turns what the server refused into an error with a code and a next step; any other error stays as
- * it is.
+ * Turns an error of the server into an error with a code and a next step. Returns any other error
+ * unchanged.
  */
 export const explain = (error: unknown): unknown =>
   error instanceof SparkError ? explainFailure(error.message, error) : error;
 
-/** Spark repeats a cause after each wrapper and may add the whole plan: the first lines say it. */
+/**
+ * Spark repeats a cause after each wrapper and may add the whole plan. The first lines are enough.
+ */
 const MESSAGE_LENGTH_MAX = 600;
 
-/** @param message what Spark says. */
+/** @param message the message of Spark. */
 export function explainFailure(message: string, cause?: unknown): OperationalError {
   const condition = conditionOf(message);
   const canRetry = PASSING.test(message);
@@ -104,5 +106,5 @@ function nextStepOf(message: string, condition: string | null): string {
     return 'Topic `votes` is not the one the checkpoint was made with: restore it, or start a new election with --fresh.';
   if (condition === 'DATA_SOURCE_NOT_FOUND' || /Failed to find data source: kafka/i.test(message))
     return 'Give the Spark server the package spark-sql-kafka-0-10 of its own version.';
-  return "Look into the Spark server's own log; counting goes on from its checkpoint once the cause is gone.";
+  return "Read the Spark server's own log; counting goes on from its checkpoint once the cause is gone.";
 }

@@ -9,7 +9,7 @@ import type {
   StreamingQueryInstanceId,
 } from './spark-connect_pb.ts';
 
-/** What a streaming query is made of. */
+/** The parts of a streaming query. */
 export interface QueryPlan {
   /** Names the query in its session, and its checkpoint in the server's checkpoint folder. */
   readonly name: string;
@@ -22,34 +22,36 @@ export interface QueryPlan {
 }
 
 /**
- * `steady` goes on for ever; `last` finishes the batch that a stop has cut off, or makes one more,
- * and ends.
+ * `steady` goes on for ever. `last` finishes the batch that a stop has cut off, or runs one more
+ * batch, and ends.
  */
 export type Trigger = 'steady' | 'last';
 
 export interface QueryProgress {
   readonly batch_id: number;
-  /** Records of the source that the batch read, and how many that is a second. */
+  /** The records of the source that the batch read, and their number a second. */
   readonly input_rows: number;
   readonly input_rows_per_s: number;
   readonly batch_ms: number;
 }
 
-/** A query that runs on the server, or has ended there. It outlives this process. */
+/** A query that runs, or has ended, on the server. It outlives this process. */
 export interface RunningQuery {
-  /** Another one after each start. */
+  /** Each start gives another id. */
   readonly run_id: string;
   isActive(): Promise<boolean>;
-  /** Of the last batch that is done, or null before the first. */
+  /** The progress of the last batch that is done, or null before the first. */
   progress(): Promise<QueryProgress | null>;
-  /** @throws OperationalError SPARK_FAILED with what ended the query, where something did. */
+  /**
+   * @throws OperationalError SPARK_FAILED with the error that ended the query, where there is one.
+   */
   assertSound(): Promise<void>;
-  /** Cuts off the batch in work and waits until the query has ended. */
+  /** Cuts off the current batch and waits until the query has ended. */
   stop(): Promise<void>;
 }
 
 export interface QueryHome {
-  /** The query as it runs in the session, whichever process started it, or null. */
+  /** The query that any process has started in the session, or null. */
   find(): Promise<RunningQuery | null>;
   /**
    * Starts the query from its checkpoint.
@@ -59,22 +61,22 @@ export interface QueryHome {
 }
 
 /**
- * A session that was closed (it timed out, or was ended by hand) can never be used again; the next
- * can, up to this many.
+ * A session that was closed (it timed out, or was ended by hand) can never be used again. A query
+ * may move on to this many sessions.
  */
 const SESSIONS_MAX = 1_000;
 const SESSION_ENDED = /^INVALID_HANDLE\.SESSION_(CLOSED|NOT_FOUND|CHANGED)$/;
 /**
- * Of two processes that start the query at once Spark says one of these to the later, each at
- * another moment of the start.
+ * Where two processes start the query at once, Spark answers the later one with one of these. Each
+ * belongs to another moment of the start.
  */
 const NAME_TAKEN = /already active|with that name|concurrently using metadata|CONCURRENT_QUERY/;
 const QUERY_GONE = /STREAMING_QUERY.*NOT_FOUND|query.*(not found|not valid|may be stopped)/i;
 
 /**
- * The session in which the query of this plan lives. Its ids follow from the query's name, so that
- * any process finds it again.
- * @param user whose sessions these are.
+ * The session in which the query of this plan lives. The ids of the session follow from the name of
+ * the query, so any process finds it again.
+ * @param user the owner of the sessions.
  */
 export function openQueryHome(client: SparkClient, plan: QueryPlan, user: string): QueryHome {
   let number = 0;
@@ -109,7 +111,7 @@ export function openQueryHome(client: SparkClient, plan: QueryPlan, user: string
 }
 
 /**
- * Asks the server for the least it can do.
+ * Sends the smallest request to the server.
  * @throws OperationalError SPARK_UNREACHABLE, SPARK_REFUSED or SPARK_FAILED.
  */
 export async function reachSpark(remote: SparkRemote): Promise<void> {
@@ -227,7 +229,7 @@ function parseProgress(text: string): QueryProgress | null {
   };
 }
 
-/** The parts that are read of Spark's StreamingQueryProgress. */
+/** The members of Spark's StreamingQueryProgress that are read here. */
 interface ProgressJson {
   readonly batchId?: number;
   readonly durationMs?: { readonly triggerExecution?: number };
@@ -235,8 +237,8 @@ interface ProgressJson {
 }
 
 /**
- * A UUID that follows from the query's name: the same for every process, another one after the
- * session has ended.
+ * A UUID that follows from the name of the query. It is the same for every process, and another one
+ * after the session has ended.
  */
 export function sessionId(name: string, number: number): string {
   const digest = sha256(`tallyroom session ${name} ${number}`);

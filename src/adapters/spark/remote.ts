@@ -1,13 +1,13 @@
 import { OperationalError } from '../../base/errors.ts';
 
-/** Where a Spark Connect server is and how to talk to it. */
+/** The address of a Spark Connect server and the settings of the connection. */
 export interface SparkRemote {
   readonly host: string;
   readonly port: number;
-  /** Sent as `authorization: Bearer`, only over TLS. */
+  /** The token, which is sent as `authorization: Bearer`, only over TLS. */
   readonly token: string | null;
   readonly use_ssl: boolean;
-  /** Spark keeps the sessions of users apart; null means the counter's own name. */
+  /** Spark separates the sessions of users; null means the name of the counter. */
   readonly user_id: string | null;
 }
 
@@ -18,7 +18,7 @@ const EXAMPLE = 'sc://spark.example.org:15002/;token=SECRET;use_ssl=true';
 /**
  * Reads a Spark Connect connection string: `sc://host:port/;token=...;use_ssl=true;user_id=...`. A
  * token needs TLS and turns it on.
- * @throws OperationalError USAGE saying which part is wrong; never repeats a token.
+ * @throws OperationalError USAGE with the part that is wrong. It never repeats a token.
  */
 export function parseSparkRemote(text: string): SparkRemote {
   const [, authority = '', path = ''] = /^sc:\/\/([^/]*)(.*)$/.exec(text) ?? [];
@@ -32,7 +32,7 @@ export function parseSparkRemote(text: string): SparkRemote {
   const token = parameters.get('token') ?? null;
   if (useSsl !== null && useSsl !== 'true' && useSsl !== 'false') throw refused('use_ssl is neither true nor false');
   if (token !== null && useSsl === 'false')
-    throw refused('a token is given with use_ssl=false, and would be sent for everyone to read');
+    throw refused('a token is given with use_ssl=false, and would be sent unencrypted');
   return {
     host: address[1]!,
     port,
@@ -45,7 +45,7 @@ export function parseSparkRemote(text: string): SparkRemote {
 function parseParameters(path: string): Map<string, string> {
   const parameters = new Map<string, string>();
   if (path !== '' && path !== '/' && !path.startsWith('/;'))
-    throw refused('after the host it must begin with /; and hold parameters that semicolons separate');
+    throw refused('the part after the host must begin with /; and hold parameters separated by semicolons');
   for (const part of path.slice(2).split(';')) {
     if (part === '') continue;
     const equals = part.indexOf('=');
@@ -58,7 +58,7 @@ function parseParameters(path: string): Map<string, string> {
   return parameters;
 }
 
-/** A value may be percent-encoded, as in a URL; it must be fit for a header. */
+/** A value may be percent-encoded, as in a URL. It must be allowed in a header. */
 function parseValue(name: string, text: string): string {
   let value: string;
   try {

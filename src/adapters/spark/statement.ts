@@ -23,7 +23,7 @@ export function countStatement(election: Election, definitionHash: string, epoch
     definition: literal(definitionHash),
     epoch: whole(epoch),
     vote_for_usual: whole(usual),
-    // An unknown map, rather than an empty one, lets Spark leave out the search in it.
+    // A null map, instead of an empty one, lets Spark leave out the search in it.
     vote_for_others: `CAST(${others.length === 0 ? 'NULL' : `map(${others.join(', ')})`} AS MAP<STRING, BIGINT>)`,
     names: literal(JSON.stringify(buckets)),
     name_buckets: whole(buckets.length),
@@ -32,8 +32,8 @@ export function countStatement(election: Election, definitionHash: string, epoch
 }
 
 /**
- * The most frequent one, so that the map of the others, which is searched for every contest of
- * every vote, is short.
+ * The most frequent `vote_for`. Spark searches the map of the others for every contest of every
+ * vote, so the map should be short.
  */
 function usualVoteFor({ contests }: Election): number {
   const times = new Map<number, number>();
@@ -47,11 +47,11 @@ interface Known {
   readonly registered_voters?: number | null;
 }
 
-/** Spark searches a map from first to last, so a bucket holds few names. */
+/** Spark searches a map from its first entry to its last, so a bucket holds few names. */
 const NAMES_PER_BUCKET = 4;
 
 /**
- * The names by key, each in the bucket that the crc32 of its key says: Spark and Node agree on it.
+ * The names by key. The crc32 of a key, which is the same in Spark and Node, selects its bucket.
  */
 function nameBuckets(election: Election): Record<string, Known>[] {
   const partyOf = partyNames(election);
@@ -70,13 +70,16 @@ function nameBuckets(election: Election): Record<string, Known>[] {
   return buckets.map((bucket) => Object.fromEntries(bucket));
 }
 
-/** As count.sql makes it. A length in characters, as Spark has it, keeps the two ids apart. */
+/**
+ * The key of a name, as count.sql makes it. The length in characters, as Spark counts them,
+ * separates the two ids.
+ */
 const nameKey = (grouping: number, key1: string, key2: string): string =>
   `${grouping} ${Array.from(key1).length} ${key1}${key2}`;
 
 /**
- * Text as a literal of Spark SQL. Letters, digits and a few harmless characters stand as they are,
- * all others as \uXXXX, so that no quote, backslash, `$\{variable}` or character set has a meaning
+ * Text as a literal of Spark SQL. Letters, digits and a few harmless characters stay as they are.
+ * All others become \uXXXX, so no quote, backslash, `$\{variable}` or character set has a meaning
  * on the way.
  */
 export const literal = (text: string): string =>

@@ -3,7 +3,7 @@ import { candidateKey, type Election, partyNames } from '../../domain/election/e
 import { ballotsKey, progressKey, TOTALS_KEY } from '../../domain/log/records.ts';
 import type { OutgoingRecord } from '../../ports/log.ts';
 
-/** What the records of one generation have in common. */
+/** The fields that all records of one generation share. */
 export interface ReportHeader {
   readonly definition: string;
   readonly partitions: number;
@@ -13,8 +13,8 @@ export interface ReportHeader {
 }
 
 /**
- * The results before the first vote, under the keys of count.sql: readers of the topics see that
- * the count began at zero.
+ * The results before the first vote, under the keys of count.sql. They show readers of the topics
+ * that the count began at zero.
  */
 export function zeroReport(election: Election, header: ReportHeader): OutgoingRecord[] {
   const { definition, partitions, epoch, as_of } = header;

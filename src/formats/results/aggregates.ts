@@ -1,6 +1,6 @@
 /**
- * Lines of official results that sum several people: counted, never leading, never elected.
- * Compared without case, hyphens, spaces and a bracket at the end ("Übrige (Wahlkreis 001)").
+ * Lines of official results that sum several people: counted, never leading, never elected. The
+ * comparison ignores case, hyphens, spaces and a bracket at the end ("Übrige (Wahlkreis 001)").
  */
 export const AGGREGATE_NAMES: readonly string[] = [
   'All other candidates',
@@ -29,7 +29,7 @@ const plain = (name: string): string =>
 
 /**
  * Tells whether a candidate's name stands for several people.
- * @param names the whole list, in place of {@link AGGREGATE_NAMES}
+ * @param names the whole list, instead of {@link AGGREGATE_NAMES}
  */
 export function createAggregateTest(names: readonly string[] = AGGREGATE_NAMES): (name: string) => boolean {
   const known = new Set(names.map(plain));

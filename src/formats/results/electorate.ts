@@ -7,7 +7,7 @@ const COLUMNS = ['location_id', 'registered_voters'] as const;
 
 /** The registered voters of the locations of a result. */
 export interface Electorate {
-  /** By location number. */
+  /** Registered voters by location number. */
   readonly registered: ReadonlyMap<number, number>;
   readonly sha256: string;
   readonly notices: readonly string[];
@@ -34,7 +34,7 @@ export async function readElectorate(path: string, locations: ReadonlyMap<string
   return { registered: rows.registered, sha256: file.identity().sha256, notices };
 }
 
-/** The rows, checked one by one and against each other. */
+/** The rows. Each is checked by itself and against the others. */
 class ElectorateRows {
   readonly problems: ProblemList;
   readonly registered = new Map<number, number>();

@@ -5,7 +5,7 @@ import { type CsvFile, columnOf } from '../../files/csv.ts';
 import { ProblemList, quoteValue, refusal } from '../../files/problems.ts';
 import { parseWholeNumber, textProblem } from '../../files/values.ts';
 
-/** Every precinct of a large country, and more; what an election may hold in memory. */
+/** More than the precincts of a large country; an election holds its locations in memory. */
 export const LOCATIONS_MAX = 250_000;
 /** Room for every local contest of a large country. */
 export const CONTESTS_MAX = 10_000;
@@ -13,7 +13,7 @@ export const CONTESTS_MAX = 10_000;
 export const CANDIDATES_MAX = 100_000;
 /** A row is kept in memory until the file is checked: some hundred bytes each. */
 export const RESULT_ROWS_MAX = 5_000_000;
-/** Votes of a file, and voters of an electorate, so that a roll of both can still be permuted. */
+/** The most votes of a file, and voters of an electorate. A roll of both can still be permuted. */
 export const VOTES_TOTAL_MAX = PERMUTATION_SIZE_MAX / 2;
 
 export const RESULTS_REQUIRED = ['contest', 'location_id', 'candidate', 'votes'] as const;
@@ -22,7 +22,7 @@ type Column = (typeof RESULTS_REQUIRED)[number] | (typeof RESULTS_OPTIONAL)[numb
 export const RESULTS_COLUMNS: readonly Column[] = [...RESULTS_REQUIRED, ...RESULTS_OPTIONAL];
 export interface ContestDraft {
   readonly number: number;
-  /** Candidate numbers in order of appearance, by name and party. */
+  /** Candidate numbers by name and party, in order of appearance. */
   readonly candidates: Map<string, number>;
   readonly locations: Set<number>;
 }
@@ -40,7 +40,7 @@ export interface LocationDraft {
   readonly parent_id: string;
 }
 
-/** The rows, checked one by one and against each other. */
+/** The rows. Each is checked by itself and against the others. */
 export class ResultsTable {
   readonly problems: ProblemList;
   readonly contests = new Map<string, ContestDraft>();

@@ -19,27 +19,27 @@ import { type Electorate, readElectorate } from './electorate.ts';
 import { RESULTS_COLUMNS, RESULTS_OPTIONAL, RESULTS_REQUIRED, ResultsTable } from './results-table.ts';
 
 /**
- * Official results as CSV, read whole: a file with any problem is refused, since a part of a result
+ * Official results as CSV, read whole. A file with any problem is refused, since a part of a result
  * is a wrong result.
  */
 
 export interface ResultsOptions {
   /** A file of registered voters by location. */
   readonly electorate?: string | null;
-  /** Names that stand for several people, in place of {@link AGGREGATE_NAMES}. */
+  /** Names that stand for several people, instead of {@link AGGREGATE_NAMES}. */
   readonly aggregates?: readonly string[];
-  /** Selections a ballot may make, by contest; 1 for the others. */
+  /** The most selections of a ballot, by contest; 1 for contests that are not in it. */
   readonly vote_for?: ReadonlyMap<string, number>;
 }
 
 export interface OfficialResults {
   readonly election: Election;
-  /** One for each row of the file, in its order. */
+  /** The votes, one entry for each row of the file, in its order. */
   readonly votes: readonly ReplayedVotes[];
   /** SHA-256 of the bytes of the results, hex. */
   readonly sha256: string;
   readonly electorate_sha256: string | null;
-  /** What is worth knowing and is not a reason to refuse. */
+  /** Facts that a user should know and that are not a reason to refuse. */
   readonly notices: readonly string[];
 }
 
@@ -98,8 +98,7 @@ function assemble(
   const checked = checkElection({
     ...electionNameOf(path),
     date: null,
-    // A replay is not a real count: its ballots are cast by the program, so it must never be taken
-    // for one.
+    // The program casts the ballots of a replay, so a replay must never look like a real count.
     is_test: true,
     source: 'ballots',
     contests: contestIds.map((id) => contestOf(id, table, locations, vote_for.get(id) ?? 1)),
@@ -131,7 +130,7 @@ function contestOf(id: ContestId, table: ResultsTable, locations: readonly Locat
   return { id, name: id, vote_for, seats: 1, location_ids };
 }
 
-/** The candidates contest by contest, and the number that each draft has there. */
+/** The candidates by contest, and the number of each draft in its contest. */
 function groupCandidates(
   table: ResultsTable,
   contestIds: readonly ContestId[],
@@ -153,7 +152,10 @@ function groupCandidates(
   return { candidates, numbers };
 }
 
-/** The units above, with the registered voters of all below them where each of those is known. */
+/**
+ * The parents of the locations. The registered voters of a parent are known where those of all its
+ * locations are.
+ */
 function parentsOf(table: ResultsTable, locations: readonly Location[]): Location[] {
   const registered = new Map<string, number | null>([...table.parents.keys()].map((id) => [id, 0]));
   for (const { parent_id, registered_voters } of locations) {

@@ -5,7 +5,7 @@ import type { Answer } from '../answer.ts';
 import type { Hub } from '../hub.ts';
 import type { Snapshots } from '../snapshot.ts';
 
-/** What the routes of one server answer from. */
+/** The sources that the routes of one server answer from. */
 export interface Context {
   readonly feed: ResultsFeed;
   readonly hub: Hub;

@@ -9,23 +9,23 @@ import type { ChainEnd, SealedVotes } from '../../ports/ballot-batch.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
 
 /**
- * Where the votes of a batch are gathered, shuffled and sealed into boxes. One booth serves one
- * partition: its columns are filled again for each batch, so memory does not grow with votes.
+ * Gathers the votes of a batch, shuffles them and seals them into boxes. One booth serves one
+ * partition. Each batch fills the same columns again, so memory does not grow with votes.
  */
 export interface Booth {
   readonly index: ElectionIndex;
-  /** The votes of the batch in hand, as they came in. Another object after `reserve`. */
+  /** The votes of the present batch, in the order of casting. `reserve` may replace the object. */
   readonly cast: VoteColumns;
-  /** Makes room for a batch of this size, where there is less. */
+  /** Makes room for a batch of this size, where there is not enough. */
   reserve(votes: number, selections: number): void;
   /**
-   * Shuffles the votes at the accepted positions, with randomness that follows from no seed, and
-   * chains their boxes to the end.
+   * Shuffles the votes at the accepted positions and chains their boxes to the end. The shuffle
+   * uses random numbers without a seed.
    */
   seal(end: ChainEnd, accepted: ReadonlySet<number> | null): SealedVotes;
 }
 
-/** @param selections room for those of all votes of a batch together. */
+/** @param selections the room for the selections of all votes of a batch together. */
 export function openBooth(entry: ElectionEntry, votes: number, selections: number): Booth {
   assert(entry.definition !== null && entry.definition_hash !== null, 'the election is defined');
   const definition = entry.definition_hash;

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How fast votes are cast: shared by all partitions of a process. */
+/** The pace of voting, which all partitions of a process share. */
 export interface Pace {
   /**
-   * Waits until some voters may go, and says how many, at most `most`; 0 when the signal aborts.
+   * Waits until some voters may vote. @returns their number, at most `most`; 0 when the signal
+   * aborts.
    */
   take(most: number, signal: AbortSignal): Promise<number>;
 }
@@ -11,14 +12,14 @@ export interface Pace {
 const unpaced: Pace = { take: async (most, signal) => (signal.aborted ? 0 : most) };
 
 /**
- * Voters go in groups this far apart: short enough to look continuous, long enough that a commit
- * carries more than one vote.
+ * The time between two groups of voters. It is short enough to look continuous, and long enough for
+ * more than one vote in a commit.
  */
 const GROUP_MS = 50;
 
 /**
- * A bucket that fills at `rate` voters a second and holds a fifth of a second, so that a pause is
- * not made up for by a burst.
+ * A bucket that fills at `rate` voters a second and holds a fifth of a second, so that no burst
+ * follows a pause.
  */
 function paceAt(rate: number, clock: () => number): Pace {
   let allowance = 0;
@@ -42,7 +43,7 @@ function paceAt(rate: number, clock: () => number): Pace {
   };
 }
 
-/** An election whose pace was not chosen lasts about this long. */
+/** The duration of voting where no rate is given. */
 const ELECTION_SECONDS = 60;
 
 /** @param rate voters a second; null spreads them over {@link ELECTION_SECONDS}. */

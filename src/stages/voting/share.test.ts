@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Sharing } from '../../ports/sharing.ts';
 import { shareOf, workShare } from './share.ts';
 
-/** A process that is alone. */
+/** The only process that shares. */
 const alone: Sharing = {
   look: async () => ({ members: 1, rank: 0 }),
   wait: () => turn(),
@@ -21,7 +21,7 @@ test('partitions whose work ends while others are being claimed are claimed once
     signal: new AbortController().signal,
     left: async () => [0, 1, 2, 3].filter((partition) => !worked.has(partition)),
     async tryClaim([partition]) {
-      // Long enough for all that is being worked on to end.
+      // Enough turns for all work to end.
       for (let i = 0; i < 10; i++) await turn();
       assert.ok(partition !== undefined && !claimed.includes(partition), `partition ${partition} is claimed again`);
       claimed.push(partition);

@@ -1,11 +1,11 @@
 import type { Sharing, Standing } from '../../ports/sharing.ts';
 
-/** A partition that this process has claimed, and what it does with it. */
+/** A partition that this process has claimed, with the work on it. */
 export interface PartitionWork {
   readonly partition: number;
   /**
-   * Resolves once nothing is left to do in the partition, or soon after the signal aborts; releases
-   * it in either case.
+   * Works until nothing is left to do in the partition, or until soon after the signal aborts.
+   * Releases the partition in either case.
    */
   work(signal: AbortSignal): Promise<void>;
 }
@@ -13,30 +13,30 @@ export interface PartitionWork {
 export interface SharedWork {
   readonly sharing: Sharing;
   readonly signal: AbortSignal;
-  /** The partitions with work left, whichever process does it. */
+  /** The partitions with work left for any process. */
   left(): Promise<readonly number[]>;
   /**
-   * Claims the first of these partitions that is free; null where other processes have them all.
+   * Claims the first of these partitions that is free; null where other processes have claimed all.
    */
   tryClaim(partitions: readonly number[]): Promise<PartitionWork | null>;
-  /** Told whenever sharing has given this process other partitions than before. */
+  /** Called when the partitions of this process have changed. */
   shared(partitions: readonly number[]): void;
 }
 
 /**
- * How many of the partitions that are left are this process's to work on. The shares of all
- * processes differ by one at most and together are all partitions; with more processes than
- * partitions some have none, and stand by.
+ * The number of the partitions left that this process should work on. The shares of all processes
+ * add up to all partitions and differ by one at most. With more processes than partitions, some
+ * have none and stand by.
  */
 export const shareOf = (left: number, { members, rank }: Standing): number =>
   Math.floor(left / members) + (rank < left % members ? 1 : 0);
 
 /**
  * Works on this process's share of some partitions until no work is left anywhere, or the signal
- * aborts. It claims no more than its share, and releases a partition only where it has more, at the
- * end of what it is doing: so partitions move only when a process joins or leaves or a partition is
- * done. The store keeps things from happening twice; this only divides the work.
- * @throws what work on a partition throws, after all others have stopped.
+ * aborts. It claims no more than its share. Where it has more, it finishes the work in hand and
+ * releases a partition. So partitions move only when a process joins or leaves, or when a partition
+ * is done. This function only divides the work; the store keeps each vote from being cast twice.
+ * @throws the error of the work on a partition, after the work on all others has stopped.
  */
 export async function workShare(shared: SharedWork): Promise<void> {
   const share = new Share(shared);
@@ -50,18 +50,22 @@ export async function workShare(shared: SharedWork): Promise<void> {
 
 /** The partitions that this process has, each with the work on it. */
 class Share {
-  /** Aborts when the caller's does, and when work has failed. */
+  /** Aborts when the signal of the caller aborts, and when work has failed. */
   readonly signal: AbortSignal;
   readonly failures: unknown[] = [];
   readonly #shared: SharedWork;
   readonly #stop = new AbortController();
-  /** What is worked on, each with what ends it; `#leaving` are those that are being released. */
+  /**
+   * The partitions in work, each with the controller that ends it. `#leaving` are those that are
+   * being released.
+   */
   readonly #claimed = new Map<number, AbortController>();
   readonly #leaving = new Set<number>();
   readonly #done = new Set<number>();
   readonly #running = new Set<Promise<void>>();
   /**
-   * What was told last, without what is done meanwhile; null as long as no other process shares.
+   * The partitions that were reported last, without those that are done since; null while no other
+   * process shares.
    */
   #told: readonly number[] | null = null;
 
@@ -71,8 +75,8 @@ class Share {
   }
 
   /**
-   * Claims or releases partitions, so that this process has its share.
-   * @returns false where it is over.
+   * Claims or releases partitions until this process has its share.
+   * @returns false where no work is left.
    */
   async adjust(): Promise<boolean> {
     if (this.signal.aborted) return false;
@@ -93,10 +97,11 @@ class Share {
   }
 
   async #claimUpTo(size: number, open: readonly number[]): Promise<void> {
-    // Once it is over, a partition that is claimed is released at once, and could be claimed again
-    // for ever.
+    // The loop ends when the signal aborts. Otherwise it could claim a partition that is released
+    // at once, again and again.
     while (this.#claimed.size < size && !this.signal.aborted) {
-      // Meanwhile one may have been done: claimed again it would be done at once, for ever.
+      // A partition may be done by now. Without this filter it would be claimed again and be done
+      // at once, for ever.
       const others = open.filter(
         (each) => !this.#claimed.has(each) && !this.#leaving.has(each) && !this.#done.has(each),
       );
