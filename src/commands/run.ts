@@ -39,11 +39,11 @@ export const command: Command = (config, terminal) =>
     return results === null && once ? EXIT.interrupted : EXIT.done;
   });
 
-/** The stages of an election while they run. Disposing of them stops them and waits for their end. */
+/** The stages of an election while they run. To dispose of them stops them and awaits their end. */
 interface RunningStages extends AsyncDisposable {
   /** The results with every vote. Pending where the stages are stopped before. */
   readonly results: Promise<Results>;
-  /** Resolves once every stage was told to stop and has ended. @throws what ended a stage before. */
+  /** Resolves once every stage was told to stop and has ended; rejects with an earlier failure. */
   readonly ended: Promise<void>;
   /** Lets every stage finish what it holds. */
   stop(): void;

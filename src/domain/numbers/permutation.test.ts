@@ -64,7 +64,7 @@ test('over seeds, any position goes anywhere, and two neighbours go to any pair 
       const bin = (k: number): number => Math.floor((permutation(k) * 10) / size);
       pairs[bin(3) * 10 + bin(4)]!++;
     }
-    // What each pair of bins should hold: ordered pairs of different places, half-filled bins as
+    // The expected content of each pair of bins: ordered pairs of different places, half-filled bins as
     // they come.
     const expected = new Float64Array(100);
     for (let a = 0; a < size; a++)

@@ -25,7 +25,7 @@ const createResults = (index: ElectionIndex): MicroBatchResults =>
 /** The stamp of the micro-batch with this number. */
 const timeOf = (batch: number): string => `2026-11-23T20:00:00.${String(batch).padStart(3, '0')}Z`;
 
-/** What is counted after a micro-batch. */
+/** The counts after a micro-batch. */
 interface State {
   readonly tally: Tally;
   readonly progress: readonly number[];
@@ -85,7 +85,7 @@ interface History {
   readonly draw: (below: number) => number;
 }
 
-/** A micro-batch of so many ballots; one without any has a malformed record alone. */
+/** A micro-batch of this many ballots. One without any has a malformed record alone. */
 const arbitrarySizes = fc.array(fc.nat(8), { minLength: 1, maxLength: 8 });
 
 /**
@@ -136,7 +136,7 @@ function shuffled<Item>(items: readonly Item[], draw: History['draw']): Item[] {
   return order;
 }
 
-/** What compaction may leave: the last row of each key for sure. */
+/** A topic after compaction, which keeps the last row of each key for sure. */
 function compacted(log: readonly Row[], draw: History['draw']): Row[] {
   const last = new Map(log.map((row) => [row.key, row]));
   return log.filter((row) => last.get(row.key) === row || draw(2) === 0);

@@ -65,8 +65,7 @@ export interface CandidateResult {
   /** Of `votes_counted`; null while that is 0. */
   readonly share: number | null;
   /**
-   * True for each candidate with the most votes, so for all of a tie, and for nobody while there
-   * are no votes.
+   * True for each candidate with the most votes, so for all of a tie. Nobody leads without votes.
    */
   readonly leading: boolean;
   readonly elected: boolean;
