@@ -64,8 +64,8 @@ test('over seeds, any position goes anywhere, and two neighbours go to any pair 
       const bin = (k: number): number => Math.floor((permutation(k) * 10) / size);
       pairs[bin(3) * 10 + bin(4)]!++;
     }
-    // The expected content of each pair of bins: ordered pairs of different places, half-filled bins as
-    // they come.
+    // The expected content of each pair of bins: ordered pairs of different places, half-filled
+    // bins as they come.
     const expected = new Float64Array(100);
     for (let a = 0; a < size; a++)
       for (let b = 0; b < size; b++)
