@@ -213,7 +213,7 @@ interface FunctionPlace {
   readonly lines: number;
 }
 
-/** Every function of a file, those inside others too, as the parser of the page's build sees them. */
+/** Every function of a file, also inside another, as the parser of the page build sees it. */
 function functionsOf(path: string): FunctionPlace[] {
   const text = read(path);
   const lineAt = (offset: number): number => text.slice(0, offset).split('\n').length;
