@@ -73,7 +73,7 @@ export async function identifyFile(path: string): Promise<FileIdentity> {
 /**
  * The lines of a UTF-8 file from line `fromLine` on, a byte order mark and carriage returns
  * removed.
- * @param hash is given every byte of the file as it is read
+ * @param hash gets every byte of the file during the read
  * @throws InputRefused when the file cannot be read, is empty, not text or not UTF-8
  */
 export async function* readLines(path: string, fromLine = 1, hash?: FileHash): AsyncGenerator<LineBlock> {

@@ -9,7 +9,7 @@ export type Engine = 'local' | 'spark';
 export interface Counter {
   readonly engine: Engine;
   /**
-   * Counts until the signal aborts, then flushes what it has counted.
+   * Counts until the signal aborts, then flushes its counts.
    * @throws OperationalError LOG_DAMAGED (stop, alarm), FENCED (a later counter took over: never
    * start again), or a lost connection.
    */

@@ -12,7 +12,7 @@ import { LOOPBACK, type StackState } from './state.ts';
 
 /** The names of its ports in the state. */
 export const KAFKA_PORTS = ['kafka', 'kafka-controller'] as const;
-/** Enough for a few thousand partitions; what it reads and writes is in the system's page cache. */
+/** Enough for a few thousand partitions. Kafka keeps its data in the page cache of the system. */
 const MEMORY = ['-Xms128m', '-Xmx512m'];
 /** A server on the same machine answers at once. A server that takes longer is not ready. */
 const ANSWER_MS_MAX = 2_000;

@@ -165,7 +165,7 @@ function allErrors(error: unknown): Error[] {
   return [error, ...inner.flatMap(allErrors)];
 }
 
-/** Runs a call of the library and explains what it throws. */
+/** Runs a call of the library and explains its error. */
 export async function explained<Value>(call: Promise<Value>): Promise<Value> {
   try {
     return await call;

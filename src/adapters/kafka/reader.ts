@@ -166,7 +166,7 @@ const missing = (topic: string, partition: number): OperationalError =>
 
 const removed = (topic: string, partition: number, offset: number, cause: unknown): OperationalError =>
   new OperationalError('LOG_DAMAGED', {
-    message: `partition ${partition} of topic ${topic} no longer holds offset ${offset}, which should be read next`,
+    message: `partition ${partition} of topic ${topic} does not hold offset ${offset} any more, which should be read next`,
     nextStep: 'Check whether a retention time or a person has removed records, then restore the topic from a backup.',
     cause,
   });

@@ -114,7 +114,7 @@ interface Flusher {
   changed(): void;
   /** Rejects when a flush fails; never resolves. */
   readonly failed: Promise<never>;
-  /** Flushes what is left and stops. */
+  /** Flushes the rest and stops. */
   stop(): Promise<void>;
 }
 
