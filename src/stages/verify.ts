@@ -65,7 +65,7 @@ export async function verify(
   const ends = await votesEnds(entry, log);
   const { count, checks } = await recountLog(entry, log, ends, recount, signal);
   const { tally: sql, offBallot } = await recount.tally(entry);
-  const votes = count.covers.reduce((sum, seq) => sum + seq, 0);
+  const votes = sumOf(count.covers);
   const participation = await recount.participation(entry);
   const published = await readPublished(entry, log);
   const definitions = await differingDefinitions(entry, log);
@@ -82,7 +82,7 @@ export async function verify(
     check(
       'published results cover the whole log',
       votes,
-      published.covers.reduce((sum, seq) => sum + seq, 0),
+      sumOf(published.covers),
       `${published.covers}` === `${count.covers}` ? [] : [`${count.covers} and ${published.covers} by partition`],
     ),
     ...published.checks,

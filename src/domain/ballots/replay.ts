@@ -1,6 +1,5 @@
 import { assert } from '../assert.ts';
 import {
-  candidateAt,
   cellAt,
   cellsOf,
   type ElectionIndex,
@@ -109,7 +108,7 @@ function scale(weights: readonly number[], factor: number): Float64Array {
  * @param cells votes by cell, whole numbers
  */
 export function createReplay(index: ElectionIndex, cells: Float64Array, seed: string): Chooser {
-  const { firstSlot, firstCell } = index;
+  const { firstSlot, contestOfSlot, firstCell, firstCandidate } = index;
   const ballots = replayedBallots(index, cells);
   const widths = ballots.map(permutationWidth);
   const keys = slotKeys(index, seed, 'replay');
@@ -128,6 +127,7 @@ export function createReplay(index: ElectionIndex, cells: Float64Array, seed: st
       for (let slot = firstSlot[location]!; slot < slotEnd; slot++) {
         const first = firstCell[slot]!;
         const last = firstCell[slot + 1]! - 1;
+        const offset = firstCandidate[contestOfSlot[slot]!]! - first;
         const voteEnd = cumulative[last]!;
         let vote = permute(place, size, widths[location]!, keys[2 * slot]!, keys[2 * slot + 1]!);
         for (; vote < voteEnd; vote += size) {
@@ -138,7 +138,7 @@ export function createReplay(index: ElectionIndex, cells: Float64Array, seed: st
             if (cumulative[middle]! > vote) high = middle;
             else low = middle + 1;
           }
-          out[end++] = candidateAt(index, slot, low);
+          out[end++] = offset + low;
         }
       }
       return end - at;

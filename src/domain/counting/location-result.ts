@@ -1,8 +1,6 @@
 import {
   candidateNumber,
   cellAt,
-  cellCandidate,
-  cellsOf,
   type ElectionIndex,
   slotAt,
   slotContest,
@@ -36,9 +34,22 @@ export function locationResult(
   };
 }
 
-/** The votes of a slot by candidate id, in the order of the definition. */
-export const votesById = (index: ElectionIndex, tally: Tally, slot: number): { readonly [id: string]: number } =>
-  Object.fromEntries(cellsOf(index, slot).map((cell) => [cellCandidate(index, slot, cell).id, tally.votes[cell]!]));
+/**
+ * The votes of a slot by candidate id, in the order of the definition. A plain loop, because each
+ * state makes them anew for every changed location: a tenth of the time to make a state.
+ */
+export function votesById(
+  { election, firstCell, firstCandidate, contestOfSlot }: ElectionIndex,
+  tally: Tally,
+  slot: number,
+): { readonly [candidateId: string]: number } {
+  const offset = firstCandidate[contestOfSlot[slot]!]! - firstCell[slot]!;
+  const end = firstCell[slot + 1]!;
+  const votes: [string, number][] = [];
+  for (let cell = firstCell[slot]!; cell < end; cell++)
+    votes.push([election.candidates[offset + cell]!.id, tally.votes[cell]!]);
+  return Object.fromEntries(votes);
+}
 
 /**
  * Puts a location's absolute result into the tally, in place of the counts it held.
