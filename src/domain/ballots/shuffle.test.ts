@@ -46,3 +46,11 @@ test('every order is as likely as any other', () => {
   // right.
   for (const count of seen.values()) assert.ok(Math.abs(count - ROUNDS / 6) < 10 * Math.sqrt(ROUNDS / 6), `${count}`);
 });
+
+test('columns hold what they were made for', () => {
+  const columns = createVoteColumns(3, 8);
+  assert.deepEqual(
+    [columns.count, columns.locations.length, columns.starts.length, columns.selections.length],
+    [0, 3, 4, 8],
+  );
+});

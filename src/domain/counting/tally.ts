@@ -37,7 +37,7 @@ export function countVote(index: ElectionIndex, tally: Tally, votes: VoteColumns
   const contests = index.voteFor.length;
   tally.ballots[location]!++;
   for (let slot = index.firstSlot[location]!; slot < index.firstSlot[location + 1]!; slot++)
-    tally.undervotes[slot]! += index.voteFor[index.contestOfSlot[slot]!]!;
+    tally.undervotes[slot]! += voteForAt(index, slot);
   const end = votes.starts[i + 1]!;
   for (let at = votes.starts[i]!; at < end; ) {
     const contest = index.contestOfCandidate[votes.selections[at]!]!;
