@@ -28,7 +28,9 @@ export function openRecount(database: Database): Recount {
       for (const { kind, location_no, contest_no, candidate_no, n } of rows) {
         let at = location_no;
         if (kind === 'overvoted') at = slotAt(index, location_no, contest_no);
-        if (kind === 'votes') at = cellAt(index, location_no, candidate_no);
+        // A candidate of another contest than the definition's is on no ballot.
+        if (kind === 'votes')
+          at = index.contestOfCandidate[candidate_no] === contest_no ? cellAt(index, location_no, candidate_no) : -1;
         if (tally[kind][at] === undefined) offBallot += Number(n);
         else tally[kind][at] = Number(n);
       }
