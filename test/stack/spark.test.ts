@@ -281,7 +281,7 @@ async function startChild({ entry, topic_id }: Played): Promise<ChildProcess> {
       remote: parseSparkRemote(remote),
       kafka: { brokers: settings.brokers.join(), properties: {} },
       log,
-      openWriter: async () => ({ epoch: 1, publish: async () => {}, close: async () => {} }),
+      openWriter: async () => ({ epoch: 1, async publish() {}, async [Symbol.asyncDispose]() {} }),
       prepareTopics: async () => topicId,
       clock: () => new Date(),
       say() {},
