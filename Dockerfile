@@ -49,8 +49,9 @@ RUN mkdir /checkpoints && chown spark /checkpoints
 USER spark
 VOLUME /checkpoints
 EXPOSE 15002
-# What start-connect-server.sh runs, without the shell around it. That shell would be the container's first process and
-# would pass on no signal: every stop would wait ten seconds and then kill.
+# What start-connect-server.sh runs, without the shell around it. That shell would be the
+# container's first process and would pass on no signal: every stop would wait ten seconds and then
+# kill.
 # The file system's own rename: see docs/operations.md. How many tasks a batch has the counter sets itself.
 CMD ["/opt/spark/bin/spark-submit", \
   "--class", "org.apache.spark.sql.connect.service.SparkConnectServer", \

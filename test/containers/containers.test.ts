@@ -11,7 +11,10 @@ import { makeStandIns, qualified, readImages } from './stand-ins.ts';
 
 const VOTERS = 20_000;
 const PARTITIONS = 2;
-/** Votes a second at which an election of so many goes on for ten minutes: no machine is too slow to stop it in the middle. */
+/**
+ * Votes a second at which an election of so many goes on for ten minutes: no machine is too slow to
+ * stop it in the middle.
+ */
 const SLOW = '20';
 const POLL_MS = 200;
 const LOG_LINES_MAX = '40';
@@ -54,8 +57,13 @@ async function openProject(context: TestContext, name: string): Promise<Project>
       while (!(await isReady(address))) await delay(POLL_MS);
     },
     compose,
-    inspect: async (service, property) =>
-      (await engine.podman('inspect', '--format', `{{.${property}}}`, `${name}_${service}_1`)).trim(),
+    async inspect(service, property) {
+      // Not by its name, which every version of compose makes another way.
+      const labels = Object.entries({ project: name, service, oneoff: 'False' });
+      const filters = labels.flatMap(([label, value]) => ['--filter', `label=com.docker.compose.${label}=${value}`]);
+      const id = (await engine.podman('ps', '--all', '--quiet', ...filters)).trim();
+      return (await engine.podman('inspect', '--format', `{{.${property}}}`, id)).trim();
+    },
   };
 }
 
@@ -65,7 +73,10 @@ const isReady = (address: string): Promise<boolean> =>
     () => false,
   );
 
-/** The dashboard shows every vote once, and `verify` counts the same, as docs/operations.md has it started. */
+/**
+ * The dashboard shows every vote once, and `verify` counts the same, as docs/operations.md has it
+ * started.
+ */
 async function assertExact({ address, compose }: Project): Promise<void> {
   assert.deepEqual(numbersOf(await completeResults(address)), expected.results);
   const verified = JSON.parse(await compose('run', '--rm', 'vote', 'verify', '--json'));

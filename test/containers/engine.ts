@@ -11,7 +11,10 @@ import { sha256 } from '../../src/base/sha256.ts';
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** The images of the stand-ins and the steps of builds, kept from one run to the next. */
 const STORAGE = join(ROOT, 'node_modules', '.cache', 'tallyroom-containers');
-/** One place a checkout: Podman notes it in its storage, and takes no other later. It takes at most 50 characters, too. */
+/**
+ * One place a checkout: Podman notes it in its storage, and takes no other later. It takes at most
+ * 50 characters, too.
+ */
 const PLACE = join(tmpdir(), `tallyroom-${sha256(STORAGE).slice(0, 12)}`);
 const SOCKET = `unix://${PLACE}/api.sock`;
 
@@ -27,7 +30,10 @@ const TOOLS: Readonly<Record<string, string>> = {
   '/usr/lib/podman/aardvark-dns': 'aardvark-dns',
 };
 
-/** The most files and processes of a container: Podman would ask for more than a machine that is a container itself may give. */
+/**
+ * The most files and processes of a container: Podman would ask for more than a machine that is a
+ * container itself may give.
+ */
 const FILES_MAX = 16_384;
 const PROCESSES_MAX = 16_384;
 const ULIMITS = [`nofile=${FILES_MAX}:${FILES_MAX}`, `nproc=${PROCESSES_MAX}:${PROCESSES_MAX}`];
@@ -53,14 +59,17 @@ blocked = true
 `;
 
 /**
- * Podman checks health by timers of systemd, which such a machine does not run. So the checks are run here, as often as
- * the shortest interval in compose.yaml asks.
+ * Podman checks health by timers of systemd, which such a machine does not run. So the checks are
+ * run here, as often as the shortest interval in compose.yaml asks.
  */
 const HEALTH_MS = 5_000;
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
 const OUTPUT_TAIL_CHARACTERS = 4_000;
 
-/** Podman with storage, network and settings of its own: it sees no container but those of this test, and no one else sees them. */
+/**
+ * Podman with storage, network and settings of its own: it sees no container but those of this
+ * test, and no one else sees them.
+ */
 export interface Engine {
   /** Runs a command of podman. @returns what it printed. @throws with the end of what it said. */
   podman(...args: string[]): Promise<string>;
@@ -68,7 +77,10 @@ export interface Engine {
   build(context: string, target: string, image: string, options?: readonly string[]): Promise<void>;
   /** Runs docker-compose on a project of compose.yaml. */
   compose(project: string, environment: NodeJS.ProcessEnv, ...args: string[]): Promise<string>;
-  /** Takes away everything but the storage, whatever state it is in. The second call waits for the first. */
+  /**
+   * Takes away everything but the storage, whatever state it is in. The second call waits for the
+   * first.
+   */
   release(): Promise<void>;
 }
 
@@ -78,8 +90,8 @@ const whereIs = (tool: string): boolean =>
 const missingTools = (): string[] => Object.keys(TOOLS).filter((tool) => !whereIs(tool));
 
 /**
- * Why containers cannot be run here, for `skip`; false where they can. Under CI=true they are never skipped: what is missing is
- * installed, and where that is not possible the test fails.
+ * Why containers cannot be run here, for `skip`; false where they can. Under CI=true they are never
+ * skipped: what is missing is installed, and where that is not possible the test fails.
  */
 export function noContainers(): string | false {
   if (process.env.CI === 'true') return false;
@@ -105,8 +117,8 @@ export async function run(program: string, args: readonly string[], env = proces
   try {
     return (await running).stdout;
   } catch (cause) {
-    const { stdout = '', stderr = '' } = cause as { stdout?: string; stderr?: string };
-    const said = `${stdout}\n${stderr}`.trim().slice(-OUTPUT_TAIL_CHARACTERS);
+    const { stdout, stderr, message } = cause as Error & { stdout: string; stderr: string };
+    const said = `${stdout}\n${stderr}`.trim().slice(-OUTPUT_TAIL_CHARACTERS) || message;
     throw new Error(`${program} ${args.join(' ')} failed:\n${said}`, { cause });
   }
 }
@@ -153,7 +165,10 @@ export async function openEngine(): Promise<Engine> {
   };
 }
 
-/** Writes what the engine is set to. @returns the environment in which podman and docker-compose find it. */
+/**
+ * Writes what the engine is set to. @returns the environment in which podman and docker-compose
+ * find it.
+ */
 function writeSettings(): NodeJS.ProcessEnv {
   mkdirSync(join(PLACE, 'networks'), { recursive: true });
   mkdirSync(STORAGE, { recursive: true });
@@ -191,7 +206,10 @@ const CGROUPS = '/sys/fs/cgroup';
 const CGROUP = 'libpod_parent';
 const RULE = /NETAVARK/;
 
-/** What containers change on a machine, as it was before. Where others use Podman's networks, their rules stay. */
+/**
+ * What containers change on a machine, as it was before. Where others use Podman's networks, their
+ * rules stay.
+ */
 async function machineState(): Promise<{ restore(): Promise<void> }> {
   const forwarding = readFileSync(FORWARDING, 'utf8');
   const hadRules = RULE.test(await run('iptables-save', []));
@@ -207,7 +225,10 @@ async function machineState(): Promise<{ restore(): Promise<void> }> {
   };
 }
 
-/** Removes a group with the groups in it, deepest first, but for those that others' containers are in: the system refuses. */
+/**
+ * Removes a group with the groups in it, deepest first, but for those that others' containers are
+ * in: the system refuses.
+ */
 function removeCgroups(path: string): void {
   if (!existsSync(path)) return;
   for (const entry of readdirSync(path, { withFileTypes: true }))

@@ -9,10 +9,16 @@ import { type Engine, ROOT, run } from './engine.ts';
 const DIRECTORY = join(ROOT, 'test', 'containers', 'stand-ins');
 const DEBIAN = 'localhost/tallyroom-debian';
 const SUITE = 'bookworm';
-/** Where Debian keeps the certificates that were added to a machine: a proxy's, without which no package can be fetched. */
+/**
+ * Where Debian keeps the certificates that were added to a machine: a proxy's, without which no
+ * package can be fetched.
+ */
 const CERTIFICATES = '/usr/local/share/ca-certificates';
 
-/** The images that stand-ins are made of, by name without tag, with their targets in stand-ins/Dockerfile. */
+/**
+ * The images that stand-ins are made of, by name without tag, with their targets in
+ * stand-ins/Dockerfile.
+ */
 const TARGETS: Readonly<Record<string, string>> = {
   node: 'node',
   maven: 'maven',
@@ -35,7 +41,10 @@ interface Service {
 /** The names without a host that compose.yaml uses mean this one. */
 export const qualified = (image: string): string => `docker.io/${image.includes('/') ? '' : 'library/'}${image}`;
 
-/** What compose.yaml and the Dockerfile name: the images that are built, and those that they come from. */
+/**
+ * What compose.yaml and the Dockerfile name: the images that are built, and those that they come
+ * from.
+ */
 export function readImages(): { readonly built: readonly Built[]; readonly bases: readonly string[] } {
   const compose: { services: Record<string, Service> } = parse(read('compose.yaml'), { merge: true });
   const services = Object.values(compose.services);
@@ -54,7 +63,10 @@ export function readImages(): { readonly built: readonly Built[]; readonly bases
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
-/** Makes a stand-in for each of the images. Those that are there and unchanged are found in the engine's storage. */
+/**
+ * Makes a stand-in for each of the images. Those that are there and unchanged are found in the
+ * engine's storage.
+ */
 export async function makeStandIns(engine: Engine, images: readonly string[]): Promise<void> {
   await makeDebian(engine);
   const folders = await foldersOf();

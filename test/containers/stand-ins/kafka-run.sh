@@ -1,6 +1,7 @@
 #!/bin/bash
-# What the image `apache/kafka` does: its own KafkaDockerWrapper, which is in Kafka's jar, makes server.properties of the names KAFKA_...
-# and formats the data directory; then the broker runs in place of this script.
+# What the image `apache/kafka` does: its own KafkaDockerWrapper, which is in Kafka's jar, makes
+# server.properties of the names KAFKA_... and formats the data directory; then the broker runs in
+# place of this script.
 set -e
 export CLUSTER_ID="${CLUSTER_ID:-5L6g3nShT-eMCtK--X86sw}"
 config=/opt/kafka/config

@@ -1,6 +1,7 @@
 #!/bin/bash
-# What the image `postgres` does with POSTGRES_USER, _PASSWORD, _DB and _INITDB_ARGS at the first start: a cluster whose superuser is that
-# user, its database, and scram for everybody who comes over the network.
+# What the image `postgres` does with POSTGRES_USER, _PASSWORD, _DB and _INITDB_ARGS at the first
+# start: a cluster whose superuser is that user, its database, and scram for everybody who comes
+# over the network.
 set -e
 if [ "$(id -u)" = 0 ]; then
   chown postgres "$PGDATA"
