@@ -52,11 +52,14 @@ RUN mkdir /checkpoints && chown spark /checkpoints
 USER spark
 VOLUME /checkpoints
 EXPOSE 15002
-# In the foreground, so that it is the container's process.
-ENV SPARK_NO_DAEMONIZE=1
+# The program that start-connect-server.sh starts, without the shell around it. That shell would be
+# the container's first process and would pass on no signal: every stop would wait ten seconds and
+# then kill.
 # The checkpoint file manager uses the file system's own rename: see docs/operations.md. The counter
 # sets the number of tasks of a batch itself.
-CMD ["/opt/spark/sbin/start-connect-server.sh", \
+CMD ["/opt/spark/bin/spark-submit", \
+  "--class", "org.apache.spark.sql.connect.service.SparkConnectServer", \
+  "--name", "Spark Connect server", \
   "--master", "local[*]", \
   "--driver-memory", "1g", \
   "--conf", "spark.connect.grpc.binding.port=15002", \

@@ -75,6 +75,10 @@ const TASKS = {
     needsPage: true,
     commands: (args) => tests(['test/faults/**/*.test.ts'], ['--test-timeout=900000', ...args]),
   },
+  'test:containers': {
+    needsPage: true,
+    commands: (args) => tests(['test/containers/**/*.test.ts'], ['--test-timeout=1800000', ...args]),
+  },
   bench: { needsPage: true, atUser: true, commands: (args) => [[FLAT_MEMORY, join(root, 'bench/main.ts'), ...args]] },
   check: {
     needsPage: false,
