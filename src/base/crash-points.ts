@@ -63,15 +63,15 @@ export const CRASH_POINTS = {
   },
   'vote.before-log-append': {
     now: 'Participation, votes and the batch row are written; the log batch is not.',
-    next: 'PostgreSQL undoes the batch; its voters are asked again and choose the same.',
+    next: 'PostgreSQL undoes the batch; its votes are taken again from the source offset, and are the same.',
   },
   'vote.after-log-append': {
     now: 'The log batch is written too, in the same open transaction.',
-    next: 'PostgreSQL undoes the batch; its voters are asked again and choose the same.',
+    next: 'PostgreSQL undoes the batch; its votes are taken again from the source offset, and are the same.',
   },
   'vote.before-commit': {
     now: 'Everything of a batch of votes is written and not committed.',
-    next: 'PostgreSQL undoes the batch; its voters are asked again and choose the same.',
+    next: 'PostgreSQL undoes the batch; its votes are taken again from the source offset, and are the same.',
   },
   'vote.after-commit': {
     now: 'A batch of votes is committed; its readers may not have been woken.',

@@ -1,10 +1,11 @@
 /**
  * The codes where a retry cannot help: one side does not accept the certificate of the other, a
- * certificate cannot be read, or the peer does not speak our TLS. A record that was cut off or
- * damaged has a code of OpenSSL, too. There the connection was lost, and a retry can help.
+ * certificate cannot be read, or the peer speaks no TLS that we speak. Every other code of OpenSSL
+ * (a record that was cut off or damaged, data after the end) is a lost connection, and a retry can
+ * help.
  */
 const REFUSED =
-  /^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|CERT_|ERR_TLS_|ERR_OSSL_|EPROTO$|ERR_SSL_(?!UNEXPECTED_EOF|DECRYPTION_FAILED|BAD_RECORD))/;
+  /^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|CERT_|ERR_TLS_|ERR_OSSL_|ERR_SSL_(.*_ALERT_(?!BAD_RECORD)|WRONG_VERSION_NUMBER|UNSUPPORTED_PROTOCOL|NO_PROTOCOLS|.*CERTIFICATE))/;
 
 /** The code that Node, a driver or a library gave an error; empty where it has none. */
 export const codeOf = (error: Error): string => ('code' in error && typeof error.code === 'string' ? error.code : '');

@@ -307,7 +307,7 @@ export function checkValues(options: RawOptions, command: string): void {
   }
 }
 
-export const isCommand = (name: string): name is CommandName => Object.hasOwn(COMMANDS, name);
+const isCommand = (name: string): name is CommandName => Object.hasOwn(COMMANDS, name);
 
 /** The help of one command, and of all where it is `run`. */
 export function helpOf(name: CommandName): string {

@@ -102,7 +102,8 @@ const untilComplete = (feed: ResultsFeed): Promise<Results> =>
 
 /** The first state that holds every vote that is in the log now. */
 async function untilCounted(context: StageContext, feed: ResultsFeed): Promise<Results> {
-  const { votes } = await readCast(context);
+  const { backend, entry, progress, signal } = context;
+  const votes = sumOf(await keepGoing(() => backend.elections.votesInLog(entry), progress.say, signal));
   return untilShown(feed, (results) => results.sequence >= votes);
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { OperationalError } from '../base/errors.ts';
 import type { Log, Topic } from '../ports/log.ts';
-import { COMPACTED_TOPICS, recordsFrom, TOPICS } from '../ports/log.ts';
+import { batchesFrom, COMPACTED_TOPICS, recordsOf, TOPICS } from '../ports/log.ts';
 import { type Command, EXIT, findElection, type Terminal, withBackend } from './shared.ts';
 
 export const command: Command = (config, terminal, { positional }) => {
@@ -37,9 +37,10 @@ const unknownTopic = (name: string): never => {
  */
 async function printTopic(log: Log, topic: Topic, partitions: number, { stdout, signal }: Terminal): Promise<void> {
   for (let partition = 0; partition < partitions; partition++)
-    for await (const { key, value } of recordsFrom(log, topic, partition, 0)) {
-      if (signal.aborted || stdout.destroyed) return;
-      if (!stdout.write(`${key === '' ? '' : `${key}\t`}${value}\n`))
-        await once(stdout, 'drain', { signal }).catch(() => {});
-    }
+    for await (const batch of batchesFrom(log, topic, partition, 0))
+      for (const { key, value } of recordsOf(batch)) {
+        if (signal.aborted || stdout.destroyed) return;
+        if (!stdout.write(`${key === '' ? '' : `${key}\t`}${value}\n`))
+          await once(stdout, 'drain', { signal }).catch(() => {});
+      }
 }

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { OperationalError } from '../base/errors.ts';
@@ -95,6 +95,16 @@ export async function* readLines(path: string, fromLine = 1, hash?: FileHash): A
   }
 }
 
+/**
+ * A file that is read twice must give the same bytes again, and a pipe does not.
+ * @throws InputRefused for a pipe or a device
+ */
+export async function assertReadableTwice(path: string): Promise<void> {
+  const found = await stat(path).catch(() => null);
+  if (found === null || found.isFile() || found.isDirectory()) return;
+  throw refusal(path, null, null, 'it is read twice, and this is a pipe or a device', 'save it to a file first');
+}
+
 async function* readBlocks(path: string, fromLine: number, hash?: FileHash): AsyncGenerator<ByteBlock> {
   const stream = createReadStream(path, { highWaterMark: CHUNK_BYTES });
   let line = 1;
@@ -179,7 +189,7 @@ const shellQuote = (path: string): string => (/^[\w./-]+$/.test(path) ? path : `
  * Refuses kinds of files that are often given by mistake. Their first bytes show the kind. @throws
  * InputRefused
  */
-export function checkHead(path: string, head: Buffer): void {
+function checkHead(path: string, head: Buffer): void {
   const begins = (...bytes: number[]): boolean => bytes.every((byte, i) => head[i] === byte);
   if (begins(0xff, 0xfe) || begins(0xfe, 0xff))
     throw refusal(

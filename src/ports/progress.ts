@@ -11,7 +11,7 @@ export interface Progress {
   say(line: string): void;
   /** The number of voters that are registered now. */
   registered(voters: number): void;
-  /** One more commit, with the numbers of votes it took and refused. */
+  /** More votes that are durable, and the number that was refused beside them. */
   cast(committed: Committed): void;
   /** The number of votes that the published results include now. */
   counted(votes: number): void;

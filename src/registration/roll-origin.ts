@@ -1,5 +1,6 @@
 import { originOf } from '../domain/election/origin.ts';
 import type { InputProblem } from '../files/problems.ts';
+import { assertReadableTwice } from '../files/text-files.ts';
 import { electionNameOf } from '../formats/results/results.ts';
 import { readRoll, scanRoll } from '../formats/roll.ts';
 import { describeElection, readGivenElection } from './given-election.ts';
@@ -9,6 +10,7 @@ import { createReporter, openStagedRoll } from './staged-roll.ts';
 /** Voters from a roll as CSV. */
 export async function openRollOrigin(options: OriginOptions, path: string, say: Say): Promise<OpenedOrigin> {
   const given = await readGivenElection(options, say);
+  await assertReadableTwice(path);
   const summary = await scanRoll(path, given.election);
   for (const notice of summary.notices) say(notice);
   const named = electionNameOf(path);

@@ -44,8 +44,9 @@ export interface Reconciliation {
 const DIFFERENCES_SHOWN_MAX = 5;
 
 /**
- * The most reads in a row that find no record before the end of the log. Each read waits about a
- * second for a relay to publish the records. After this many, the missing record will not come.
+ * The most reads in a row that find no record before the end of the log. Where a relay publishes
+ * the records, each read waits about a second for it. After this many, the missing record will not
+ * come.
  */
 const EMPTY_READS_MAX = 30;
 

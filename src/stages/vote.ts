@@ -104,7 +104,7 @@ async function votePartition(context: VoteContext, chooser: Chooser, claimed: Cl
   const voters = createVoterColumns(most);
   while (!signal.aborted) {
     for await (const batch of batchesFrom(log, 'voters', claimed.partition, claimed.next_offset))
-      if (!(await voteBatch(context, booth, chooser, voters, claimed, batch))) return;
+      if (!(await voteBatch(context, booth, chooser, voters, claimed, batch)) || signal.aborted) return;
     if (await waitForVoters(context, claimed)) return claimed.end();
   }
 }

@@ -168,8 +168,10 @@ export async function openResults(
   let latest: { id: ElectionId; defined_at: string } | null = null;
   for (const election of id === null ? known : known.filter((each) => each === id)) {
     await using log = openOf(election);
+    // Another system's topic may have a name like ours: its records have no such moment.
     const record = (await latestRecords(log, 'definition')).get(DEFINITION_KEY);
-    const defined_at = record === undefined ? '' : (JSON.parse(record.value) as DefinitionRecord).defined_at;
+    const definition: Partial<DefinitionRecord> | null = record === undefined ? null : JSON.parse(record.value);
+    const defined_at = definition?.defined_at ?? '';
     if (latest === null || defined_at > latest.defined_at) latest = { id: election, defined_at };
   }
   if (latest === null)

@@ -30,8 +30,8 @@ const ROWS_PER_TRANSACTION_MAX = 64;
 /** Where little is left to publish, the relay is done after one or two of these pauses. */
 const DRAIN_POLL_MS = 20;
 /**
- * Kafka may give up the transaction of a process that stood still. More failures in a row than this
- * are a fault.
+ * Kafka may give up the transaction of a process that stood still, and the relay begins again at
+ * once. From this many times on it is reported, and retried with pauses.
  */
 const FENCED_MAX = 3;
 

@@ -50,7 +50,9 @@ const causes = function* (error: unknown): Generator<Error> {
 const hasSocketError = (failure: Error): boolean =>
   [...causes(failure)].some((cause) => /^(E[A-Z]+|ERR_HTTP2_|ERR_STREAM_)/.test(codeOf(cause)));
 
-const isUntrusted = (failure: Error): boolean => [...causes(failure)].some(isTrustError);
+/** The client of HTTP/2 gives every failed handshake the code EPROTO. */
+const isUntrusted = (failure: Error): boolean =>
+  [...causes(failure)].some((cause) => isTrustError(cause) || codeOf(cause) === 'EPROTO');
 
 /**
  * Failures that end a query and pass by themselves: a broker that is away, a lost executor, a task

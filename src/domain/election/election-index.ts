@@ -16,7 +16,8 @@ import type { Candidate, Contest, Election } from './election.ts';
  * once, and {@link contestAt} and {@link candidateAt} lead back from there. -1 stands for an
  * unknown number and for a place that does not exist.
  *
- * Callers use the functions below. Only the loops that touch every vote read the arrays themselves.
+ * Callers use the functions below. Loops that touch every vote, and a few folds over all slots, read
+ * the arrays themselves.
  */
 export interface ElectionIndex {
   readonly election: Election;
@@ -46,7 +47,7 @@ export interface ElectionIndex {
 export const LOCATION_CONTEST_PAIRS_MAX = 16_000_000;
 
 /**
- * Compiles an election that {@link checkElection} accepted. Memory grows with locations x contests
+ * Compiles an election that `checkElection` accepted. Memory grows with locations x contests
  * and with candidates x locations.
  */
 export function indexElection(election: Election): ElectionIndex {
