@@ -16,8 +16,8 @@ import type { Candidate, Contest, Election } from './election.ts';
  * once, and {@link contestAt} and {@link candidateAt} lead back from there. -1 stands for an
  * unknown number and for a place that does not exist.
  *
- * Callers use the functions below. Loops that touch every vote, and a few folds over all slots, read
- * the arrays themselves.
+ * Callers use the functions below. Loops that touch every vote, and a few folds over all slots,
+ * read the arrays themselves.
  */
 export interface ElectionIndex {
   readonly election: Election;
