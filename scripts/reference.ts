@@ -158,7 +158,7 @@ ${errorTable()}
 ## Crash points
 
 \`TALLYROOM_CRASH_AT=NAME#3\` kills the process with SIGKILL when it passes a point for the third
-time. A test dies at each of them, starts again, and compares totals and \`verify\`.
+time. Tests die at each of them, start again, and compare totals and \`verify\`.
 
 ${crashPointTable()}
 

@@ -6,15 +6,15 @@
  */
 export const CRASH_POINTS = {
   'postgres.before-init': {
-    now: 'No cluster directory exists yet.',
-    next: 'The next start makes the cluster.',
+    now: 'PostgreSQL has no data directory yet.',
+    next: 'The next start makes it.',
   },
   'postgres.after-init': {
-    now: 'The cluster was made in a temporary directory and is not renamed into place.',
-    next: 'The next start removes the directory and makes another.',
+    now: 'The data directory of PostgreSQL was made under a temporary name and is not renamed.',
+    next: 'The next start removes it and makes another.',
   },
   'postgres.before-start': {
-    now: 'The cluster is in place; its server does not run.',
+    now: 'The data directory of PostgreSQL is in place; its server does not run.',
     next: 'The next start starts the server.',
   },
   'postgres.after-start': {

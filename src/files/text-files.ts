@@ -12,7 +12,8 @@ import { InputRefused, refusal } from './problems.ts';
  * numbers.
  */
 
-const CHUNK_BYTES = 256 * 1024;
+/** The most bytes of one read: a file of any size takes the same memory. */
+const CHUNK_BYTES_MAX = 256 * 1024;
 
 /**
  * The longest line of a table, with room for a portrait in a data URI. A line is held in memory
@@ -106,7 +107,7 @@ export async function assertReadableTwice(path: string): Promise<void> {
 }
 
 async function* readBlocks(path: string, fromLine: number, hash?: FileHash): AsyncGenerator<ByteBlock> {
-  const stream = createReadStream(path, { highWaterMark: CHUNK_BYTES });
+  const stream = createReadStream(path, { highWaterMark: CHUNK_BYTES_MAX });
   let line = 1;
   let carry: Buffer = Buffer.alloc(0);
   let isTooLong = false;
@@ -240,7 +241,7 @@ function unreadable(path: string, cause: unknown): OperationalError {
 export async function readWhole(path: string, bytesMax: number): Promise<{ text: string; sha256: string }> {
   const chunks: Buffer[] = [];
   let length = 0;
-  const stream = createReadStream(path, { highWaterMark: CHUNK_BYTES });
+  const stream = createReadStream(path, { highWaterMark: CHUNK_BYTES_MAX });
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       if (length === 0) checkHead(path, chunk);

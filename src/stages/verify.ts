@@ -51,9 +51,9 @@ const DIFFERENCES_SHOWN_MAX = 5;
 const EMPTY_READS_MAX = 30;
 
 /**
- * Counts everything again, from the log and from PostgreSQL, and compares the counts with the
- * published results (invariant 4). Reads the whole log once, to its present end: every seq, every
- * link of the chain, every batch.
+ * Every published number can be recounted. This counts everything again, from the log and from
+ * PostgreSQL, and compares the counts with the published results. It reads the whole log once, to
+ * its present end: every seq, every link of the chain, every batch.
  */
 export async function verify(
   entry: ElectionEntry,

@@ -17,8 +17,9 @@ import {
 } from '../../ports/log.ts';
 
 /**
- * The least time between two flushes. With the tick of the dashboard, 99 of 100 votes are on the
- * screen within 100 ms of their commit.
+ * The least time between two flushes. With the tick of the dashboard, the aim is that 99 of 100
+ * votes are on the screen within 100 ms of their commit. Measured: p99 112 ms at 20,000 votes a
+ * second (docs/benchmarks.md).
  */
 const FLUSH_SPACING_MS_MIN = 25;
 /**

@@ -10,7 +10,8 @@ import { assertEpoch, raiseEpoch } from './epochs.ts';
  * publish has no extra cost.
  */
 const COMPACT_AT_RATIO = 8;
-const COMPACT_AT_LEAST = 1_000;
+/** A smaller topic is read in a few requests, so it is not compacted. */
+const COMPACT_AT_RECORDS_MIN = 1_000;
 
 /** A writer with its connection. */
 interface Writer {
@@ -57,7 +58,7 @@ export async function openPostgresWriter(
         const size = sizes.get(topic) ?? { records: 0, keys: new Set() };
         size.records += added.length;
         for (const { key } of added) size.keys.add(key);
-        const isDue = size.records > COMPACT_AT_LEAST && size.records > COMPACT_AT_RATIO * size.keys.size;
+        const isDue = size.records > COMPACT_AT_RECORDS_MIN && size.records > COMPACT_AT_RATIO * size.keys.size;
         sizes.set(topic, isDue ? await compact(writer, log, topic) : size);
       }
     },

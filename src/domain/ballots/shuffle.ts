@@ -7,7 +7,8 @@ import type { VoteColumns } from './vote-columns.ts';
 export const DRAWS_PER_VOTE = 2;
 
 /**
- * Copies votes in a random order, so that the order in which they were cast is lost (invariant 3).
+ * Copies votes in a random order, so that the order in which they were cast is lost. Votes and
+ * participation share no key and no order, so no place shows whose vote it is.
  * @param accepted positions to take, or null for all.
  * @param draws at least {@link DRAWS_PER_VOTE} uniform 32-bit numbers for each vote, from a
  * cryptographic source.
