@@ -7,7 +7,7 @@ import { temporaryDirectory } from '../../test/support/tallyroom.ts';
 import { InputRefused } from './problems.ts';
 import { assertReadableTwice } from './text-files.ts';
 
-test('a file that is read twice is not a pipe', async (context) => {
+test('a file that is read more than once is not a pipe', async (context) => {
   const { path, remove } = temporaryDirectory();
   context.after(remove);
   const pipe = join(path, 'pipe');

@@ -97,13 +97,19 @@ export async function* readLines(path: string, fromLine = 1, hash?: FileHash): A
 }
 
 /**
- * A file that is read twice must give the same bytes again, and a pipe does not.
+ * A file that is read more than once must give the same bytes again, and a pipe does not.
  * @throws InputRefused for a pipe or a device
  */
 export async function assertReadableTwice(path: string): Promise<void> {
   const found = await stat(path).catch(() => null);
   if (found === null || found.isFile() || found.isDirectory()) return;
-  throw refusal(path, null, null, 'it is read twice, and this is a pipe or a device', 'save it to a file first');
+  throw refusal(
+    path,
+    null,
+    null,
+    'it is read more than once, and this is a pipe or a device',
+    'save it to a file first',
+  );
 }
 
 async function* readBlocks(path: string, fromLine: number, hash?: FileHash): AsyncGenerator<ByteBlock> {

@@ -3,6 +3,7 @@
  * same votes gives the same.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
@@ -213,4 +214,12 @@ test('a record and the line of a file with the same text are taken alike', async
     }),
     { numRuns: 50 },
   );
+});
+
+test('votes from a pipe are refused by name: the file is read more than once', async (context) => {
+  const { path, remove } = temporaryDirectory();
+  context.after(remove);
+  const pipe = join(path, 'cast.csv');
+  execFileSync('mkfifo', [pipe]);
+  await assert.rejects(openCastVotes(pipe, index), /cast\.csv: it is read more than once, and this is a pipe/);
 });

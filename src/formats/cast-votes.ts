@@ -5,7 +5,13 @@ import { candidateNumber, type ElectionIndex, slotAt } from '../domain/election/
 import { err, type Outcome, ok } from '../domain/outcome.ts';
 import { type CsvFile, columnOf, openCsv, readRows } from '../files/csv.ts';
 import { type InputProblem, quoteValue, refusal } from '../files/problems.ts';
-import { type FileIdentity, identifyFile, LINE_BYTES_MAX, readLines } from '../files/text-files.ts';
+import {
+  assertReadableTwice,
+  type FileIdentity,
+  identifyFile,
+  LINE_BYTES_MAX,
+  readLines,
+} from '../files/text-files.ts';
 
 /**
  * Real cast votes, as CSV or NDJSON. The choice of a voter is the most private data there is, so no
@@ -69,6 +75,7 @@ const COLUMNS = ['registration_number', 'location_id', 'selections'] as const;
  * one named as each contest
  */
 export async function openCastVotes(path: string, index: ElectionIndex): Promise<CastVotesFile> {
+  await assertReadableTwice(path);
   const identity = await identifyFile(path);
   const format = await formatOf(path);
   if (format === 'ndjson') return { ...identity, path, format, first_line: 1 };

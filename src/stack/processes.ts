@@ -99,11 +99,16 @@ export function javaProcess(places: StackPlaces, server: JavaServer): ServerProc
       withFileErrors(places.directory, async () => {
         await mkdir(server.working_directory, { recursive: true });
         await rm(pid_file, { force: true });
-        await using output = await openLog(log);
-        const args = ['-c', LAUNCH, 'sh', pid_file, server.java, marks.name, marks.settings, ...command];
-        const child = await launch(args, server, output);
-        // A server that has already ended has written the reason to its log.
-        while ((await pid()) === null && child.exitCode === null && child.signalCode === null) await delay(POLL_MS);
+        const output = await openLog(log);
+        // Closing can fail on a full disk, so this is not `await using`.
+        try {
+          const args = ['-c', LAUNCH, 'sh', pid_file, server.java, marks.name, marks.settings, ...command];
+          const child = await launch(args, server, output);
+          // A server that has already ended has written the reason to its log.
+          while ((await pid()) === null && child.exitCode === null && child.signalCode === null) await delay(POLL_MS);
+        } finally {
+          await output.close();
+        }
       }),
     async stop() {
       const running = await pid();
