@@ -254,6 +254,8 @@ function makeEntry(name: string): ElectionEntry {
     partitions: PARTITIONS,
     definition,
     definition_hash: sha256(canonicalDefinition(definition)),
+    format: 2,
+    revision: 0,
     voters_total: null,
   };
 }

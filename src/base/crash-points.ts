@@ -85,6 +85,14 @@ export const CRASH_POINTS = {
     now: 'The end of the votes of a partition is committed; the stage has not ended yet.',
     next: 'The next start finds it written.',
   },
+  'roll-change.before-commit': {
+    now: 'Late voters are added or removed, with a new description, and not committed.',
+    next: 'The transaction is undone; the same file makes the change.',
+  },
+  'roll-change.after-commit': {
+    now: 'The change of the roll is committed; nobody was told.',
+    next: 'The same file changes nothing more.',
+  },
   'relay.before-publish': {
     now: 'Committed batches are read from table log; nothing of them is in Kafka.',
     next: 'The next relay publishes them.',

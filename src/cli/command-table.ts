@@ -45,6 +45,9 @@ export const OPTIONS = {
   election: { value: 'FILE', help: 'the election as JSON (docs/election.schema.json)' },
   candidates: { value: 'FILE', help: 'the candidates as CSV (docs/inputs.md)' },
   roll: { value: 'FILE', help: 'the voters as CSV (docs/inputs.md)' },
+  add: { value: 'FILE', help: 'add late voters to a complete roll, from a roll as CSV' },
+  remove: { value: 'FILE', help: 'remove voters who have not voted, from CSV with a reason (docs/inputs.md)' },
+  revise: { value: 'FILE', help: 'take new names and descriptions from the election as JSON' },
   api: { value: 'URL', help: 'fetch the voters from a service that answers like randomuser.me' },
   results: { value: 'FILE', help: 'cast the votes of a real election again, from its results as CSV' },
   electorate: { value: 'FILE', help: 'registered voters by location as CSV, for --results' },
@@ -182,8 +185,11 @@ export const COMMANDS = {
   },
   register: {
     summary: 'Makes an election and registers its candidates and voters; the voters go to topic `voters`.',
-    options: [...ORIGIN, 'fresh', ...EVERYWHERE],
-    examples: ['npm run tallyroom -- register --election council.json --roll voters.csv'],
+    options: [...ORIGIN, 'fresh', 'add', 'remove', 'revise', ...EVERYWHERE],
+    examples: [
+      'npm run tallyroom -- register --election council.json --roll voters.csv',
+      'npm run tallyroom -- register --add late-voters.csv',
+    ],
   },
   vote: {
     summary:

@@ -24,6 +24,8 @@ export interface Config {
   readonly sparkRemote: SparkRemote | null;
   readonly id: string | null;
   readonly origin: OriginOptions;
+  /** The late change of an election, which `register` makes; null where it makes an election. */
+  readonly change: ElectionChange | null;
   /** Voters per second; null means all of them in about a minute. */
   readonly rate: number | 'max' | null;
   readonly votes: string | null;
@@ -38,6 +40,13 @@ export interface Config {
   readonly host: string;
   readonly debug: boolean;
 }
+
+/** A file, and what it does to an election that is there. */
+export interface ElectionChange {
+  readonly kind: (typeof CHANGES)[number];
+  readonly file: string;
+}
+const CHANGES = ['add', 'remove', 'revise'] as const;
 
 const CONFIG_FILE = 'tallyroom.json';
 
@@ -83,6 +92,7 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
       turnout: number('turnout'),
       seed: text('seed'),
     },
+    change: changeOf(options),
     rate: rate === null ? null : rate === 'max' ? 'max' : Number(rate),
     votes: text('votes'),
     from: text('from')?.slice(TOPIC_PREFIX.length) ?? null,
@@ -96,6 +106,7 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
     debug: options.debug === true,
   };
   checkTogether(config.origin);
+  checkChange(config);
   checkFrom(config);
   checkEngine(config);
   return config;
@@ -194,6 +205,28 @@ function databaseUrl(text: string | undefined): string | null {
 const refuse = (message: string, nextStep: string): never => {
   throw new OperationalError('USAGE', { message, nextStep });
 };
+
+function changeOf(options: RawOptions): ElectionChange | null {
+  const given = CHANGES.flatMap((kind) => {
+    const file = options[kind];
+    return typeof file === 'string' ? [{ kind, file }] : [];
+  });
+  if (given.length > 1)
+    refuse(`${given.map(({ kind }) => `--${kind}`).join(' and ')} at once`, 'Make one change after the other.');
+  return given[0] ?? null;
+}
+
+/** A change is made to an election that is there, so it takes no inputs of a new one. */
+function checkChange({ change, origin, fresh }: Config): void {
+  if (change === null) return;
+  const others = Object.entries(origin).flatMap(([name, value]) => (value === null ? [] : [`--${name}`]));
+  if (fresh) others.push('--fresh');
+  if (others.length > 0)
+    refuse(
+      `--${change.kind} changes the election that is there and takes no ${others.join(', ')}`,
+      'Leave them out; --id names the election.',
+    );
+}
 
 /** The sources of an election exclude each other; what belongs to one is refused without it. */
 function checkTogether({

@@ -1,14 +1,29 @@
+import type { ElectionChange } from '../cli/config.ts';
+import type { StageContext } from '../ports/stage-context.ts';
 import { openElection } from '../registration/make-election.ts';
+import { addVoters, removeVoters, reviseElection } from '../stages/change-roll.ts';
 import { registerElection } from '../stages/register.ts';
-import { type Command, EXIT, withBackend } from './shared.ts';
+import { type Command, EXIT, findElection, withBackend } from './shared.ts';
+
+const CHANGES: Record<ElectionChange['kind'], (context: StageContext, file: string) => Promise<void>> = {
+  add: addVoters,
+  remove: removeVoters,
+  revise: reviseElection,
+};
 
 export const command: Command = (config, terminal) =>
   withBackend(config, terminal, async (backend, progress) => {
-    const entry = await openElection(backend, config, progress, terminal.signal);
-    const finished = await registerElection({ backend, entry, progress, signal: terminal.signal });
+    const { change } = config;
+    const { signal } = terminal;
+    if (change !== null) {
+      const entry = await findElection(backend, config.id);
+      await CHANGES[change.kind]({ backend, entry, progress, signal }, change.file);
+      return EXIT.done;
+    }
+    const entry = await openElection(backend, config, progress, signal);
+    const finished = await registerElection({ backend, entry, progress, signal });
     if (!finished) return EXIT.interrupted;
-    progress.say(
-      `Election ${entry.id} (seed ${entry.seed}): ${progress.sums.registered.toLocaleString('en-GB')} voters are registered.`,
-    );
+    const voters = entry.voters_total ?? progress.sums.registered;
+    progress.say(`Election ${entry.id} (seed ${entry.seed}): ${voters.toLocaleString('en-GB')} voters are registered.`);
     return EXIT.done;
   });

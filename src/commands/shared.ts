@@ -26,11 +26,10 @@ export const EXIT = { done: 0, check_failed: 1, interrupted: 130 } as const;
 export type Command = (config: Config, terminal: Terminal, line: CommandLine) => Promise<number>;
 
 /** Refuses a misspelt name of a file before a database is made. @throws InputRefused */
-function assertFilesExist({ origin, votes }: Config): void {
+function assertFilesExist({ origin, votes, change }: Config): void {
   const { election, candidates, roll, results, electorate } = origin;
-  const missing = [election, candidates, roll, results, electorate, votes === '-' ? null : votes].filter(
-    (path) => path !== null && !existsSync(path),
-  );
+  const given = [election, candidates, roll, results, electorate, votes === '-' ? null : votes, change?.file ?? null];
+  const missing = given.filter((path) => path !== null && !existsSync(path));
   if (missing.length === 0) return;
   throw new InputRefused(
     missing.map((file) => ({

@@ -2,11 +2,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import {
   DEFINITION_KEY,
   type DefinitionRecord,
+  REVISION_KEY_PREFIX,
+  type RevisionRecord,
   VOTES_END_KEY_PREFIX,
   type VotesEndRecord,
 } from '../domain/log/records.ts';
 import { type Log, type LogRecord, recordsOf, type Topic } from '../ports/log.ts';
-import { type DashboardState, StateBuilder } from './state-builder.ts';
+import { type DashboardState, type DefinitionInForce, StateBuilder } from './state-builder.ts';
 
 /**
  * Follows the topics `definition` and `results-by-location` of an election and shows each new state
@@ -127,10 +129,19 @@ class Follower {
       const end: VotesEndRecord = JSON.parse(record.value);
       this.#votesEnd.set(end.partition, end.seq_end);
     }
-    if (record.key !== DEFINITION_KEY) return;
-    const definition: DefinitionRecord = JSON.parse(record.value);
-    if (definition.hash === this.#builder?.definition.hash) return;
-    // Another definition numbers its locations anew: its results are read from their beginning.
+    const inForce = this.#builder?.definition;
+    if (record.key === DEFINITION_KEY) {
+      const definition: DefinitionRecord = JSON.parse(record.value);
+      if (definition.hash !== inForce?.hash) await this.#begin({ ...definition, revision: 0 });
+    }
+    if (record.key.startsWith(REVISION_KEY_PREFIX) && inForce !== undefined) {
+      const { revision, election }: RevisionRecord = JSON.parse(record.value);
+      if (revision > inForce.revision) await this.#begin({ ...inForce, election, revision });
+    }
+  }
+
+  /** Another definition has other names or numbers: its results are read from their beginning. */
+  async #begin(definition: DefinitionInForce): Promise<void> {
     this.#next['results-by-location'] = 0;
     this.#waits.delete('results-by-location');
     this.#builder = new StateBuilder(definition, await this.#log.end('results-by-location', 0));

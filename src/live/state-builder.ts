@@ -12,9 +12,14 @@ import type { ResultMoment, ResultStatus, Results } from '../domain/results/resu
 import { createRunningResults, type RunningResults, updateResults } from '../domain/results/running-results.ts';
 import type { LogRecord } from '../ports/log.ts';
 
+/** The definition of an election with its description as last revised. */
+export interface DefinitionInForce extends DefinitionRecord {
+  readonly revision: number;
+}
+
 /** The latest complete state of an election, as a dashboard shows it. */
 export interface DashboardState {
-  readonly definition: DefinitionRecord;
+  readonly definition: DefinitionInForce;
   /** Entries that did not change are the same objects as in the state before. */
   readonly results: Results;
   /** The counter's epoch; 0 before its first state. */
@@ -42,7 +47,7 @@ const DAMAGED_KEYS_MAX = 1_000;
  * Memory: two tallies and one document, whatever the number of records.
  */
 export class StateBuilder {
-  readonly definition: DefinitionRecord;
+  readonly definition: DefinitionInForce;
   /**
    * Nothing is shown before the records up to this offset are read: they tell of older states.
    * Beyond it a compacted topic may still lack records that newer ones replaced. A state there is
@@ -67,7 +72,7 @@ export class StateBuilder {
   #held: string | null = null;
   #state: DashboardState | null = null;
 
-  constructor(definition: DefinitionRecord, catchUpTo: number) {
+  constructor(definition: DefinitionInForce, catchUpTo: number) {
     const index = indexElection(definition.election);
     this.definition = definition;
     this.catchUpTo = catchUpTo;

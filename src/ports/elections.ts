@@ -1,5 +1,6 @@
 import { assert } from '../domain/assert.ts';
 import type { ReplayedVotes } from '../domain/ballots/replay.ts';
+import type { DefinitionFormat } from '../domain/election/definition.ts';
 import type { Election, ElectionId } from '../domain/election/election.ts';
 import type { ElectionOrigin } from '../domain/election/origin.ts';
 
@@ -14,8 +15,13 @@ export interface ElectionEntry {
   readonly arguments: ElectionOrigin;
   readonly seed: string;
   readonly partitions: number;
+  /** The definition with its description as last revised. */
   readonly definition: Election | null;
+  readonly format: DefinitionFormat;
+  /** The hash in every box and batch: it never changes. */
   readonly definition_hash: string | null;
+  /** The number of the description in force; 0 is the one that the election was made with. */
+  readonly revision: number;
   /** The number of voters, once all are in the log. */
   readonly voters_total: number | null;
 }
@@ -40,6 +46,13 @@ export interface Elections {
    * @throws OperationalError ELECTION_DIFFERS where the election already has another definition.
    */
   define(entry: ElectionEntry, election: Election, replayed?: readonly ReplayedVotes[]): Promise<ElectionEntry>;
+  /**
+   * Makes a revision of the description, in tables and topic `definition` in one transaction. Where
+   * nothing differs it does nothing.
+   * @returns the election as it is now.
+   * @throws OperationalError INPUT_REFUSED where the counting definition would change.
+   */
+  revise(entry: ElectionEntry, election: Election): Promise<ElectionEntry>;
   /** The real results that are cast again; empty for an election that is not a replay. */
   replayed(entry: ElectionEntry): Promise<readonly ReplayedVotes[]>;
   /** How many votes each partition of the log holds. */

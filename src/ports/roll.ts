@@ -1,4 +1,4 @@
-import type { VoterPerson } from '../domain/election/voter.ts';
+import type { RemovalReason, VoterPerson } from '../domain/election/voter.ts';
 import type { VoterColumns } from '../domain/log/voter-records.ts';
 import type { ElectionEntry } from './elections.ts';
 
@@ -28,7 +28,7 @@ export interface Roll extends AsyncDisposable {
    * @returns the positions in `people` of those whose registration number or UUID is already on the
    * roll. They are not stored.
    */
-  stage(batch: StagedPeople): Promise<number[]>;
+  stage(batch: StagedPeople): Promise<readonly number[]>;
   /**
    * The staged locations in the order of their first voters, with the number of staged voters of
    * each.
@@ -45,6 +45,16 @@ export interface Roll extends AsyncDisposable {
   publish(entry: ElectionEntry, batch: RollBatch): Promise<void>;
   /** Appends the record that no voter follows. */
   finish(votersTotal: number): Promise<void>;
+  /**
+   * Adds voters to a roll that is complete: to table and topic, with a revision of the electorates,
+   * in one transaction. A source that was taken before changes nothing.
+   */
+  addLate(source: string, voters: readonly LateVoter[]): Promise<RollChange>;
+  /**
+   * Removes voters who have not voted, with a revision of the electorates, in one transaction. No
+   * batch of votes commits meanwhile. A source that was taken before changes nothing.
+   */
+  removeLate(source: string, removals: readonly Removal[]): Promise<RollChange>;
   /** Lets the next process open the roll. Never throws. */
   close(): Promise<void>;
 }
@@ -68,4 +78,28 @@ export interface StagedPeople {
    */
   readonly locations: readonly number[];
   readonly new_locations: readonly string[];
+}
+
+/** A voter who joins a complete roll, by location number. */
+export interface LateVoter {
+  readonly person: VoterPerson;
+  readonly location: number;
+}
+
+export interface Removal {
+  readonly registration_number: string;
+  readonly reason: RemovalReason;
+}
+
+/** Why a late addition or removal was left out. */
+export type RollRefusal = 'on-the-roll' | 'on-the-roll-elsewhere' | 'not-on-the-roll' | 'has-voted';
+
+export interface RollChange {
+  /** The election with its new electorates. */
+  readonly entry: ElectionEntry;
+  /** The voters added or removed now: 0 where the source was taken before. */
+  readonly changed: number;
+  readonly was_taken_before: boolean;
+  /** The entries that were left out, by position. */
+  readonly refused: readonly { readonly position: number; readonly reason: RollRefusal }[];
 }

@@ -101,7 +101,9 @@ function assertSame(entry: ElectionEntry, now: ElectionOrigin, seed: string | nu
   throw new OperationalError('ELECTION_DIFFERS', {
     message: `election ${entry.id} is here already and was made differently (${differing.join(', ')})`,
     nextStep:
-      'Start a new election beside it with --fresh, use another --data-dir, or leave the options out to go on with this one.',
+      was.kind === 'roll'
+        ? 'A roll that changed: `register --add FILE` adds voters, `register --remove FILE` removes them. Or start a new election beside it with --fresh.'
+        : 'Start a new election beside it with --fresh, use another --data-dir, or leave the options out to go on with this one.',
   });
 }
 

@@ -17,7 +17,7 @@ export interface StagedRoll extends AsyncDisposable {
   /** The number of people stored. */
   readonly voters: number;
   /** @returns the positions of people who are already on the roll. */
-  add(people: readonly LocatedPerson[], position: number): Promise<number[]>;
+  add(people: readonly LocatedPerson[], position: number): Promise<readonly number[]>;
   /**
    * The definition. Its locations have the voters that were stored in them.
    * @param names the names of locations that the election does not define, by id; a location

@@ -68,6 +68,9 @@ interface Viewer {
 /** The id of the event that brings a state; the snapshot of the state names it in a header. */
 export const eventIdOf = (state: DashboardState): string => `${state.epoch}:${state.results.sequence}`;
 
+const isSameDefinition = ({ definition: before }: DashboardState, { definition: now }: DashboardState): boolean =>
+  before.hash === now.hash && before.revision === now.revision;
+
 /**
  * Sends every state to every viewer as server-sent events: `update` (a ResultsDelta) and `resync`
  * (fetch the snapshot), with `id: epoch:sequence`. Memory: a number a location and contest, some
@@ -183,7 +186,7 @@ export class Hub {
     this.shown = state;
     this.#version++;
     this.#resumeFrames.clear();
-    if (before?.definition.hash === state.definition.hash) this.#broadcastChanges(before, state);
+    if (before !== null && isSameDefinition(before, state)) this.#broadcastChanges(before, state);
     else {
       this.#contestVersions = new Float64Array(state.results.contests.length).fill(this.#version);
       this.#locationVersions = new Float64Array(state.results.locations.length).fill(this.#version);

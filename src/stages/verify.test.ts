@@ -76,6 +76,8 @@ class Counted {
       partitions: 1,
       definition: election,
       definition_hash: definition,
+      format: 2,
+      revision: 0,
       voters_total: 5,
     };
     const { batches, count } = this;

@@ -4,7 +4,7 @@ import { assert } from '../domain/assert.ts';
 import { BoxCounter } from '../domain/counting/box-counter.ts';
 import { candidateTotals, createTally, type Tally, unbalancedSlots } from '../domain/counting/tally.ts';
 import { isCount, sumOf } from '../domain/counts.ts';
-import { candidateKey, canonicalDefinition } from '../domain/election/election.ts';
+import { candidateKey } from '../domain/election/election.ts';
 import {
   cellCandidate,
   cellsOf,
@@ -13,12 +13,12 @@ import {
   slotContest,
   slotsOf,
 } from '../domain/election/election-index.ts';
-import { DEFINITION_KEY, type DefinitionRecord } from '../domain/log/records.ts';
 import { createPublishedResults } from '../domain/results/engine-folds.ts';
 import { parseObject } from '../domain/results/published-results.ts';
 import type { ElectionEntry } from '../ports/elections.ts';
 import { batchesFrom, endOf, type Log, type LogRecord, latestRecords, recordsOf } from '../ports/log.ts';
 import type { BatchEntry, Recount } from '../ports/recount.ts';
+import { differingDefinitions } from './verify/definition.ts';
 
 /**
  * One comparison of the reconciliation. `differences` names the first few differences between the
@@ -118,21 +118,6 @@ async function votesEnds(entry: ElectionEntry, log: Log): Promise<number[]> {
   const ends: number[] = [];
   for (let partition = 0; partition < entry.partitions; partition++) ends.push(await log.end('votes', partition));
   return ends;
-}
-
-/** The places (table, topic) whose definition does not match its hash. */
-async function differingDefinitions(entry: ElectionEntry, log: Log): Promise<string[]> {
-  const value = (await latestRecords(log, 'definition')).get(DEFINITION_KEY)?.value;
-  const record = value === undefined ? null : (JSON.parse(value) as DefinitionRecord);
-  const differing: string[] = [];
-  if (sha256(canonicalDefinition(entry.definition!)) !== entry.definition_hash) differing.push('in table elections');
-  if (
-    record === null ||
-    record.hash !== entry.definition_hash ||
-    sha256(canonicalDefinition(record.election)) !== record.hash
-  )
-    differing.push('in topic definition');
-  return differing;
 }
 
 /**

@@ -4,8 +4,11 @@ import { type Crash, describeCrashes } from '../support/crashes.ts';
 import { NEEDS_STACK } from '../support/stack.ts';
 import { openStackElection } from '../support/stack-election.ts';
 
-/** This profile does not use the bundled PostgreSQL, and its brokers compact Kafka's topics. */
-const EMBEDDED_ONLY = /^(postgres|compact)\./;
+/**
+ * This profile does not use the bundled PostgreSQL, and its brokers compact Kafka's topics. A
+ * change of the roll is the same transaction in both profiles.
+ */
+const EMBEDDED_ONLY = /^(postgres|compact|roll-change)\./;
 
 /**
  * A relay publishes at least the voters and, later, the votes of each partition: four passings. The

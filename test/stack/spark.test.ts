@@ -93,6 +93,8 @@ async function play(election: Election, name = `${prefix}-${played.length}`): Pr
     partitions,
     definition,
     definition_hash,
+    format: 2,
+    revision: 0,
     voters_total: null,
   };
   await makeTopics(settings, id, partitions);

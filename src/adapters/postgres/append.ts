@@ -71,6 +71,22 @@ export const appendKeyed = (
     text: records.map(({ key, value }) => `${key}\t${value}\n`).join(''),
   });
 
+/**
+ * Appends to topic `definition`. Two processes may do so at the same moment: the row lock puts them
+ * in order.
+ */
+export async function appendDefinition(
+  client: pg.Client,
+  electionNo: number,
+  records: readonly KeyedRecord[],
+): Promise<void> {
+  const { rows } = await client.query<{ next_offset: string }>(
+    "SELECT next_offset FROM log_ends WHERE election_no = $1 AND topic = 'definition' AND partition = 0 FOR UPDATE",
+    [electionNo],
+  );
+  await appendKeyed(client, electionNo, 'definition', Number(rows[0]!.next_offset), records);
+}
+
 export interface LogEnd {
   readonly next_offset: number;
   readonly next_seq: number;

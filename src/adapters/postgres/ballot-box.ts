@@ -4,7 +4,7 @@ import { VOTES_END_KEY_PREFIX, type VotesEndRecord } from '../../domain/log/reco
 import type { BallotSource } from '../../ports/ballot-batch.ts';
 import type { BallotBox, ClaimedPartition, KnownVoter } from '../../ports/ballot-box.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
-import { appendKeyed, readLogEnd } from './append.ts';
+import { appendDefinition, readLogEnd } from './append.ts';
 import { BatchWriter, type ClaimedEnd } from './batch.ts';
 import { claimPartition, claimSource, releaseSource, tryClaimPartition, tryClaimSource } from './claims.ts';
 import { type Connection, type Database, inTransaction, lockOrAbort } from './database.ts';
@@ -28,7 +28,7 @@ export function openBallotBox(database: Database, now: () => Date): BallotBox {
       }>(
         `SELECT registration_number, v.voter_id, location_no, p.voter_id IS NOT NULL AS has_voted
          FROM voters v LEFT JOIN participation_${entry.election_no} p ON p.voter_id = v.voter_id
-         WHERE v.election_no = $1 AND registration_number = ANY($2)`,
+         WHERE v.election_no = $1 AND registration_number = ANY($2) AND removed_in IS NULL`,
         [entry.election_no, registrationNumbers],
       );
       return new Map<string, KnownVoter>(
@@ -173,15 +173,7 @@ async function appendVotesEnd(client: pg.Client, electionNo: number, record: Vot
       'INSERT INTO source_offsets VALUES ($1, $2, 0, $3) ON CONFLICT (election_no, source, partition) DO UPDATE SET next_offset = $3 WHERE source_offsets.next_offset <> $3',
       [electionNo, name, record.seq_end],
     );
-    if (rowCount === 1) {
-      // Two partitions may end at the same moment. The row lock puts them in order.
-      const { rows } = await client.query<{ next_offset: string }>(
-        "SELECT next_offset FROM log_ends WHERE election_no = $1 AND topic = 'definition' AND partition = 0 FOR UPDATE",
-        [electionNo],
-      );
-      const records = [{ key: name, value: JSON.stringify(record) }];
-      await appendKeyed(client, electionNo, 'definition', Number(rows[0]!.next_offset), records);
-    }
+    if (rowCount === 1) await appendDefinition(client, electionNo, [{ key: name, value: JSON.stringify(record) }]);
     crashPoint('votes-end.before-commit');
   });
   crashPoint('votes-end.after-commit');

@@ -5,7 +5,7 @@ import type { ElectionEntry } from '../../ports/elections.ts';
 import { appendLog, type LogEnd } from './append.ts';
 import { copyIn, participationRows, RowBuffer, voteRows } from './copy.ts';
 import { isConnectionLost, sqlState } from './explain.ts';
-import { advanceSource } from './sources.ts';
+import { beginBatch } from './sources.ts';
 
 const UNIQUE_VIOLATION = '23505';
 const DEADLOCK = '40P01';
@@ -81,11 +81,13 @@ export class BatchWriter {
     let sealed: SealedVotes | null = null;
     await client.query('BEGIN');
     const claimed = batch.voters.length > 0 ? await claimEnd() : null;
-    await advanceSource(client, number, source, from, batch.next_offset);
+    const removals = await beginBatch(client, number, source, from, batch.next_offset);
     if (claimed !== null) {
-      const accepted = byVoter ? await insertParticipation(client, number, batch, rejections) : null;
+      const removed = removals ? await removedVoters(client, number, batch.voters) : NOBODY;
+      const one = byVoter || removed.size > 0;
+      const accepted = one ? await insertParticipation(client, number, batch, removed, rejections) : null;
       sealed = accepted?.size === 0 ? null : batch.seal(accepted, { partition: claimed.partition, head: claimed.end });
-      const rows = byVoter ? null : participationRows(this.#participation, batch.voters);
+      const rows = one ? null : participationRows(this.#participation, batch.voters);
       if (rows !== null && !(await copyParticipation(client, number, rows))) return null;
       if (sealed !== null) await this.#storeVotes(source, claimed, sealed);
     }
@@ -156,22 +158,46 @@ async function copyParticipation(client: pg.Client, electionNo: number, rows: Bu
   }
 }
 
-/** @returns the positions of the voters who had not voted; the others are added to `rejections`. */
+const NOBODY: ReadonlySet<number> = new Set();
+
+/** The voters of a batch who were removed from the roll. */
+async function removedVoters(
+  client: pg.Client,
+  electionNo: number,
+  voters: Float64Array,
+): Promise<ReadonlySet<number>> {
+  const { rows } = await client.query<{ voter_id: string }>(
+    'SELECT voter_id FROM voters WHERE election_no = $1 AND removed_in IS NOT NULL AND voter_id = ANY($2)',
+    [electionNo, Array.from(voters)],
+  );
+  return new Set(rows.map((row) => Number(row.voter_id)));
+}
+
+/**
+ * @param removed voters who are on the roll no more
+ * @returns the positions of the voters who had not voted; the others are added to `rejections`.
+ */
 async function insertParticipation(
   client: pg.Client,
   electionNo: number,
   batch: CastBatch,
+  removed: ReadonlySet<number>,
   rejections: Rejection[],
 ): Promise<ReadonlySet<number>> {
   const { rows } = await client.query<{ voter_id: string }>(
     `INSERT INTO participation_${electionNo} (voter_id) SELECT unnest($1::bigint[]) ON CONFLICT DO NOTHING RETURNING voter_id`,
-    [Array.from(batch.voters)],
+    [Array.from(batch.voters).filter((voter) => !removed.has(voter))],
   );
   const inserted = new Set(rows.map((row) => Number(row.voter_id)));
   const accepted = new Set<number>();
-  for (const [position, voter] of batch.voters.entries())
+  for (const [position, voter] of batch.voters.entries()) {
     if (inserted.has(voter)) accepted.add(position);
-    else rejections.push({ source_offset: batch.voter_offsets[position]!, reason: 'already-voted' });
+    else
+      rejections.push({
+        source_offset: batch.voter_offsets[position]!,
+        reason: removed.has(voter) ? 'unknown-voter' : 'already-voted',
+      });
+  }
   return accepted;
 }
 

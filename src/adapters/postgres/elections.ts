@@ -3,6 +3,7 @@ import { crashPoint } from '../../base/crash-points.ts';
 import { OperationalError } from '../../base/errors.ts';
 import { sha256 } from '../../base/sha256.ts';
 import type { ReplayedVotes } from '../../domain/ballots/replay.ts';
+import { DEFINITION_FORMAT, type DefinitionFormat, hashedDefinition } from '../../domain/election/definition.ts';
 import { canonicalDefinition, type Election, type ElectionId } from '../../domain/election/election.ts';
 import { parseOrigin } from '../../domain/election/origin.ts';
 import { DEFINITION_KEY, type DefinitionRecord } from '../../domain/log/records.ts';
@@ -11,20 +12,22 @@ import { TOPICS } from '../../ports/log.ts';
 import { appendKeyed } from './append.ts';
 import { type Database, inTransaction } from './database.ts';
 import { sqlState } from './explain.ts';
+import { reviseDescription } from './revisions.ts';
 
 const UNIQUE_VIOLATION = '23505';
 const PARTITIONED_TOPICS = new Set(['voters', 'votes', 'returns']);
 
-type ElectionRow = Omit<ElectionEntry, 'id' | 'arguments' | 'voters_total'> & {
+export type ElectionRow = Omit<ElectionEntry, 'id' | 'arguments' | 'voters_total'> & {
   election_id: ElectionId;
   arguments: unknown;
   voters_total: string | null;
 };
 
-const COLUMNS =
-  'election_no, election_id, name, arguments, seed, partitions, definition, definition_hash, voters_total';
+export const ELECTION_COLUMNS =
+  'election_no, election_id, name, arguments, seed, partitions, definition, format, definition_hash, revision, voters_total';
 
-function entryOf({ election_id, voters_total, ...row }: ElectionRow): ElectionEntry {
+/** @throws OperationalError DATABASE_FAILED where the row does not say what it was made from. */
+export function entryOf({ election_id, voters_total, ...row }: ElectionRow): ElectionEntry {
   const origin = parseOrigin(row.arguments);
   if (!origin.ok)
     throw new OperationalError('DATABASE_FAILED', {
@@ -41,7 +44,7 @@ function entryOf({ election_id, voters_total, ...row }: ElectionRow): ElectionEn
 
 export function openElections(database: Database): Elections {
   const find = async (where: string, parameters: readonly unknown[]): Promise<ElectionEntry | null> => {
-    const [row] = await database.query<ElectionRow>(`SELECT ${COLUMNS} FROM elections ${where}`, parameters);
+    const [row] = await database.query<ElectionRow>(`SELECT ${ELECTION_COLUMNS} FROM elections ${where}`, parameters);
     return row === undefined ? null : entryOf(row);
   };
   const transact = async <Value>(work: (client: pg.Client) => Promise<Value>): Promise<Value> => {
@@ -72,6 +75,12 @@ export function openElections(database: Database): Elections {
       crashPoint('define.after-commit');
       return defined;
     },
+    revise: (entry, election) =>
+      transact(async (client) => {
+        const inForce = await lockElection(client, entry.election_no);
+        await reviseDescription(client, inForce, { election, reason: 'description' });
+        return findElection(client, entry.election_no);
+      }),
     replayed: (entry) =>
       database.query<{ location: number; candidate: number; votes: number }>(
         `SELECT location_no AS location, candidate_no AS candidate, votes::float8 AS votes FROM replayed_votes WHERE election_no = $1`,
@@ -97,7 +106,7 @@ export function openElections(database: Database): Elections {
 async function createElection(client: pg.Client, entry: NewElection): Promise<ElectionEntry> {
   const { rows } = await client.query<ElectionRow>(
     `INSERT INTO elections (election_id, name, source, arguments, seed, partitions) VALUES ($1, $2, 'ballots', $3, $4, $5)
-     RETURNING ${COLUMNS}`,
+     RETURNING ${ELECTION_COLUMNS}`,
     [entry.id, entry.name, JSON.stringify(entry.arguments), entry.seed, entry.partitions],
   );
   const created = entryOf(rows[0]!);
@@ -132,11 +141,12 @@ async function define(
   replayed: readonly ReplayedVotes[],
 ): Promise<ElectionEntry> {
   const text = canonicalDefinition(election);
-  const hash = sha256(text);
+  const format: DefinitionFormat = entry.definition === null ? DEFINITION_FORMAT : entry.format;
+  const hash = sha256(hashedDefinition(election, format));
   const { rows } = await client.query<ElectionRow>(
-    `UPDATE elections SET definition = $2, definition_hash = $3, name = $4
-     WHERE election_no = $1 AND (definition_hash IS NULL OR definition_hash = $3) RETURNING ${COLUMNS}`,
-    [entry.election_no, text, hash, election.name],
+    `UPDATE elections SET definition = $2, definition_hash = $3, name = $4, format = $5
+     WHERE election_no = $1 AND (definition_hash IS NULL OR definition = $2::jsonb) RETURNING ${ELECTION_COLUMNS}`,
+    [entry.election_no, text, hash, election.name, format],
   );
   if (rows.length === 0)
     throw new OperationalError('ELECTION_DIFFERS', {
@@ -160,6 +170,7 @@ async function define(
     ],
   );
   const record: DefinitionRecord = {
+    format,
     election,
     hash,
     partitions: entry.partitions,
@@ -211,6 +222,23 @@ async function insertDefinition(client: pg.Client, electionNo: number, election:
       location_id: location.id,
     })),
   );
+}
+
+/**
+ * The election as it stands, with its row locked: no batch of votes commits meanwhile, and no other
+ * revision is made. It is the first lock that a transaction takes.
+ */
+export async function lockElection(client: pg.Client, electionNo: number): Promise<ElectionEntry> {
+  return findElection(client, electionNo, ' FOR UPDATE');
+}
+
+/** The election as this transaction sees it. */
+export async function findElection(client: pg.Client, electionNo: number, lock = ''): Promise<ElectionEntry> {
+  const { rows } = await client.query<ElectionRow>(
+    `SELECT ${ELECTION_COLUMNS} FROM elections WHERE election_no = $1${lock}`,
+    [electionNo],
+  );
+  return entryOf(rows[0]!);
 }
 
 /** Refuses a table without its unique constraint, since "one voter, one vote" would not hold. */

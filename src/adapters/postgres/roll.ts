@@ -3,13 +3,15 @@ import { crashPoint } from '../../base/crash-points.ts';
 import { assert } from '../../domain/assert.ts';
 import { type ElectionIndex, indexElection } from '../../domain/election/election-index.ts';
 import { VOTER_PERSON_FIELDS, type VoterPerson } from '../../domain/election/voter.ts';
-import { createVoterColumns, type VoterColumns, writeVoters } from '../../domain/log/voter-records.ts';
+import { type VoterColumns, writeVoters } from '../../domain/log/voter-records.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
-import { type Roll, type RollBatch, type StagedPeople, VOTERS_PER_BATCH_MAX } from '../../ports/roll.ts';
+import type { LateVoter, Removal, Roll, RollBatch, RollChange, StagedPeople } from '../../ports/roll.ts';
 import { appendLog, readLogEnd } from './append.ts';
 import { copyIn, RowBuffer, textField, voterRows } from './copy.ts';
 import { type Connection, type Database, inTransaction, lockOrAbort } from './database.ts';
 import { LOG_CHANNEL } from './notifications.ts';
+import { addLate, removeLate } from './roll-changes.ts';
+import { giveIds, insertPeople, registeredLocations } from './roll-rows.ts';
 import { advanceSource, ensurePosition } from './sources.ts';
 
 type VoterBatch = Parameters<Roll['append']>[1];
@@ -48,11 +50,11 @@ class PostgresRoll implements Roll {
     });
   }
 
-  async stage(batch: StagedPeople): Promise<number[]> {
-    let repeated: number[] = [];
+  async stage(batch: StagedPeople): Promise<readonly number[]> {
+    let repeated: readonly number[] = [];
     await this.#commit(batch, async () => {
       await insertLocations(this.#client, this.#number, batch.new_locations);
-      repeated = await insertPeople(this.#client, this.#number, batch);
+      ({ repeated } = await insertPeople(this.#client, this.#number, batch));
     });
     return repeated;
   }
@@ -68,11 +70,8 @@ class PostgresRoll implements Roll {
   }
 
   async stagedBefore(id: number): Promise<Map<number, number>> {
-    const { rows } = await this.#client.query<{ location_no: number; voters: string }>(
-      'SELECT location_no, count(*) AS voters FROM voters WHERE election_no = $1 AND voter_id < $2 GROUP BY location_no',
-      [this.#number, id],
-    );
-    return new Map(rows.map((row) => [row.location_no, Number(row.voters)]));
+    const locations = await registeredLocations(this.#client, this.#number, id);
+    return new Map(locations.map(({ location, voters }) => [location, voters]));
   }
 
   async readStaged(from: number, into: VoterColumns): Promise<number> {
@@ -94,10 +93,18 @@ class PostgresRoll implements Roll {
 
   async finish(votersTotal: number): Promise<void> {
     await this.#client.query(
-      `WITH finished AS (UPDATE elections SET voters_total = $2 WHERE election_no = $1 RETURNING election_no)
+      `WITH finished AS (UPDATE elections SET voters_total = coalesce(voters_total, $2) WHERE election_no = $1 RETURNING election_no)
        SELECT pg_notify($3, $4) FROM finished`,
       [this.#number, votersTotal, LOG_CHANNEL, `${this.#number}/voters/end/0`],
     );
+  }
+
+  addLate(source: string, voters: readonly LateVoter[]): Promise<RollChange> {
+    return addLate(this.#client, this.#number, source, voters);
+  }
+
+  removeLate(source: string, removals: readonly Removal[]): Promise<RollChange> {
+    return removeLate(this.#client, this.#number, source, removals);
   }
 
   close(): Promise<void> {
@@ -156,17 +163,6 @@ class PostgresRoll implements Roll {
   }
 }
 
-/**
- * Ids are given in blocks of one full batch, so that two elections can register at the same time. A
- * crash leaves a gap. With smaller blocks a database would give the same ids out again.
- */
-async function giveIds(client: pg.Client, ids: Float64Array, count: number): Promise<void> {
-  assert(count <= VOTERS_PER_BATCH_MAX, `a batch of the roll has at most ${VOTERS_PER_BATCH_MAX} voters`);
-  const { rows } = await client.query<{ block: string }>("SELECT nextval('voter_id_blocks') AS block");
-  const first = Number(rows[0]!.block) * VOTERS_PER_BATCH_MAX;
-  for (let i = 0; i < count; i++) ids[i] = first + i;
-}
-
 function personLine(electionNo: number, id: number, location: number, person: VoterPerson): string {
   let line = `${id}\t${electionNo}\t${location}`;
   for (const field of VOTER_PERSON_FIELDS) line += `\t${textField(person[field])}`;
@@ -181,23 +177,4 @@ async function insertLocations(client: pg.Client, electionNo: number, names: rea
      FROM unnest($2::text[]) WITH ORDINALITY AS staged (name, place)`,
     [electionNo, names],
   );
-}
-
-/** @returns the positions of people who are already on the roll. */
-async function insertPeople(client: pg.Client, electionNo: number, batch: StagedPeople): Promise<number[]> {
-  const { people } = batch;
-  const ids = createVoterColumns(people.length).ids;
-  await giveIds(client, ids, people.length);
-  const rows = people.map((person, i) => ({
-    ...person,
-    voter_id: ids[i]!,
-    election_no: electionNo,
-    location_no: batch.locations[i]!,
-  }));
-  const { rows: inserted } = await client.query<{ voter_id: string }>(
-    'INSERT INTO voters SELECT * FROM jsonb_populate_recordset(NULL::voters, $1) ON CONFLICT DO NOTHING RETURNING voter_id',
-    [JSON.stringify(rows)],
-  );
-  const stored = new Set(inserted.map((row) => Number(row.voter_id)));
-  return people.flatMap((_, i) => (stored.has(ids[i]!) ? [] : [i]));
 }

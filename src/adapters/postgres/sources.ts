@@ -47,3 +47,24 @@ export async function advanceSource(
     values: [electionNo, source.name, source.partition, from, to],
   });
 }
+
+/**
+ * Begins a batch of votes inside the caller's transaction: moves the source as
+ * {@link advanceSource} does, and keeps the roll as it is until the transaction ends.
+ * @returns whether any voter was removed from the roll.
+ * @throws OperationalError FENCED where the position of the source is not `from`.
+ */
+export async function beginBatch(
+  client: pg.Client,
+  electionNo: number,
+  source: BallotSource,
+  from: number,
+  to: number,
+): Promise<boolean> {
+  const { rows } = await client.query<{ removals: boolean }>({
+    name: 'begin-batch',
+    text: 'SELECT begin_batch($1, $2, $3, $4, $5) AS removals',
+    values: [electionNo, source.name, source.partition, from, to],
+  });
+  return rows[0]!.removals;
+}

@@ -48,3 +48,17 @@ export const VOTER_PERSON_FIELDS = [
   'picture',
   'registered_age',
 ] as const satisfies readonly (keyof VoterPerson)[];
+
+/**
+ * Why a voter was removed from the roll. It is a code and never free text, because topic
+ * `definition` carries it.
+ */
+export const REMOVAL_REASONS = [
+  'died',
+  'moved',
+  'registered-twice',
+  'not-eligible',
+  'requested',
+  'entered-in-error',
+] as const;
+export type RemovalReason = (typeof REMOVAL_REASONS)[number];

@@ -1,4 +1,6 @@
+import type { DefinitionFormat } from '../election/definition.ts';
 import type { Election } from '../election/election.ts';
+import type { RemovalReason } from '../election/voter.ts';
 
 /**
  * The records of the compacted topics. Values are JSON; the key is listed with each. Totals are
@@ -11,10 +13,12 @@ import type { Election } from '../election/election.ts';
  * differ only in the field that names their state.
  */
 
-/** Topic `definition`, key `definition`. */
+/** Topic `definition`, key `definition`. It is never replaced. */
 export interface DefinitionRecord {
+  /** Absent in elections of format 1. */
+  readonly format?: DefinitionFormat;
   readonly election: Election;
-  /** SHA-256 of the canonical definition, hex. */
+  /** SHA-256 of the counting definition, hex; of the whole definition in format 1. */
   readonly hash: string;
   /** The number of partitions of `voters` and of `votes`. */
   readonly partitions: number;
@@ -22,6 +26,35 @@ export interface DefinitionRecord {
   readonly defined_at: string;
 }
 export const DEFINITION_KEY = 'definition';
+
+/**
+ * Topic `definition`, key `revision:<n>`. The description that holds from now on. Its counting
+ * definition is that of the definition record. Revisions are numbered from 1 without gaps; 0 is the
+ * definition record itself.
+ */
+export interface RevisionRecord {
+  readonly revision: number;
+  readonly election: Election;
+  /** SHA-256 of the whole canonical definition, hex. */
+  readonly description_hash: string;
+  /** ISO 8601, when the revision was made. */
+  readonly made_at: string;
+  readonly reason: RevisionReason;
+}
+export type RevisionReason = 'description' | 'voters-added' | 'voters-removed';
+export const REVISION_KEY_PREFIX = 'revision:';
+
+/**
+ * Topic `definition`, key `removal:<voter id>`. The voter is on the roll no more; the voter's
+ * record stays in topic `voters`.
+ */
+export interface RemovalRecord {
+  readonly voter_id: number;
+  readonly reason: RemovalReason;
+  /** The revision that counts the voter no more. */
+  readonly revision: number;
+}
+export const REMOVAL_KEY_PREFIX = 'removal:';
 
 /**
  * Topic `definition`, key `votes-end:<partition>`. Every voter of the partition has been asked, and
