@@ -76,7 +76,7 @@ class Counted {
       partitions: 1,
       definition: election,
       definition_hash: definition,
-      format: 2,
+      format: 1,
       revision: 0,
       voters_total: 5,
     };
