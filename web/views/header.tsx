@@ -20,7 +20,7 @@ export function Header({ state }: { state: Results }) {
       <div class="title">
         <h1>{name}</h1>
         <p class="status">
-          <span class={`badge is-${status}`}>{STATUS_NAMES[status]}</span>
+          <span class={`badge is-${status}`}>{state.is_counted ? STATUS_NAMES[status] : 'Counting has not begun'}</span>
           <span class="changed">
             Last change{' '}
             <time dateTime={state.as_of} title={state.as_of}>
