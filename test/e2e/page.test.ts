@@ -167,6 +167,21 @@ describe('the page', { skip: noBrowser() }, () => {
     stream.abort();
   });
 
+  test('a name that reads from right to left turns no figure and no word beside it', async (context) => {
+    const { page, count } = await open(context, { contests: [['דוד', 'Ada']] });
+    count.cast(0, [0], 1);
+    count.flush();
+    await shows(page, '[data-leader=one] .votes', /^1 vote$/);
+    await shows(page, '[data-leader=one] .margin', '1 vote ahead of Ada');
+    for (const selector of ['[data-leader=one] .name', 'table.candidates tbody th', '.bars .name'])
+      assert.equal(await page.locator(`${selector} bdi`).first().innerText(), 'דוד');
+    // Beside the name, as it is painted: the mark stands to its right.
+    const [name, mark] = await Promise.all(
+      ['bdi', '.mark'].map((each) => page.locator(`table.candidates tbody th ${each}`).first().boundingBox()),
+    );
+    assert.ok(name!.x < mark!.x);
+  });
+
   test('a tie shows all of it', async (context) => {
     const { page, count } = await open(context, { registered_voters: null });
     count.cast(0, [0], 7);

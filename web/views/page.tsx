@@ -1,4 +1,5 @@
 import { useEffect } from 'preact/hooks';
+import { isolate } from '../../src/domain/isolate.ts';
 import type { Results } from '../../src/domain/results/results.ts';
 import { Bars } from '../charts/bars.tsx';
 import { Donut } from '../charts/donut.tsx';
@@ -16,7 +17,7 @@ import { Notes } from './notes.tsx';
 export function Page() {
   const state = results.value;
   useEffect(() => {
-    if (state !== null) document.title = `${state.election.name}: results`;
+    if (state !== null) document.title = `${isolate(state.election.name)}: results`;
   }, [state?.election.name]);
   if (state === null) return <Waiting />;
   return (
