@@ -78,6 +78,7 @@ class Counted {
       definition_hash: definition,
       format: 1,
       revision: 0,
+      generation: 1,
       voters_total: 5,
     };
     const { batches, count } = this;

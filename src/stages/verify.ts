@@ -226,7 +226,7 @@ async function readPublished(
   log: Log,
 ): Promise<{ tally: Tally; covers: readonly number[]; checks: Check[] }> {
   const index = indexElection(entry.definition!);
-  const shape = { index, definition: entry.definition_hash!, partitions: entry.partitions };
+  const shape = { index, definition: entry.definition_hash!, partitions: entry.partitions, sha256 };
   const records = [...(await latestRecords(log, 'results-by-location')).values()];
   const published = createPublishedResults(records, shape);
   const damaged: string[] = [];
