@@ -84,10 +84,10 @@ export function openElections(database: Database): Elections {
         await reviseDescription(client, inForce, { election, reason: 'description' });
         return findElection(client, entry.election_no);
       }),
-    replayed: (entry) =>
-      database.query<{ location: number; candidate: number; votes: number }>(
+    replayed: ({ election_no }) =>
+      database.query<ReplayedVotes & pg.QueryResultRow>(
         `SELECT location_no AS location, candidate_no AS candidate, votes::float8 AS votes FROM replayed_votes WHERE election_no = $1`,
-        [entry.election_no],
+        [election_no],
       ),
     votesInLog: ({ election_no }) => votesInLog(database, election_no),
     async beginGeneration(entry) {
@@ -97,11 +97,9 @@ export function openElections(database: Database): Elections {
       );
       return entryOf(row!);
     },
-    async fixEngine(entry, engine) {
-      const [row] = await database.query<{ engine: 'local' | 'spark' }>(
-        'UPDATE elections SET engine = coalesce(engine, $2) WHERE election_no = $1 RETURNING engine',
-        [entry.election_no, engine],
-      );
+    async fixEngine({ election_no }, engine) {
+      const sql = 'UPDATE elections SET engine = coalesce(engine, $2) WHERE election_no = $1 RETURNING engine';
+      const [row] = await database.query<{ engine: 'local' | 'spark' }>(sql, [election_no, engine]);
       return row!.engine;
     },
   };
