@@ -19,6 +19,9 @@ function terminal(isTTY: boolean): { out: NodeJS.WriteStream; written: () => str
 const results = (candidates: readonly { name: string; leading: boolean; share: number }[]): Results =>
   ({ contests: [{ candidates }] }) as unknown as Results;
 
+// The tests run in terminals of every kind.
+process.env.TERM = 'xterm';
+
 test('a terminal has one live line, a file a line every few seconds; both say what was asked for', () => {
   mock.timers.enable({ apis: ['setInterval'] });
   try {
@@ -34,13 +37,27 @@ test('a terminal has one live line, a file a line every few seconds; both say wh
       progress[Symbol.dispose]();
       assert.match(
         written(),
-        /registered 1,000 {2}voted 700 {2}counted 690 {2}[\d,]+ votes\/s {2}refused 2 {2}Ada leads with 50\.0%/,
+        /registered 1,000 {2}voted 700 {2}counted 690 {2}[\d,]+ votes\/s {2}refused 2 {2}Leading: Ada with 50\.0%/,
       );
       assert.equal(written().includes('\r'), isTTY);
     }
   } finally {
     mock.timers.reset();
   }
+});
+
+test('a dumb terminal gets lines without codes', (context) => {
+  const before = process.env.TERM;
+  context.after(() => {
+    if (before === undefined) delete process.env.TERM;
+    else process.env.TERM = before;
+  });
+  process.env.TERM = 'dumb';
+  const { out, written } = terminal(true);
+  const progress = showProgress(out);
+  progress.say('waiting');
+  progress[Symbol.dispose]();
+  assert.equal(written(), 'waiting\n');
 });
 
 test('the same line from several stages is said once', () => {
@@ -56,7 +73,7 @@ test('the same line from several stages is said once', () => {
 for (const [candidates, verdict] of [
   [[], ''],
   [[{ name: 'Ada', leading: false, share: 0 }], ''],
-  [[{ name: 'Ada', leading: true, share: 1 }], '  Ada leads with 100.0%'],
+  [[{ name: 'Ada', leading: true, share: 1 }], '  Leading: Ada with 100.0%'],
   [
     [
       { name: 'Ada', leading: true, share: 0.5 },

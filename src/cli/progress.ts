@@ -1,3 +1,4 @@
+import { isolate } from '../domain/isolate.ts';
 import type { Results } from '../domain/results/results.ts';
 import type { Gauge } from '../ports/counter.ts';
 import type { Progress } from '../ports/progress.ts';
@@ -38,7 +39,8 @@ const percent = new Intl.NumberFormat('en-GB', {
 
 /** @param out usually process.stderr. */
 export function showProgress(out: NodeJS.WriteStream): ShownProgress {
-  const live = out.isTTY === true;
+  // A dumb terminal shows codes as letters: it gets lines, as a file does.
+  const live = out.isTTY === true && process.env.TERM !== 'dumb';
   const clear = live ? '\r\x1b[2K' : '';
   const sums = { registered: 0, voted: 0, rejected: 0, counted: 0, gauges: [] as readonly Gauge[] };
   const said = { line: '', at: 0 };
@@ -112,5 +114,8 @@ export function leaderText(results: Results | null): string {
   const [leader] = leaders;
   if (leader === undefined) return '';
   const share = leader.share === null ? '' : ` with ${percent.format(leader.share)}`;
-  return leaders.length === 1 ? `  ${leader.name} leads${share}` : `  ${leaders.length} candidates tie${share}`;
+  // A name may be of two people, so no verb follows it.
+  return leaders.length === 1
+    ? `  Leading: ${isolate(leader.name)}${share}`
+    : `  ${leaders.length} candidates tie${share}`;
 }

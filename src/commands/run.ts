@@ -125,5 +125,5 @@ const whole = new Intl.NumberFormat('en-GB');
 function summary(results: Results): string {
   const { ballots_cast, registered_voters } = results.totals;
   const of = registered_voters === null ? '' : ` of ${whole.format(registered_voters)} registered voters`;
-  return `${whole.format(ballots_cast)} ballots cast${of}.${leaderText(results)}`;
+  return `${whole.format(ballots_cast)} ${ballots_cast === 1 ? 'ballot' : 'ballots'} cast${of}.${leaderText(results)}`;
 }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { feedOf, stateWhere } from '../../test/support/feed.ts';
+import { feedOf, stateWhere, troubleIn } from '../../test/support/feed.ts';
 import { TestCount, TestMicroBatchCount, testElection } from '../../test/support/test-count.ts';
 import type { Election } from '../domain/election/election.ts';
 import type { Log, LogBatch, OutgoingRecord, Topic } from '../ports/log.ts';
 import type { DashboardState } from './state-builder.ts';
 
 const ballots = (count: number) => (state: DashboardState) => state.results.totals.ballots_cast === count;
-const isHeld = (state: DashboardState) => state.held !== null;
+const isHeld = (state: DashboardState) => state.results.held !== null;
 
 /** Follows until the test ends, and checks that following ended well. */
 function follow(context: TestContext, count: TestCount) {
@@ -41,7 +41,7 @@ describe('what is shown', () => {
       [first.results.election.status, first.results.sequence, first.epoch],
       ['unofficial-partial', 5, 1],
     );
-    assert.equal(first.held, null);
+    assert.equal(first.results.held, null);
     count.cast(2, [0], 3);
     count.flush();
     const second = await stateWhere(feed, ballots(8));
@@ -114,6 +114,30 @@ describe('what is shown', () => {
     await stateWhere(feed, (state) => state.results.election.status === 'unofficial-complete');
   });
 
+  test('not complete where votes follow an end, however soon they are counted', async (context) => {
+    const count = started();
+    count.cast(0, [1], 2);
+    count.flush();
+    count.end();
+    const feed = follow(context, count);
+    await stateWhere(feed, (state) => state.results.election.status === 'unofficial-complete');
+    count.append('definition', 'votes-end:0', { partition: 0, seq_end: null });
+    const opened = await stateWhere(feed, (state) => state.results.election.status === 'unofficial-partial');
+    assert.deepEqual(
+      opened.results.contests.flatMap(({ candidates }) => candidates.filter((each) => each.elected)),
+      [],
+    );
+    count.cast(0, [1], 1);
+    count.flush();
+    await stateWhere(feed, ballots(3));
+    count.end(3);
+    await stateWhere(feed, (state) => state.results.election.status === 'unofficial-complete');
+    count.cast(0, [1], 1);
+    count.flush();
+    const beyond = await stateWhere(feed, ballots(4));
+    assert.equal(beyond.results.election.status, 'unofficial-partial');
+  });
+
   test('another definition starts anew', async (context) => {
     const count = started();
     const feed = follow(context, count);
@@ -126,6 +150,61 @@ describe('what is shown', () => {
       defined_at: '2026-11-23T09:00:00.000Z',
     });
     await stateWhere(feed, (state) => state.results.election.name === 'Other');
+  });
+});
+
+describe('no state', () => {
+  test('results without a checkpoint are told at the end of the topic', async (context) => {
+    const count = started();
+    count.cast(0, [1], 5);
+    count.log.append(count.flushRecords().filter(({ key }) => key !== 'checkpoint'));
+    const feed = follow(context, count);
+    assert.match(await troubleIn(feed), /lacks their checkpoint/);
+    assert.equal(feed.state(), null);
+  });
+
+  test('a definition without results is not a count of zero', async (context) => {
+    const feed = follow(context, started());
+    const { results } = await stateWhere(feed, () => true);
+    assert.deepEqual([results.is_counted, results.held], [false, null]);
+  });
+});
+
+describe('the id of a state', () => {
+  test('is the same for two readers, and another for another election', async (context) => {
+    const [one, other] = [started(), started()];
+    const ids: string[] = [];
+    for (const [count, made] of [
+      [one, {}],
+      [other, { instance: 'b'.repeat(32) }],
+    ] as const) {
+      if ('instance' in made) count.define(made);
+      count.cast(0, [1], 5);
+      count.flush();
+      for (let reader = 0; reader < 2; reader++) ids.push((await stateWhere(follow(context, count), ballots(5))).id);
+    }
+    assert.equal(ids[0], ids[1]);
+    assert.equal(ids[2], ids[3]);
+    assert.notEqual(ids[0]!.split('.')[0], ids[2]!.split('.')[0]);
+  });
+
+  test('a revision of the description has another id, with the same counts', async (context) => {
+    const count = started();
+    count.cast(0, [1], 5);
+    count.flush();
+    const feed = follow(context, count);
+    const before = await stateWhere(feed, ballots(5));
+    count.append('definition', 'revision:1', {
+      revision: 1,
+      election: { ...count.index.election, name: 'Revised' },
+      description_hash: 'c'.repeat(64),
+      made_at: '2026-11-23T09:00:00.000Z',
+      reason: 'description',
+    });
+    const after = await stateWhere(feed, ({ results }) => results.election.name === 'Revised');
+    assert.equal(after.results.totals.ballots_cast, 5);
+    assert.notEqual(after.id, before.id);
+    assert.notEqual(after.definition.tag, before.definition.tag);
   });
 });
 
@@ -202,8 +281,8 @@ describe('what is held back', () => {
       const good = await stateWhere(feed, ballots(5));
       damage(count);
       const held = await stateWhere(feed, isHeld);
-      assert.match(held.held!, reason);
-      assert.equal(held.results, good.results);
+      assert.match(held.results.held!, reason);
+      assert.deepEqual({ ...held.results, held: null }, good.results);
     });
 
   test('a sound checkpoint ends it', async (context) => {
@@ -213,10 +292,13 @@ describe('what is held back', () => {
     count.cast(1, [1], 5);
     const records = count.flushRecords();
     count.log.append(records.filter(({ key }) => key !== 'location:L0002'));
-    await stateWhere(feed, isHeld);
+    const trouble = await troubleIn(feed);
+    assert.match(trouble, /covers 10 ballots but its locations add up to 5/);
+    assert.equal(feed.state(), null);
     count.log.append(records);
     const state = await stateWhere(feed, ballots(10));
-    assert.equal(state.held, null);
+    assert.equal(feed.trouble(), null);
+    assert.equal(state.results.held, null);
   });
 });
 
@@ -239,7 +321,7 @@ test('many flushes read at once give the state of the last, also around a record
   const last = flushes.pop()!;
   count.log.append([...flushes, ...stale, last]);
   const state = await stateWhere(feed, ballots(12));
-  assert.equal(state.held, null);
+  assert.equal(state.results.held, null);
 });
 
 test('records of an older epoch than the newest checkpoint are ignored', async (context) => {
@@ -256,7 +338,7 @@ test('records of an older epoch than the newest checkpoint are ignored', async (
   count.cast(1, [1], 1);
   count.flush();
   const state = await stateWhere(feed, ballots(11));
-  assert.deepEqual([state.epoch, state.held], [2, null]);
+  assert.deepEqual([state.epoch, state.results.held], [2, null]);
 });
 
 test('a log that fails ends the following with its error', async () => {
@@ -281,9 +363,9 @@ describe('results of Spark', () => {
     count.cast(1, [], 2);
     count.overvote(1, 0, 1);
     count.flush();
-    const { results, epoch, held, foreign_records } = await stateWhere(feed, ballots(8));
+    const { results, epoch, foreign_records } = await stateWhere(feed, ballots(8));
     assert.deepEqual(
-      [results.election.status, results.sequence, results.as_of, epoch, held, foreign_records],
+      [results.election.status, results.sequence, results.as_of, epoch, results.held, foreign_records],
       ['unofficial-partial', 8, '2026-11-23T20:00:01.000Z', 1, null, 0],
     );
     assert.deepEqual([results.contests[0]!.votes_counted, results.contests[0]!.undervotes], [5, 2]);
@@ -383,12 +465,12 @@ describe('results of Spark', () => {
       count.cast(0, [1], 1);
       count.flush(changes);
       const held = await stateWhere(feed, isHeld);
-      assert.match(held.held!, reason);
-      assert.equal(held.results, good.results);
+      assert.match(held.results.held!, reason);
+      assert.deepEqual({ ...held.results, held: null }, good.results);
       count.cast(0, [1], 1);
       count.flush();
       const sound = await stateWhere(feed, ballots(7));
-      assert.equal(sound.held, null);
+      assert.equal(sound.results.held, null);
     });
 
   test('malformed records hold nothing and are told', async (context) => {
@@ -397,7 +479,7 @@ describe('results of Spark', () => {
     count.flush({ totals: { malformed: 3 } });
     const feed = follow(context, count);
     const state = await stateWhere(feed, ballots(5));
-    assert.deepEqual([state.held, state.foreign_records], [null, 3]);
+    assert.deepEqual([state.results.held, state.foreign_records], [null, 3]);
   });
 
   test('a damaged row is told at once; the same row whole mends it', async (context) => {
@@ -411,11 +493,11 @@ describe('results of Spark', () => {
     const last = records.pop()!;
     count.log.append([...records, { ...last, value: last.value.replace(':6,', ':-6,') }]);
     const held = await stateWhere(feed, isHeld);
-    assert.match(held.held!, /Record \d+ of results-by-location \(ballots:L0001\) cannot be read/);
-    assert.equal(held.results, good.results);
+    assert.match(held.results.held!, /Record \d+ of results-by-location \(ballots:L0001\) cannot be read/);
+    assert.deepEqual({ ...held.results, held: null }, good.results);
     count.log.append([last]);
     const sound = await stateWhere(feed, ballots(6));
-    assert.equal(sound.held, null);
+    assert.equal(sound.results.held, null);
   });
 
   test('records of the other engine beside them are held', async (context) => {
@@ -426,7 +508,7 @@ describe('results of Spark', () => {
     await stateWhere(feed, ballots(5));
     count.append('results-by-location', 'location:L0001', { location_id: 'L0001' });
     const held = await stateWhere(feed, isHeld);
-    assert.match(held.held!, /location:L0001/);
+    assert.match(held.results.held!, /location:L0001/);
   });
 
   test('micro-batches that stay incomplete are told; a whole one ends it', async (context) => {
@@ -441,12 +523,15 @@ describe('results of Spark', () => {
       count.log.append(count.flushRecords().filter(({ key }) => !key.startsWith('ballots:')));
     }
     const held = await stateWhere(feed, isHeld);
-    assert.match(held.held!, /The last result batch is incomplete: the ballots of its locations add up to 5, and/);
-    assert.equal(held.results, good.results);
+    assert.match(
+      held.results.held!,
+      /The last result batch is incomplete: the ballots of its locations add up to 5, and/,
+    );
+    assert.deepEqual({ ...held.results, held: null }, good.results);
     count.cast(0, [1], 1);
     count.flush();
     const whole = await stateWhere(feed, ballots(26));
-    assert.equal(whole.held, null);
+    assert.equal(whole.results.held, null);
   });
 
   test('another epoch replaces the state once it is whole', async (context) => {
@@ -463,7 +548,7 @@ describe('results of Spark', () => {
     again.cast(1, [1], 4);
     for (const record of again.flushRecords()) again.log.append([record]);
     const state = await stateWhere(feed, ballots(4));
-    assert.deepEqual([state.results.locations[0]!.ballots_cast, state.held], [0, null]);
+    assert.deepEqual([state.results.locations[0]!.ballots_cast, state.results.held], [0, null]);
     assert.deepEqual(new Set(seen), new Set(['2:4']));
   });
 });

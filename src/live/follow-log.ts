@@ -1,21 +1,21 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   DEFINITION_KEY,
-  type DefinitionRecord,
   REVISION_KEY_PREFIX,
   type RevisionRecord,
   VOTES_END_KEY_PREFIX,
   type VotesEndRecord,
 } from '../domain/log/records.ts';
 import { type Log, type LogRecord, recordsOf, type Topic } from '../ports/log.ts';
-import { type DashboardState, type DefinitionInForce, StateBuilder } from './state-builder.ts';
+import { type DefinitionInForce, definitionInForce, type Shown, StateBuilder } from './state-builder.ts';
 
 /**
  * Follows the topics `definition` and `results-by-location` of an election and shows each new state
- * that they add up to. Votes are never read. Resolves when the signal aborts.
+ * that they add up to, or the reason why they add up to none. Votes are never read. Resolves when
+ * the signal aborts.
  * @throws when the log fails, or nothing can be shown any more.
  */
-export function followLog(log: Log, show: (state: DashboardState) => void, signal: AbortSignal): Promise<void> {
+export function followLog(log: Log, show: (shown: Shown) => void, signal: AbortSignal): Promise<void> {
   return new Follower(log, show).run(signal);
 }
 
@@ -36,7 +36,7 @@ type Followed = (typeof FOLLOWED)[number];
 
 class Follower {
   readonly #log: Log;
-  readonly #show: (state: DashboardState) => void;
+  readonly #show: (shown: Shown) => void;
   readonly #next: Record<Followed, number> = { definition: 0, 'results-by-location': 0 };
   /** The topics read to their end, each with what resolves when it has grown. */
   readonly #waits = new Map<Followed, Promise<void>>();
@@ -44,7 +44,9 @@ class Follower {
   readonly #votesEnd = new Map<number, number>();
   /** Null before the definition is read. */
   #builder: StateBuilder | null = null;
-  #shown: DashboardState | null = null;
+  #shown: Shown = { state: null, trouble: null };
+  /** One past the last record of topic `definition` that a state follows. */
+  #definitionOffset = 0;
   /**
    * Time spent on the records of this round, without the waiting for them; and how many results
    * were among them.
@@ -52,7 +54,7 @@ class Follower {
   #busyMs = 0;
   #resultsRead = 0;
 
-  constructor(log: Log, show: (state: DashboardState) => void) {
+  constructor(log: Log, show: (shown: Shown) => void) {
     this.#log = log;
     this.#show = show;
   }
@@ -119,25 +121,30 @@ class Follower {
     // unhandled.
     wait.catch(() => {});
     this.#waits.set(topic, wait);
+    if (topic === 'definition' || this.#builder === null) return false;
     // A log may end before its end: behind the last record there may be a marker that no reader
     // sees.
-    return topic !== 'definition' && this.#builder !== null && this.#builder.catchUp();
+    this.#builder.end();
+    return this.#builder.catchUp() || this.#shown.state === null;
   }
 
-  async #define(record: LogRecord): Promise<void> {
-    if (record.key.startsWith(VOTES_END_KEY_PREFIX)) {
-      const end: VotesEndRecord = JSON.parse(record.value);
-      this.#votesEnd.set(end.partition, end.seq_end);
-    }
+  async #define({ key, value, offset }: LogRecord): Promise<void> {
     const inForce = this.#builder?.definition;
-    if (record.key === DEFINITION_KEY) {
-      const definition: DefinitionRecord = JSON.parse(record.value);
-      if (definition.hash !== inForce?.hash) await this.#begin({ ...definition, revision: 0 });
-    }
-    if (record.key.startsWith(REVISION_KEY_PREFIX) && inForce !== undefined) {
-      const { revision, election }: RevisionRecord = JSON.parse(record.value);
-      if (revision > inForce.revision) await this.#begin({ ...inForce, election, revision });
-    }
+    if (key.startsWith(VOTES_END_KEY_PREFIX)) {
+      const { partition, seq_end }: VotesEndRecord = JSON.parse(value);
+      if (seq_end === null) this.#votesEnd.delete(partition);
+      else this.#votesEnd.set(partition, seq_end);
+    } else if (key === DEFINITION_KEY) {
+      const definition = definitionInForce(JSON.parse(value));
+      if (definition.instance === inForce?.instance) return;
+      this.#votesEnd.clear();
+      await this.#begin(definition);
+    } else if (key.startsWith(REVISION_KEY_PREFIX) && inForce !== undefined) {
+      const revision: RevisionRecord = JSON.parse(value);
+      if (revision.revision <= inForce.revision) return;
+      await this.#begin(definitionInForce(inForce, revision));
+    } else return;
+    this.#definitionOffset = offset + 1;
   }
 
   /** Another definition has other names or numbers: its results are read from their beginning. */
@@ -147,13 +154,23 @@ class Follower {
     this.#builder = new StateBuilder(definition, await this.#log.end('results-by-location', 0));
   }
 
+  /** A count that was shown stays, with the reason why there is none now. */
+  #keepState(shown: Shown): Shown {
+    const before = this.#shown.state;
+    if (shown.trouble === null || before === null || !before.results.is_counted) return shown;
+    if (before.definition.instance !== this.#builder?.definition.instance) return shown;
+    if (before.results.held === shown.trouble) return this.#shown;
+    return { state: { ...before, results: { ...before.results, held: shown.trouble } }, trouble: null };
+  }
+
   #showNews(): void {
     const builder = this.#builder;
     if (builder === null) return;
     if (this.#next['results-by-location'] >= builder.catchUpTo) builder.catchUp();
-    const state = builder.build(this.#votesEnd);
-    if (state === null || state === this.#shown) return;
-    this.#shown = state;
-    this.#show(state);
+    const shown = this.#keepState(builder.build(this.#definitionOffset, this.#votesEnd));
+    if (shown.state === null && shown.trouble === null) return;
+    if (shown.state === this.#shown.state && shown.trouble === this.#shown.trouble) return;
+    this.#shown = shown;
+    this.#show(shown);
   }
 }

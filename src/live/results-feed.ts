@@ -2,7 +2,7 @@ import { keepGoing } from '../base/keep-going.ts';
 import type { ClosableLog } from '../ports/backend.ts';
 import type { Progress } from '../ports/progress.ts';
 import { followLog } from './follow-log.ts';
-import type { DashboardState } from './state-builder.ts';
+import type { DashboardState, Shown } from './state-builder.ts';
 
 /**
  * The results that viewers see, and the news of them. Every listener is called after each change,
@@ -11,25 +11,32 @@ import type { DashboardState } from './state-builder.ts';
 export interface ResultsFeed {
   /** Null while waiting: there is no definition yet, or its results are still being read. */
   state(): DashboardState | null;
+  /**
+   * Why there is no state although there are results, in a sentence; null otherwise. Where a state
+   * was shown before, its `results.held` says it instead.
+   */
+  trouble(): string | null;
   subscribe(listener: () => void): () => void;
 }
 
 /** A feed with its source. */
 export interface WritableFeed extends ResultsFeed {
-  show(state: DashboardState): void;
+  show(shown: Shown): void;
 }
 
 export function createFeed(): WritableFeed {
   const listeners = new Set<() => void>();
-  let shown: DashboardState | null = null;
+  let state: DashboardState | null = null;
+  let trouble: string | null = null;
   return {
-    state: () => shown,
+    state: () => state,
+    trouble: () => trouble,
     subscribe(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    show(state) {
-      shown = state;
+    show(shown) {
+      ({ state, trouble } = shown);
       for (const listener of listeners) listener();
     },
   };
@@ -45,9 +52,9 @@ export function followResults(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
-  const show = (state: DashboardState): void => {
-    progress.shown(state.results);
-    feed.show(state);
+  const show = (shown: Shown): void => {
+    if (shown.state !== null) progress.shown(shown.state.results);
+    feed.show(shown);
   };
   return keepGoing(
     async () => {

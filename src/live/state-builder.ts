@@ -1,6 +1,8 @@
+import { sha256 } from '../base/sha256.ts';
 import { sumOf } from '../domain/counts.ts';
+import { canonicalDefinition } from '../domain/election/election.ts';
 import { indexElection } from '../domain/election/election-index.ts';
-import type { DefinitionRecord } from '../domain/log/records.ts';
+import type { DefinitionRecord, RevisionRecord } from '../domain/log/records.ts';
 import { createPublishedResults } from '../domain/results/engine-folds.ts';
 import {
   type PublishedResults,
@@ -10,16 +12,38 @@ import {
 } from '../domain/results/published-results.ts';
 import type { ResultMoment, ResultStatus, Results } from '../domain/results/results.ts';
 import { createRunningResults, type RunningResults, updateResults } from '../domain/results/running-results.ts';
+import { formatStateId } from '../domain/results/state-id.ts';
 import type { LogRecord } from '../ports/log.ts';
 
 /** The definition of an election with its description as last revised. */
 export interface DefinitionInForce extends DefinitionRecord {
+  readonly instance: string;
   readonly revision: number;
+  /**
+   * 32 hex digits that stand for this instance and this text: another name, number or picture has
+   * another tag.
+   */
+  readonly tag: string;
 }
+
+/** The definition of a record, with the description of a later revision where one is given. */
+export function definitionInForce(
+  record: DefinitionRecord,
+  revised: Pick<RevisionRecord, 'revision' | 'election'> = { revision: 0, election: record.election },
+): DefinitionInForce {
+  // Elections of earlier versions have no instance. This stand-in is the same in every process.
+  const instance = record.instance ?? short(sha256(`tallyroom instance ${record.hash} ${record.defined_at}`));
+  const tag = short(sha256(`${instance} ${canonicalDefinition(revised.election)}`));
+  return { ...record, ...revised, instance, tag };
+}
+
+const short = (hash: string): string => hash.slice(0, 32);
 
 /** The latest complete state of an election, as a dashboard shows it. */
 export interface DashboardState {
   readonly definition: DefinitionInForce;
+  /** See {@link formatStateId}. `results.held` is not a part of it. */
+  readonly id: string;
   /** Entries that did not change are the same objects as in the state before. */
   readonly results: Results;
   /** The counter's epoch; 0 before its first state. */
@@ -28,9 +52,16 @@ export interface DashboardState {
    * Records of topic `votes` that are not boxes and were left out, where the engine counts them.
    */
   readonly foreign_records: number;
-  /** Why a newer state is not shown, in a sentence; null while the newest one is. */
-  readonly held: string | null;
 }
+
+/** The news for viewers: a state, or the reason why there is none; neither while it is read. */
+export interface Shown {
+  readonly state: DashboardState | null;
+  /** Why results are there and none of them is a sound state, in a sentence. */
+  readonly trouble: string | null;
+}
+
+const NOTHING: Shown = { state: null, trouble: null };
 
 /**
  * This many records that cannot be read are remembered by key; the first one already holds the
@@ -42,7 +73,7 @@ const DAMAGED_KEYS_MAX = 1_000;
  * Builds states from the result records of one definition; another definition needs a builder of
  * its own. A state is what the records up to a checkpoint say, or what a micro-batch of Spark left,
  * if it balances and covers every vote exactly. Where it does not, the last good state stays, with
- * the reason in `held`. The keys tell which engine counts.
+ * the reason in `results.held`. The keys tell which engine counts.
  *
  * Memory: two tallies and one document, whatever the number of records.
  */
@@ -67,6 +98,8 @@ export class StateBuilder {
    */
   readonly #damaged = new Map<string, string>();
   #isCaughtUp = false;
+  /** Whether every record of the topic is taken. */
+  #isAtEnd = false;
   /** The newest state that was good: the one on show. */
   #good: PublishedState | null = null;
   #held: string | null = null;
@@ -77,7 +110,12 @@ export class StateBuilder {
     this.definition = definition;
     this.catchUpTo = catchUpTo;
     this.#shape = { index, definition: definition.hash, partitions: definition.partitions };
-    this.#running = createRunningResults(index, { status: 'pre-election', as_of: definition.defined_at, sequence: 0 });
+    this.#running = createRunningResults(index, {
+      status: 'pre-election',
+      as_of: definition.defined_at,
+      sequence: 0,
+      is_counted: false,
+    });
   }
 
   get isCaughtUp(): boolean {
@@ -92,8 +130,14 @@ export class StateBuilder {
     return true;
   }
 
+  /** No further record is in the topic now. */
+  end(): void {
+    this.#isAtEnd = true;
+  }
+
   /** Takes the next records of topic `results-by-location`. */
   take(records: readonly LogRecord[]): void {
+    this.#isAtEnd = false;
     if (this.#published === null) {
       this.#published = createPublishedResults(records, this.#shape);
       if (this.#isCaughtUp) this.#published?.watch();
@@ -109,25 +153,34 @@ export class StateBuilder {
   }
 
   /**
+   * @param definitionOffset one past the last record of topic `definition` that a state follows
    * @param votesEnd where the votes of each partition end, as far as that is known.
-   * @returns the state to show, the same object while nothing has changed; null while there is
-   * none.
+   * @returns what to show; the same state while nothing has changed.
    */
-  build(votesEnd: ReadonlyMap<number, number>): DashboardState | null {
-    if (!this.#isCaughtUp) return null;
-    this.#held ??= this.#published?.overdue ?? null;
-    // There are records, and no state among them yet: it is too early to show zeros.
-    if (this.#published !== null && this.#good === null && this.#held === null) return null;
-    const running = this.#running;
-    const moment = { ...this.#moment(), status: this.#status(votesEnd) };
-    if (moment.status !== running.results.election.status) updateResults(running, running.counted, [], moment);
-    const { results } = running;
-    const held = this.#held;
-    if (this.#state === null || this.#state.results !== results || this.#state.held !== held) {
-      const { epoch, foreign_records } = this.#good ?? { epoch: 0, foreign_records: 0 };
-      this.#state = { definition: this.definition, results, epoch, foreign_records, held };
+  build(definitionOffset: number, votesEnd: ReadonlyMap<number, number>): Shown {
+    if (!this.#isCaughtUp) return NOTHING;
+    const held = this.#held ?? this.#published?.overdue ?? null;
+    // There are records, and no sound state among them: zeros would be a wrong number.
+    if (this.#published !== null && this.#good === null) {
+      const trouble = held ?? (this.#isAtEnd ? this.#published.incomplete : null);
+      return { state: null, trouble };
     }
-    return this.#state;
+    const running = this.#running;
+    const moment = { ...this.#moment(), status: this.#status(votesEnd), held };
+    const { election, held: wasHeld } = running.results;
+    if (moment.status !== election.status || held !== wasHeld) updateResults(running, running.counted, [], moment);
+    const { results } = running;
+    const id = formatStateId({
+      instance: this.definition.instance,
+      epoch: this.#good?.epoch ?? 0,
+      definition_offset: definitionOffset,
+      results_offset: (this.#good?.offset ?? -1) + 1,
+    });
+    if (this.#state === null || this.#state.results !== results || this.#state.id !== id) {
+      const { epoch, foreign_records } = this.#good ?? { epoch: 0, foreign_records: 0 };
+      this.#state = { definition: this.definition, id, results, epoch, foreign_records };
+    }
+    return { state: this.#state, trouble: null };
   }
 
   #note(key: string, damage: string): void {
@@ -151,19 +204,21 @@ export class StateBuilder {
       status: this.#running.results.election.status,
       as_of: this.#good?.as_of ?? this.definition.defined_at,
       sequence: sumOf(this.#good?.covers ?? []),
+      is_counted: this.#good !== null,
+      held: this.#running.results.held,
     };
   }
 
   /**
-   * Complete when every partition has said where its votes end, and the counts on show cover all of
-   * them.
+   * Complete when every partition has said where its votes end, and the counts on show end there.
+   * Counts beyond an end are of votes that came later, so the end is not known yet.
    */
   #status(votesEnd: ReadonlyMap<number, number>): ResultStatus {
     const covers = this.#good?.covers ?? [];
     let isComplete = true;
     for (let partition = 0; partition < this.definition.partitions; partition++) {
       const end = votesEnd.get(partition);
-      isComplete &&= end !== undefined && (covers[partition] ?? 0) >= end;
+      isComplete &&= end !== undefined && (covers[partition] ?? 0) === end;
     }
     if (isComplete) return 'unofficial-complete';
     return this.#running.ballotsCast > 0 ? 'unofficial-partial' : 'pre-election';

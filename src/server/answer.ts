@@ -48,10 +48,6 @@ export function errorAnswer(status: number, code: string, message: string, next_
   return { status, body: jsonBody({ error: { code, message, next_step } }), headers: { ...NEVER_STORE, ...retry } };
 }
 
-/** The answer of every address that needs a state, until there is one. */
-export const waitingAnswer = (): Answer =>
-  errorAnswer(503, 'WAITING', 'The election is not defined yet.', 'Try again shortly; the page does so by itself.');
-
 export const acceptsGzip = ({ headers }: IncomingMessage): boolean =>
   /\bgzip\b/.test(String(headers['accept-encoding'] ?? ''));
 

@@ -57,6 +57,8 @@ class Frame {
 }
 
 const HEARTBEAT = new Frame(': heartbeat\n\n');
+/** Viewers fetch the snapshot, and get the reason instead. */
+const NOTHING_TO_SHOW = new Frame('event: resync\ndata: {}\n\n');
 
 interface Viewer {
   readonly response: ServerResponse;
@@ -65,21 +67,20 @@ interface Viewer {
   isBehind: boolean;
 }
 
-/** The id of the event that brings a state; the snapshot of the state names it in a header. */
-export const eventIdOf = (state: DashboardState): string => `${state.epoch}:${state.results.sequence}`;
-
 const isSameDefinition = ({ definition: before }: DashboardState, { definition: now }: DashboardState): boolean =>
-  before.hash === now.hash && before.revision === now.revision;
+  before.tag === now.tag;
 
 /**
  * Sends every state to every viewer as server-sent events: `update` (a ResultsDelta) and `resync`
- * (fetch the snapshot), with `id: epoch:sequence`. Memory: a number a location and contest, some
- * ids, and a bounded buffer a viewer.
+ * (fetch the snapshot), each with the id of its state. Memory: a number a location and contest,
+ * some ids, and a bounded buffer a viewer.
  */
 export class Hub {
   /** The state of the last tick, and the snapshot: so the stream goes on from any snapshot. */
   shown: DashboardState | null = null;
   framesSkipped = 0;
+  /** The reason why there is no state that viewers were told of last. */
+  #trouble: string | null = null;
   readonly #feed: ResultsFeed;
   readonly #unsubscribe: () => void;
   readonly #heartbeat: NodeJS.Timeout;
@@ -143,7 +144,8 @@ export class Hub {
    * snapshot, or no news yet.
    */
   #welcome(lastId: string): Frame {
-    if (this.shown === null) return HEARTBEAT;
+    // A viewer may have asked before the reason was known, or may know a state.
+    if (this.shown === null) return lastId === '' && this.#trouble === null ? HEARTBEAT : NOTHING_TO_SHOW;
     const since = this.#versionOfId.get(lastId);
     if (since === undefined) return this.#resyncFrame(this.shown);
     const known = this.#resumeFrames.get(since);
@@ -180,7 +182,12 @@ export class Hub {
 
   #tick(): void {
     const state = this.#feed.state();
-    if (state === null || state === this.shown) return;
+    if (state === null) this.#sayTrouble();
+    else if (state !== this.shown) this.#show(state);
+  }
+
+  #show(state: DashboardState): void {
+    this.#trouble = null;
     const startedAt = performance.now();
     const before = this.shown;
     this.shown = state;
@@ -193,9 +200,20 @@ export class Hub {
       this.#versionOfId.clear();
       this.#broadcast(this.#resyncFrame(state));
     }
-    this.#remember(eventIdOf(state));
+    this.#remember(state.id);
     const took_ms = performance.now() - startedAt;
     this.#nextTickAt = startedAt + Math.max(TICK_SPACING_MS, took_ms / TICK_CORE_SHARE_MAX);
+  }
+
+  /** There is nothing to show, or nothing any more: viewers fetch the reason. */
+  #sayTrouble(): void {
+    const trouble = this.#feed.trouble();
+    if (this.shown === null && trouble === this.#trouble) return;
+    this.#trouble = trouble;
+    this.shown = null;
+    this.#resumeFrames.clear();
+    this.#versionOfId.clear();
+    this.#broadcast(NOTHING_TO_SHOW);
   }
 
   #remember(id: string): void {
@@ -224,13 +242,12 @@ export class Hub {
   }
 
   #updateFrame(state: DashboardState, contests: ContestResult[], locations: LocationResult[]): Frame {
-    const context = { definition: state.definition.hash, held: state.held };
-    const delta = resultsDelta(state.results, { contests, locations }, context);
-    return new Frame(`id: ${eventIdOf(state)}\nevent: update\ndata: ${JSON.stringify(delta)}\n\n`);
+    const delta = resultsDelta(state.results, { contests, locations }, state.definition.tag);
+    return new Frame(`id: ${state.id}\nevent: update\ndata: ${JSON.stringify(delta)}\n\n`);
   }
 
   #resyncFrame(state: DashboardState): Frame {
-    return new Frame(`id: ${eventIdOf(state)}\nevent: resync\ndata: {"sequence":${state.results.sequence}}\n\n`);
+    return new Frame(`id: ${state.id}\nevent: resync\ndata: {"sequence":${state.results.sequence}}\n\n`);
   }
 
   #broadcast(frame: Frame): void {

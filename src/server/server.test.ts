@@ -75,8 +75,8 @@ describe('the snapshot', () => {
     const first = await fetch(at('/api/results'));
     assert.deepEqual(await first.json(), JSON.parse(JSON.stringify(feed.state()!.results)));
     const etag = first.headers.get('etag')!;
-    assert.match(etag, /^"1-5-unofficial-partial-/);
-    assert.equal(first.headers.get('tallyroom-event-id'), '1:5');
+    assert.equal(etag, `"${feed.state()!.id}-sound-json"`);
+    assert.equal(first.headers.get('tallyroom-event-id'), feed.state()!.id);
     const known = { headers: { 'if-none-match': `"other", W/${etag}` } };
     assert.equal((await fetch(at('/api/results'), known)).status, 304);
     await vote(1, 2);
@@ -114,14 +114,14 @@ async function nextState(at: (path: string) => URL, init: RequestInit, sequence:
 describe('the event stream', () => {
   for (const encoding of ['gzip', 'identity'])
     test(`carries every change at once, ${encoding}`, async (context) => {
-      const { at, vote } = await serve(context);
+      const { at, vote, feed } = await serve(context);
       const events = await openEvents(context, at('/api/events'), { 'accept-encoding': encoding });
       assert.equal(events.isPacked, encoding === 'gzip');
       assert.equal(events.response.headers['content-type'], 'text/event-stream; charset=utf-8');
-      assert.deepEqual(await events.next(), { id: '1:5', event: 'resync', data: { sequence: 5 } });
+      assert.deepEqual(await events.next(), { id: feed.state()!.id, event: 'resync', data: { sequence: 5 } });
       await vote(1, 2);
       const update = await events.next();
-      assert.deepEqual([update.event, update.id, update.data.sequence], ['update', '1:7', 7]);
+      assert.deepEqual([update.event, update.id, update.data.sequence], ['update', feed.state()!.id, 7]);
       assert.deepEqual(update.data.locations, [['L0002', 2, 0, 2, 0]]);
     });
 
@@ -129,49 +129,52 @@ describe('the event stream', () => {
     const { at, vote } = await serve(context);
     const listener = await openEvents(context, at('/api/events'));
     await listener.next();
+    const ids: string[] = [];
     for (const location of [1, 2, 1]) {
       await vote(location, 2);
-      await listener.next();
+      ids.push((await listener.next()).id);
     }
-    const events = await openEvents(context, at('/api/events'), { 'last-event-id': '1:7' });
+    const [first, , last] = ids as [string, string, string];
+    const events = await openEvents(context, at('/api/events'), { 'last-event-id': first });
     const update = await events.next();
-    assert.deepEqual([update.event, update.id], ['update', '1:11']);
+    assert.deepEqual([update.event, update.id], ['update', last]);
     assert.deepEqual(update.data.locations, [
       ['L0002', 4, 0, 4, 0],
       ['L0003', 2, 0, 2, 0],
     ]);
-    const current = await openEvents(context, at('/api/events'), { 'last-event-id': '1:11' });
+    const current = await openEvents(context, at('/api/events'), { 'last-event-id': last });
     assert.deepEqual((await current.next()).data.locations, []);
   });
 
   for (const [kind, id] of [
-    ['unknown', '1:4'],
-    ['of another epoch', '0:5'],
-    ['not an id at all', 'x'],
+    ['unknown', (id: string) => `${id}0`],
+    ['of another election', (id: string) => `${'0'.repeat(32)}${id.slice(32)}`],
+    ['not an id at all', () => 'x'],
   ] as const)
     test(`sends a viewer to the snapshot: its last id is ${kind}`, async (context) => {
-      const { at } = await serve(context);
-      const events = await openEvents(context, at('/api/events'), { 'last-event-id': id });
+      const { at, feed } = await serve(context);
+      const events = await openEvents(context, at('/api/events'), { 'last-event-id': id(feed.state()!.id) });
       assert.equal((await events.next()).event, 'resync');
     });
 
   test('sends a viewer to the snapshot: too many locations changed while it was away', async (context) => {
     const { at, count, feed } = await serve(context, { locations: 600 });
     const listener = await openEvents(context, at('/api/events'));
-    await listener.next();
+    const { id } = await listener.next();
     for (let location = 0; location < 600; location++) count.cast(location, [0], 1);
     count.flush();
     await stateWhere(feed, ({ results }) => results.sequence === 605);
     assert.equal((await listener.next()).data.locations?.length, 600);
-    const events = await openEvents(context, at('/api/events'), { 'last-event-id': '1:5' });
+    const events = await openEvents(context, at('/api/events'), { 'last-event-id': id });
     assert.equal((await events.next()).event, 'resync');
   });
 
   test('waits for the definition, then says that there is something to fetch', async (context) => {
-    const { at, count } = await serve(context, null);
+    const { at, count, feed } = await serve(context, null);
     const events = await openEvents(context, at('/api/events'));
     count.define();
-    assert.deepEqual(await events.next(), { id: '0:0', event: 'resync', data: { sequence: 0 } });
+    const { id, event, data } = await events.next();
+    assert.deepEqual([id, event, data], [feed.state()!.id, 'resync', { sequence: 0 }]);
   });
 
   test('tells why a state is held', async (context) => {

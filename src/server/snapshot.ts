@@ -1,3 +1,4 @@
+import { sha256 } from '../base/sha256.ts';
 import type { LocationResult, Results } from '../domain/results/results.ts';
 import { resultsCsv } from '../domain/results/results-csv.ts';
 import type { DashboardState } from '../live/state-builder.ts';
@@ -44,6 +45,7 @@ export class Snapshots {
   }
 }
 
-function etagOf({ definition, epoch, results }: DashboardState, kind: string): string {
-  return `"${epoch}-${results.sequence}-${results.election.status}-${definition.hash.slice(0, 12)}-${kind}"`;
+/** A state may be held, and go on being shown: so the reason is a part of the tag. */
+function etagOf({ id, results: { held } }: DashboardState, kind: string): string {
+  return `"${id}-${held === null ? 'sound' : sha256(held).slice(0, 12)}-${kind}"`;
 }

@@ -24,7 +24,8 @@ describe('the page', { skip: noBrowser() }, () => {
     const feed = feedOf(count.log, controller.signal);
     if (shape !== null) {
       count.define();
-      await stateWhere(feed, () => true);
+      count.flush();
+      await stateWhere(feed, ({ results }) => results.is_counted);
     }
     let server: RunningServer = await startServer({ port: await freePort(), results: feed, page: files });
     const page = await browser.context.newPage();
@@ -56,10 +57,16 @@ describe('the page', { skip: noBrowser() }, () => {
 
   test('waits for the election, then shows it at zero', async (context) => {
     const { page, count } = await open(context, null);
-    await shows(page, 'h1', 'Waiting for the election');
+    await shows(page, 'h1', 'There is nothing to show yet');
+    await shows(page, '.waiting', 'The election is not defined yet.');
     count.define();
     await shows(page, 'h1', 'Council 2026');
     await shows(page, '.note', 'Test election');
+    await shows(page, '.note', 'Counting has not begun.');
+    await shows(page, '.not-begun li', 'Ada');
+    // No count is published, so there is not a single number but the year.
+    assert.doesNotMatch((await page.locator('main').innerText()).replaceAll('2026', ''), /\d/);
+    count.flush();
     await shows(page, '.badge', 'No votes counted yet');
     await page.locator('[data-leader=none]').waitFor();
     assert.deepEqual(await page.locator('table.candidates tbody td.number').allInnerTexts(), [
@@ -104,6 +111,75 @@ describe('the page', { skip: noBrowser() }, () => {
     count.end();
     await shows(page, '.badge', 'all votes counted');
     assert.equal(await page.locator('body').getAttribute('data-not-reloaded'), 'yes');
+  });
+
+  test('results that are not a sound count are not shown, and the page says why', async (context) => {
+    const { page, count } = await open(context, null);
+    count.define();
+    count.cast(0, [1], 5);
+    const records = count.flushRecords();
+    count.log.append(records.filter(({ key }) => key !== 'location:L0001'));
+    await shows(page, '.waiting', /covers 5 ballots but its locations add up to 0/);
+    await page.reload();
+    await shows(page, '.waiting', /not a sound count/);
+    count.log.append(records);
+    await shows(page, '[data-leader=one] .name', 'Ben');
+  });
+
+  test('an election that was begun anew is not taken for the one before', async (context) => {
+    const first = await open(context);
+    first.count.cast(0, [0], 7);
+    first.count.flush();
+    await shows(first.page, '[data-leader=one] .name', 'Ada');
+    const address = first.page.url();
+    const known = await fetch(`${address}api/results`);
+    const etag = known.headers.get('etag') ?? '';
+    await first.stop();
+    // The same definition, as many votes, the same epoch and offsets: all for somebody else.
+    const again = new TestCount(testElection());
+    again.define({ instance: 'b'.repeat(32) });
+    again.flush();
+    again.cast(0, [1], 7);
+    again.flush();
+    const controller = new AbortController();
+    const feed = feedOf(again.log, controller.signal);
+    await stateWhere(feed, ({ results }) => results.sequence === 7);
+    const server = await startServer({ port: Number(new URL(address).port), results: feed, page: files });
+    context.after(async () => {
+      await server.close();
+      controller.abort();
+    });
+    await shows(first.page, '[data-leader=one] .name', 'Ben');
+    await first.page.reload();
+    await shows(first.page, '[data-leader=one] .name', 'Ben');
+    const page = await browser.context.newPage();
+    await page.goto(address);
+    await shows(page, '[data-leader=one] .name', 'Ben');
+    await page.close();
+    assert.equal((await fetch(`${address}api/results`, { headers: { 'if-none-match': etag } })).status, 200);
+    const stream = new AbortController();
+    const events = await fetch(`${address}api/events`, {
+      headers: { 'last-event-id': known.headers.get('tallyroom-event-id') ?? '' },
+      signal: stream.signal,
+    });
+    const { value } = await events.body!.getReader().read();
+    assert.match(new TextDecoder().decode(value), /event: resync/);
+    stream.abort();
+  });
+
+  test('a name that reads from right to left turns no figure and no word beside it', async (context) => {
+    const { page, count } = await open(context, { contests: [['דוד', 'Ada']] });
+    count.cast(0, [0], 1);
+    count.flush();
+    await shows(page, '[data-leader=one] .votes', /^1 vote$/);
+    await shows(page, '[data-leader=one] .margin', '1 vote ahead of Ada');
+    for (const selector of ['[data-leader=one] .name', 'table.candidates tbody th', '.bars .name'])
+      assert.equal(await page.locator(`${selector} bdi`).first().innerText(), 'דוד');
+    // Beside the name, as it is painted: the mark stands to its right.
+    const [name, mark] = await Promise.all(
+      ['bdi', '.mark'].map((each) => page.locator(`table.candidates tbody th ${each}`).first().boundingBox()),
+    );
+    assert.ok(name!.x < mark!.x);
   });
 
   test('a tie shows all of it', async (context) => {

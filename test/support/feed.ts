@@ -22,3 +22,17 @@ export function stateWhere(feed: ResultsFeed, accepts: (state: DashboardState) =
   look();
   return promise;
 }
+
+/** Resolves with the reason why there is no state, as soon as there is one. */
+export function troubleIn(feed: ResultsFeed): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const look = () => {
+    const trouble = feed.trouble();
+    if (trouble === null) return;
+    unsubscribe();
+    resolve(trouble);
+  };
+  const unsubscribe = feed.subscribe(look);
+  look();
+  return promise;
+}

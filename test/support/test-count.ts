@@ -116,8 +116,9 @@ export class TestCount {
     this.log = log;
   }
 
-  define(): void {
+  define(made: Pick<DefinitionRecord, 'instance'> = {}): void {
     const definition: DefinitionRecord = {
+      ...made,
       election: this.index.election,
       hash: this.hash,
       partitions: 1,

@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { contest } from '../live/store.ts';
 import { formatCount, formatShare } from '../text/format.ts';
+import { Name } from '../text/name.tsx';
 import { Photo } from './photo.tsx';
 import { slicesOf } from './slices.ts';
 
@@ -25,8 +26,14 @@ export function Bars() {
           <li key={key} data-bar={key}>
             {isFew && <Photo id={key} contest={chosen.id} size={56} />}
             <p>
-              <span class="name">{name}</span>
-              {party !== null && party !== name && <span class="party">{party}</span>}
+              <span class="name">
+                <Name>{name}</Name>
+              </span>
+              {party !== null && party !== name && (
+                <span class="party">
+                  <Name>{party}</Name>
+                </span>
+              )}
             </p>
             <p class="numbers">
               <span class="share">{formatShare(share)}</span> {formatCount(votes)}

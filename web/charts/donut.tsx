@@ -1,5 +1,7 @@
+import { isolate } from '../../src/domain/isolate.ts';
 import { contest } from '../live/store.ts';
 import { formatCount, formatShare } from '../text/format.ts';
+import { Name } from '../text/name.tsx';
 import { slicesOf } from './slices.ts';
 
 /** Thinner slices cannot be told apart. */
@@ -13,7 +15,7 @@ export function Donut() {
   const chosen = contest.value;
   if (chosen === null) return null;
   const slices = slicesOf(chosen.candidates, SLICES_MAX, chosen.votes_counted);
-  const words = slices.map(({ name, share }) => `${name} ${formatShare(share)}`).join(', ');
+  const words = slices.map(({ name, share }) => `${isolate(name)} ${formatShare(share)}`).join(', ');
   let from = 0;
   return (
     <article class="donut">
@@ -48,7 +50,9 @@ export function Donut() {
         {slices.map(({ key, name, share, colour }) => (
           <li key={key} class={colour}>
             <span class="swatch" aria-hidden="true" />
-            <span class="name">{name}</span>
+            <span class="name">
+              <Name>{name}</Name>
+            </span>
             <span class="share">{formatShare(share)}</span>
           </li>
         ))}

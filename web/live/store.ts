@@ -5,9 +5,9 @@ import { followStream } from './stream.ts';
 
 /** The state on show: older than the newest one while the page is paused or at a slower rate. */
 export const results = signal<Results | null>(null);
-export const held = signal<string | null>(null);
 export const definition = signal('');
-export const isWaiting = signal(false);
+/** Why the server has nothing to show, in its words; null where it has, or was not asked yet. */
+export const waitingFor = signal<string | null>(null);
 
 export const connection = signal<Connection>('connecting');
 export const lastContactAt = signal<number | null>(null);
@@ -34,7 +34,7 @@ export const chooseContest = (id: string): void => {
   contestId.value = id;
 };
 
-let newest: { results: Results; held: string | null; definition: string } | null = null;
+let newest: { results: Results; id: string; definition: string } | null = null;
 let shownAt = 0;
 let isScheduled = false;
 
@@ -59,9 +59,8 @@ function show(): void {
   const next = newest;
   batch(() => {
     results.value = next.results;
-    held.value = next.held;
     definition.value = next.definition;
-    isWaiting.value = false;
+    waitingFor.value = null;
     updatesWaiting.value = 0;
   });
 }
@@ -90,18 +89,22 @@ function tick(): void {
 
 export function startStore(): void {
   void followStream({
-    onResults(state, reason, hash) {
+    onResults(state, id, tag) {
       // For measurements: the time from an update's arrival to the frame that shows it.
       performance.clearMarks('tallyroom-update');
       performance.mark('tallyroom-update');
       // A new connection begins with the current state, which may be on show already.
-      const isNew = newest === null || newest.results.sequence !== state.sequence || newest.held !== reason;
-      newest = { results: state, held: reason, definition: hash };
+      const isNew = newest === null || newest.id !== id || newest.results.held !== state.held;
+      newest = { results: state, id, definition: tag };
       if (isNew && (isPaused.value || rate_ms.value > 0)) updatesWaiting.value++;
       schedule();
     },
-    onWaiting() {
-      isWaiting.value = true;
+    onWaiting(reason) {
+      waitingFor.value = reason;
+      // A count stays on show. Without one there is nothing to keep.
+      if (newest?.results.is_counted) return;
+      newest = null;
+      results.value = null;
     },
     onContact() {
       lastContactAt.value = Date.now();

@@ -5,6 +5,7 @@ import {
   type ResultsDelta,
   resultPlaces,
 } from '../../src/domain/results/results-delta.ts';
+import { isOlderState } from '../../src/domain/results/state-id.ts';
 
 /** The server sends something at least every 5 s; after this silence the connection is broken. */
 const SILENCE_MS_MAX = 12_000;
@@ -14,10 +15,10 @@ const RETRY_MS_MAX = 10_000;
 const EVENT_LENGTH_MAX = 32_000_000;
 
 export interface StreamListener {
-  /** A newer state, complete. */
-  onResults(results: Results, held: string | null, definition: string): void;
-  /** The server is there but has no election yet. */
-  onWaiting(): void;
+  /** A newer state, complete, with its id and the tag of its definition. */
+  onResults(results: Results, id: string, definition: string): void;
+  /** The server is there and has nothing to show: why, in its words. */
+  onWaiting(reason: string): void;
   /** Something arrived. */
   onContact(): void;
   /** This try ended or could not begin; another follows by itself. */
@@ -65,7 +66,6 @@ class StreamReader {
   #places: ResultPlaces | null = null;
   #definition = '';
   #lastId = '';
-  #held: string | null = null;
 
   constructor(listener: StreamListener) {
     this.#listener = listener;
@@ -116,30 +116,39 @@ class StreamReader {
     }
     const id = fields.get('id') ?? '';
     // Events older than the snapshot may have queued up while it was on its way.
-    if (isOlder(id, this.#lastId)) return;
+    if (isOlderState(id, this.#lastId)) return;
     this.#results = applyDelta(this.#results, this.#places, delta);
     this.#lastId = id;
-    this.#held = delta.held;
-    this.#listener.onResults(this.#results, this.#held, this.#definition);
+    this.#listener.onResults(this.#results, id, this.#definition);
   }
 
   async #fetchSnapshot(): Promise<void> {
     const response = await fetch('./api/results', { signal: AbortSignal.timeout(SILENCE_MS_MAX), cache: 'no-cache' });
     this.#listener.onContact();
-    if (response.status === 503) return this.#listener.onWaiting();
+    if (response.status === 503) {
+      this.#results = null;
+      this.#lastId = '';
+      return this.#listener.onWaiting(await reasonIn(response));
+    }
     if (!response.ok) throw new Error(`results: ${response.status}`);
+    const id = response.headers.get('tallyroom-event-id') ?? '';
+    // A second server may be behind the first. The page does not go back.
+    if (this.#results !== null && isOlderState(id, this.#lastId)) return;
     const results: Results = await response.json();
     this.#results = results;
     this.#places = resultPlaces(results);
-    this.#lastId = response.headers.get('tallyroom-event-id') ?? '';
+    this.#lastId = id;
     this.#definition = response.headers.get('tallyroom-definition') ?? '';
-    this.#listener.onResults(results, this.#held, this.#definition);
+    this.#listener.onResults(results, id, this.#definition);
   }
 }
 
-/** Ids are epoch:sequence; a later epoch is later whatever its sequence. */
-function isOlder(id: string, than: string): boolean {
-  const [epoch = 0, sequence = 0] = id.split(':').map(Number);
-  const [thanEpoch = 0, thanSequence = 0] = than.split(':').map(Number);
-  return epoch === thanEpoch ? sequence < thanSequence : epoch < thanEpoch;
+/** The sentence of an error of the API; empty where something else answered. */
+async function reasonIn(response: Response): Promise<string> {
+  try {
+    const { error }: { readonly error?: { readonly message?: string } } = await response.json();
+    return error?.message ?? '';
+  } catch {
+    return '';
+  }
 }

@@ -14,6 +14,9 @@ export const UNKNOWN = '—';
 export const formatCount = (value: number | null): string =>
   value === null || !Number.isFinite(value) ? UNKNOWN : whole.format(value);
 
+/** A number of things: `1 vote`, `1,233 votes`. */
+export const countOf = (value: number, one: string): string => `${formatCount(value)} ${one}${value === 1 ? '' : 's'}`;
+
 export const formatShare = (value: number | null): string =>
   value === null || !Number.isFinite(value) ? UNKNOWN : percent.format(value);
 

@@ -1,5 +1,6 @@
+import { isolate } from '../../src/domain/isolate.ts';
 import type { CandidateResult, ContestResult, ResultStatus } from '../../src/domain/results/results.ts';
-import { formatCount, formatPoints, formatShare } from './format.ts';
+import { countOf, formatPoints, formatShare } from './format.ts';
 
 export const byVotes = (left: CandidateResult, right: CandidateResult): number => right.votes - left.votes;
 
@@ -16,8 +17,8 @@ export function standOut(chosen: ContestResult): { people: readonly CandidateRes
 export function leaderSentence(chosen: ContestResult): string {
   const { people, title } = standOut(chosen);
   const [first] = people;
-  if (first === undefined) return `No votes in ${chosen.name} yet.`;
-  const names = people.map(({ name }) => name).join(', ');
+  if (first === undefined) return `No votes in ${isolate(chosen.name)} yet.`;
+  const names = people.map(({ name }) => isolate(name)).join(', ');
   return title === 'Tie' ? `Tie: ${names}.` : `${names}: ${formatShare(first.share)}.`;
 }
 
@@ -35,6 +36,6 @@ export function marginSentence(
   if (second === undefined) return `The only candidate.${ending}`;
   const points = (person.share ?? 0) - (second.share ?? 0);
   const lead = person.votes - second.votes;
-  const words = lead < 0 ? 'votes behind' : 'votes ahead of';
-  return `${formatCount(Math.abs(lead))} ${words} ${second.name} (${formatPoints(Math.abs(points))}).${ending}`;
+  const words = lead < 0 ? 'behind' : 'ahead of';
+  return `${countOf(Math.abs(lead), 'vote')} ${words} ${isolate(second.name)} (${formatPoints(Math.abs(points))}).${ending}`;
 }

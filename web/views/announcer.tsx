@@ -1,6 +1,6 @@
 import type { Results } from '../../src/domain/results/results.ts';
 import { contest, isPaused } from '../live/store.ts';
-import { formatCount } from '../text/format.ts';
+import { countOf } from '../text/format.ts';
 import { leaderSentence } from '../text/leader.ts';
 
 /** People that listen to the page hear the state from time to time, not at every vote. */
@@ -13,7 +13,7 @@ export function Announcer({ state }: { state: Results }) {
   const chosen = contest.value;
   if (chosen !== null && !isPaused.value && performance.now() - announcedAt > ANNOUNCE_MS) {
     announcedAt = performance.now();
-    announced = `${formatCount(state.totals.ballots_cast)} ballots counted. ${leaderSentence(chosen)}`;
+    announced = `${countOf(state.totals.ballots_cast, 'ballot')} counted. ${leaderSentence(chosen)}`;
   }
   return (
     <p class="unseen" aria-live="polite">

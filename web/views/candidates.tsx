@@ -2,7 +2,8 @@ import { useSignal } from '@preact/signals';
 import type { CandidateResult, ContestResult } from '../../src/domain/results/results.ts';
 import { colourOf } from '../charts/colours.ts';
 import { contest } from '../live/store.ts';
-import { formatCount, formatShare } from '../text/format.ts';
+import { countOf, formatCount, formatShare } from '../text/format.ts';
+import { Name } from '../text/name.tsx';
 import { type Column, compareValues, Head, Section, type Sorting } from './table.tsx';
 
 type Key = 'name' | 'party' | 'votes' | 'share' | 'margin';
@@ -31,19 +32,27 @@ export function CandidateTable() {
     <Section title="Results">
       <div class="scroll">
         <table class="candidates">
-          <caption class="unseen">{chosen.name}: votes of each candidate</caption>
+          <caption class="unseen">
+            <Name>{chosen.name}</Name>: votes of each candidate
+          </caption>
           <Head columns={COLUMNS} sorting={sorting.value} onSort={(next) => (sorting.value = next)} />
           <tbody>
             {rows.map(({ id, name, party, votes, share, margin, place, leading, elected }) => (
               <tr key={id}>
                 <th scope="row">
                   <span class={`swatch ${colourOf(place)}`} aria-hidden="true" />
-                  {name}
+                  <Name>{name}</Name>
                   {elected && <span class="mark">most votes</span>}
                   {leading && !elected && <span class="mark">{isTie ? 'tied' : 'leading'}</span>}
-                  {party !== null && <span class="party-below">{party}</span>}
+                  {party !== null && (
+                    <span class="party-below">
+                      <Name>{party}</Name>
+                    </span>
+                  )}
                 </th>
-                <td class="is-party">{party ?? '—'}</td>
+                <td class="is-party">
+                  <Name>{party ?? '—'}</Name>
+                </td>
                 <td class="number">{formatCount(votes)}</td>
                 <td class="number">{formatShare(share)}</td>
                 <td class="number is-margin">{margin === 0 ? '—' : formatCount(margin)}</td>
@@ -53,7 +62,7 @@ export function CandidateTable() {
         </table>
       </div>
       <p class="aside">
-        {formatCount(chosen.votes_counted)} votes for candidates, {formatCount(chosen.undervotes)} choices left blank.
+        {countOf(chosen.votes_counted, 'vote')} for candidates, {countOf(chosen.undervotes, 'choice')} left blank.
       </p>
     </Section>
   );

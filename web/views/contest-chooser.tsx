@@ -1,6 +1,7 @@
 import type { Results } from '../../src/domain/results/results.ts';
 import { chooseContest, contest } from '../live/store.ts';
 import { formatCount } from '../text/format.ts';
+import { Name } from '../text/name.tsx';
 
 /** More buttons would fill the page; a list of names is quicker. */
 const CONTEST_BUTTONS_MAX = 5;
@@ -15,7 +16,7 @@ export function ContestChooser({ state }: { state: Results }) {
         <legend>Contest</legend>
         {contests.map(({ id, name }) => (
           <button type="button" key={id} aria-pressed={id === chosen.id} onClick={() => chooseContest(id)}>
-            {name}
+            <Name>{name}</Name>
           </button>
         ))}
       </fieldset>

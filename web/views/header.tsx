@@ -1,5 +1,6 @@
 import type { ResultStatus, Results } from '../../src/domain/results/results.ts';
 import { formatDate, formatMoment } from '../text/format.ts';
+import { Name } from '../text/name.tsx';
 import { Controls } from './controls.tsx';
 
 const STATUS_NAMES: Readonly<Record<ResultStatus, string>> = {
@@ -18,9 +19,11 @@ export function Header({ state }: { state: Results }) {
     <header class="masthead">
       <p class="wordmark">Tallyroom{date !== null && <span>{date}</span>}</p>
       <div class="title">
-        <h1>{name}</h1>
+        <h1>
+          <Name>{name}</Name>
+        </h1>
         <p class="status">
-          <span class={`badge is-${status}`}>{STATUS_NAMES[status]}</span>
+          <span class={`badge is-${status}`}>{state.is_counted ? STATUS_NAMES[status] : 'Counting has not begun'}</span>
           <span class="changed">
             Last change{' '}
             <time dateTime={state.as_of} title={state.as_of}>

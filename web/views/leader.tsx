@@ -2,8 +2,9 @@ import type { CandidateResult, ContestResult } from '../../src/domain/results/re
 import { colourOf } from '../charts/colours.ts';
 import { Photo } from '../charts/photo.tsx';
 import { contest, results } from '../live/store.ts';
-import { formatCount, formatShare } from '../text/format.ts';
+import { countOf, formatCount, formatShare } from '../text/format.ts';
 import { marginSentence, standOut } from '../text/leader.ts';
+import { Name } from '../text/name.tsx';
 
 /** Of a larger tie the rest is only a number; the table has all of them. */
 const TIED_SHOWN_MAX = 6;
@@ -16,7 +17,7 @@ export function Leader() {
     <article class="leader" data-leader={people.length === 0 ? 'none' : title === 'Tie' ? 'tie' : 'one'}>
       <h2>
         {people.length === 0 ? 'No votes yet' : title}
-        {chosen.seats > 1 && <span class="seats">{formatCount(chosen.seats)} seats</span>}
+        {chosen.seats > 1 && <span class="seats">{countOf(chosen.seats, 'seat')}</span>}
       </h2>
       {people.length === 0 && (
         <p class="empty">The first votes appear here as soon as they are counted. All candidates start from zero.</p>
@@ -33,10 +34,14 @@ function One({ person, chosen }: { person: CandidateResult; chosen: ContestResul
     <div class="one">
       <Photo id={person.id} contest={chosen.id} size={160} />
       <div>
-        <p class={`name ${colour}`}>{person.name}</p>
-        <p class="party">{person.party ?? 'No party'}</p>
+        <p class={`name ${colour}`}>
+          <Name>{person.name}</Name>
+        </p>
+        <p class="party">
+          <Name>{person.party ?? 'No party'}</Name>
+        </p>
         <p class="share">{formatShare(person.share)}</p>
-        <p class="votes">{formatCount(person.votes)} votes</p>
+        <p class="votes">{countOf(person.votes, 'vote')}</p>
       </div>
       <p class="margin">{marginSentence(person, chosen, results.value?.election.status)}</p>
     </div>
@@ -60,10 +65,14 @@ function Several({
           <li key={person.id}>
             <Photo id={person.id} contest={chosen.id} size={72} />
             <div>
-              <p class="name">{person.name}</p>
-              <p class="party">{person.party ?? 'No party'}</p>
+              <p class="name">
+                <Name>{person.name}</Name>
+              </p>
+              <p class="party">
+                <Name>{person.party ?? 'No party'}</Name>
+              </p>
               <p class="votes">
-                {formatCount(person.votes)} votes, {formatShare(person.share)}
+                {countOf(person.votes, 'vote')}, {formatShare(person.share)}
               </p>
             </div>
           </li>

@@ -4,6 +4,7 @@ import { colourOf } from '../charts/colours.ts';
 import { Meter } from '../charts/meter.tsx';
 import { contest, results } from '../live/store.ts';
 import { formatCount, formatShare, UNKNOWN } from '../text/format.ts';
+import { Name } from '../text/name.tsx';
 import { Pager } from './pager.tsx';
 import { type Column, compareValues, Head, Section, type Sorting } from './table.tsx';
 
@@ -124,8 +125,12 @@ function Row({ location, chosen }: { location: LocationResult; chosen: ContestRe
   return (
     <tr>
       <th scope="row">
-        {name}
-        {id !== name && <span class="id">{id}</span>}
+        <Name>{name}</Name>
+        {id !== name && (
+          <span class="id">
+            <Name>{id}</Name>
+          </span>
+        )}
       </th>
       <td class="number is-registered_voters" title={registered_voters === null ? reason : undefined}>
         {formatCount(registered_voters)}
@@ -138,7 +143,7 @@ function Row({ location, chosen }: { location: LocationResult; chosen: ContestRe
       </td>
       <td class="is-first">
         {typeof first === 'number' && <span class={`swatch ${colourOf(first)}`} aria-hidden="true" />}
-        {first === 'not on the ballot' ? first : (firstName(first, chosen) ?? UNKNOWN)}
+        <Name>{first === 'not on the ballot' ? first : (firstName(first, chosen) ?? UNKNOWN)}</Name>
       </td>
     </tr>
   );

@@ -1,5 +1,5 @@
 import type { Results } from '../../src/domain/results/results.ts';
-import { connection, held, lastContactAt, now } from '../live/store.ts';
+import { connection, lastContactAt, now } from '../live/store.ts';
 import { formatAgo } from '../text/format.ts';
 
 export function Notes({ state }: { state: Results }) {
@@ -11,10 +11,15 @@ export function Notes({ state }: { state: Results }) {
           election.
         </p>
       )}
-      {held.value !== null && (
+      {!state.is_counted && (
+        <p class="note" role="status">
+          <strong>Counting has not begun.</strong> No count is published yet. The numbers appear with the first one.
+        </p>
+      )}
+      {state.held !== null && (
         <p class="note is-warning" role="status">
           <strong>Held.</strong> A newer count is not shown because it failed a check. The last sound count is shown.{' '}
-          {held.value}
+          {state.held}
         </p>
       )}
       <ConnectionNote />

@@ -1,8 +1,9 @@
 import type pg from 'pg';
 import { crashPoint } from '../../base/crash-points.ts';
+import { VOTES_END_KEY_PREFIX, type VotesEndRecord } from '../../domain/log/records.ts';
 import type { BallotSource, CastBatch, Committed, Rejection, SealedVotes } from '../../ports/ballot-batch.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
-import { appendLog, type LogEnd } from './append.ts';
+import { appendDefinition, appendLog, type LogEnd } from './append.ts';
 import { copyIn, participationRows, RowBuffer, voteRows } from './copy.ts';
 import { isConnectionLost, sqlState } from './explain.ts';
 import { beginBatch } from './sources.ts';
@@ -136,7 +137,24 @@ export class BatchWriter {
       text: sealed.records.text,
     });
     crashPoint('vote.after-log-append');
+    await reopenVotesEnd(client, number, partition, end.next_seq);
   }
+}
+
+/**
+ * A batch that follows the end of its partition opens that end again, in the same transaction. So
+ * nothing is complete by an end that more votes follow.
+ */
+async function reopenVotesEnd(client: pg.Client, electionNo: number, partition: number, seqEnd: number): Promise<void> {
+  const key = `${VOTES_END_KEY_PREFIX}${partition}`;
+  const { rowCount } = await client.query({
+    name: 'reopen-votes-end',
+    text: 'DELETE FROM source_offsets WHERE election_no = $1 AND source = $2 AND partition = 0 AND next_offset = $3',
+    values: [electionNo, key, seqEnd],
+  });
+  if (rowCount === 0) return;
+  const record: VotesEndRecord = { partition, seq_end: null };
+  await appendDefinition(client, electionNo, [{ key, value: JSON.stringify(record) }]);
 }
 
 const endAfter = (end: LogEnd, { votes, records }: SealedVotes): LogEnd => ({

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { crashPoint } from '../../base/crash-points.ts';
 import { OperationalError } from '../../base/errors.ts';
@@ -14,6 +15,8 @@ import { type Database, inTransaction } from './database.ts';
 import { sqlState } from './explain.ts';
 import { reviseDescription } from './revisions.ts';
 
+/** 128 random bits are drawn twice by no two elections. */
+const INSTANCE_BYTES = 16;
 const UNIQUE_VIOLATION = '23505';
 const PARTITIONED_TOPICS = new Set(['voters', 'votes', 'returns']);
 
@@ -175,7 +178,13 @@ async function define(
     hash,
     partitions: entry.partitions,
     defined_at: new Date().toISOString(),
+    instance: randomBytes(INSTANCE_BYTES).toString('hex'),
   };
+  await client.query('UPDATE elections SET instance = $2, defined_at = $3 WHERE election_no = $1', [
+    entry.election_no,
+    record.instance,
+    record.defined_at,
+  ]);
   await appendKeyed(client, entry.election_no, 'definition', 0, [
     { key: DEFINITION_KEY, value: JSON.stringify(record) },
   ]);

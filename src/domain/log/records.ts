@@ -24,6 +24,8 @@ export interface DefinitionRecord {
   readonly partitions: number;
   /** ISO 8601, when the election was defined. */
   readonly defined_at: string;
+  /** 32 hex digits, drawn when the election was made. Absent in elections of earlier versions. */
+  readonly instance?: string;
 }
 export const DEFINITION_KEY = 'definition';
 
@@ -62,7 +64,8 @@ export const REMOVAL_KEY_PREFIX = 'removal:';
  */
 export interface VotesEndRecord {
   readonly partition: number;
-  readonly seq_end: number;
+  /** Null where votes followed later: the end is open again. */
+  readonly seq_end: number | null;
 }
 export const VOTES_END_KEY_PREFIX = 'votes-end:';
 

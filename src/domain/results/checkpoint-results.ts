@@ -38,6 +38,8 @@ export class CheckpointResults implements PublishedResults {
   isDue = false;
   readonly #shape: PublishedShape;
   #newest: CheckpointRecord | null = null;
+  /** The offset of that record. */
+  #offset = -1;
 
   constructor(shape: PublishedShape) {
     this.#shape = shape;
@@ -49,6 +51,7 @@ export class CheckpointResults implements PublishedResults {
       // A counter that was fenced may leave records of its older epoch behind.
       const isIgnored = record !== null && record.epoch < (this.#newest?.epoch ?? 0);
       const damage = record === null ? UNREADABLE : isIgnored ? null : this.#take(key, record);
+      if (key === CHECKPOINT_KEY && damage === null && !isIgnored) this.#offset = offset;
       this.isDue = key === CHECKPOINT_KEY && !isIgnored;
       yield { key, offset, value, damage, isIgnored };
     }
@@ -56,10 +59,15 @@ export class CheckpointResults implements PublishedResults {
 
   watch(): void {}
 
+  /** A flush and its checkpoint are one transaction, so results without one are damage. */
+  get incomplete(): string | null {
+    return this.#newest === null ? 'Topic results-by-location has results and lacks their checkpoint.' : null;
+  }
+
   judge(): PublishedState {
     this.isDue = false;
     const { epoch = 0, covers = [], as_of = '' } = this.#newest ?? {};
-    return { epoch, covers, as_of, foreign_records: 0, held: this.#reasonToHold() };
+    return { epoch, offset: this.#offset, covers, as_of, foreign_records: 0, held: this.#reasonToHold() };
   }
 
   /** @returns the fault of the record, or null. */

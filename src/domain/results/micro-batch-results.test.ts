@@ -156,9 +156,15 @@ function read({ index, states }: History, log: readonly Row[], piece: () => numb
       assert.equal(damage, null);
       if (!results.isDue) continue;
       const state = results.judge();
+      const { offset } = state;
+      assert.ok(
+        log.some((record) => record.offset === offset),
+        'a record that was read made the state whole',
+      );
       const { tally, progress, malformed } = states[states.findIndex((_, batch) => timeOf(batch) === state.as_of)]!;
       assert.deepEqual(state, {
         epoch: 1,
+        offset,
         covers: progress,
         as_of: state.as_of,
         foreign_records: malformed,

@@ -69,8 +69,9 @@ export class MicroBatchResults implements PublishedResults {
   readonly #rowsMax: number;
   #epoch = 0;
   #totals: TotalsRecord | null = null;
-  /** `as_of` of the row taken last. */
+  /** `as_of` of the row taken last, and its offset. */
   #asOf = '';
+  #offset = -1;
   /** Whether anything that a judgement depends on was taken since the last one. */
   #isNews = false;
   /** Micro-batches that began, and rows that came, since the state was last whole. */
@@ -95,6 +96,7 @@ export class MicroBatchResults implements PublishedResults {
       const outcome = this.#take(key, value);
       const damage = outcome === 'taken' || outcome === 'ignored' ? null : outcome.damage;
       this.#isNews ||= damage !== null;
+      if (outcome === 'taken') this.#offset = offset;
       yield { key, offset, value, damage, isIgnored: outcome === 'ignored' };
     }
   }
@@ -110,6 +112,7 @@ export class MicroBatchResults implements PublishedResults {
     const held = this.#whyIncomplete() ?? this.#reasonToHold() ?? describeUnbalanced(index, negative);
     return {
       epoch: this.#epoch,
+      offset: this.#offset,
       covers: [...this.#seqEnds],
       as_of: this.#totals?.as_of ?? '',
       foreign_records: this.#totals?.malformed ?? 0,
@@ -122,6 +125,9 @@ export class MicroBatchResults implements PublishedResults {
     this.#begun = 0;
     this.#rows = 0;
   }
+
+  /** A micro-batch may end behind what was read so far. */
+  readonly incomplete = null;
 
   get overdue(): string | null {
     // The micro-batch that began last has not ended.

@@ -22,6 +22,8 @@ export interface TakenRecord extends PublishedRecord {
 /** A state of the published results, as far as it can be shown. */
 export interface PublishedState {
   readonly epoch: number;
+  /** The offset of the record that made the state whole. */
+  readonly offset: number;
   readonly covers: readonly number[];
   /** ISO 8601: when the engine made it. */
   readonly as_of: string;
@@ -55,6 +57,11 @@ export interface PublishedResults {
    * Why no state has become complete for longer than it should take; null while none is overdue.
    */
   readonly overdue: string | null;
+  /**
+   * Why the records up to the end of the topic hold no state at all, where the engine always ends
+   * them with one; null otherwise.
+   */
+  readonly incomplete: string | null;
 }
 
 export interface PublishedShape {

@@ -32,4 +32,18 @@ export function resultsCsv(election: Election, results: Results): string {
   return `${lines.join('\n')}\n`;
 }
 
-const csvField = (text: string): string => (/[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+/**
+ * A spreadsheet runs a cell that begins with one of these, also in its full-width form. Such a text
+ * gets an apostrophe before it, and so does one that begins with apostrophes before such a sign:
+ * then taking one away gives the text again.
+ */
+const RUN_BY_SPREADSHEETS = /^'*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/;
+
+function csvField(text: string): string {
+  const safe = RUN_BY_SPREADSHEETS.test(text) ? `'${text}` : text;
+  return /[",\r\n]|^\s|\s$/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+/** Undoes what the CSV of results does to a text that a spreadsheet would run. */
+export const unguarded = (field: string): string =>
+  field.startsWith("'") && RUN_BY_SPREADSHEETS.test(field) ? field.slice(1) : field;

@@ -7,11 +7,12 @@ import type { ContestResult, LocationResult, Results, ResultTotals } from './res
  * taking the newest of each entry.
  */
 export interface ResultsDelta {
-  /** The hash of the definition: a delta fits only a document of the same one. */
+  /** The tag of the definition: a delta fits only a document of the same one. */
   readonly definition: string;
   readonly status: Results['election']['status'];
   readonly as_of: string;
   readonly sequence: number;
+  readonly is_counted: boolean;
   /** Why a newer state is not shown; null while the newest is. */
   readonly held: string | null;
   readonly totals: ResultTotals;
@@ -30,14 +31,16 @@ export type LocationDelta = readonly [id: string, ballotsCast: number, ...votes:
 export function resultsDelta(
   results: Results,
   changed: { readonly contests: readonly ContestResult[]; readonly locations: readonly LocationResult[] },
-  context: { readonly definition: string; readonly held: string | null },
+  definition: string,
 ): ResultsDelta {
   const orders = results.contests.map(({ id, candidates }) => ({ id, candidates: candidates.map(({ id }) => id) }));
   return {
-    ...context,
+    definition,
     status: results.election.status,
     as_of: results.as_of,
     sequence: results.sequence,
+    is_counted: results.is_counted,
+    held: results.held,
     totals: results.totals,
     contests: changed.contests,
     locations: changed.locations.map(({ id, ballots_cast, votes }) => {
@@ -89,6 +92,8 @@ export function applyDelta(results: Results, places: ResultPlaces, delta: Result
     election: { ...results.election, status: delta.status },
     as_of: delta.as_of,
     sequence: delta.sequence,
+    is_counted: delta.is_counted,
+    held: delta.held,
     totals: delta.totals,
     contests,
     locations,

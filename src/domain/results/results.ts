@@ -26,6 +26,10 @@ export interface Results {
   readonly as_of: string;
   /** The votes that the counts include, over all partitions: the same in every process. */
   readonly sequence: number;
+  /** False before an engine has published a count: zeros then stand for nothing. */
+  readonly is_counted: boolean;
+  /** Why a newer count is not shown, in a sentence; null where the newest one is. */
+  readonly held: string | null;
   readonly totals: ResultTotals;
   /** In the order of the definition. */
   readonly contests: readonly ContestResult[];
@@ -88,6 +92,10 @@ export interface ResultMoment {
   readonly status: ResultStatus;
   readonly as_of: string;
   readonly sequence: number;
+  /** True where it is not given. */
+  readonly is_counted?: boolean;
+  /** Null where it is not given. */
+  readonly held?: string | null;
 }
 
 /** True once all votes are counted: from `unofficial-complete` on. */

@@ -23,7 +23,16 @@ describe('the document', () => {
       status: 'pre-election',
       sequence: 0,
     });
-    assert.deepEqual(Object.keys(results), ['election', 'as_of', 'sequence', 'totals', 'contests', 'locations']);
+    assert.deepEqual(Object.keys(results), [
+      'election',
+      'as_of',
+      'sequence',
+      'is_counted',
+      'held',
+      'totals',
+      'contests',
+      'locations',
+    ]);
     assert.deepEqual(results.totals, {
       registered_voters: 3_000,
       ballots_cast: 0,

@@ -130,6 +130,8 @@ function resultsDocument(
     election: { id, name, date, status: moment.status, is_test },
     as_of: moment.as_of,
     sequence: moment.sequence,
+    is_counted: moment.is_counted ?? true,
+    held: moment.held ?? null,
     totals: {
       registered_voters: sums.registeredVoters,
       ballots_cast: sums.ballotsCast,

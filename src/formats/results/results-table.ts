@@ -1,6 +1,7 @@
 import type { ReplayedVotes } from '../../domain/ballots/replay.ts';
 import { LOCATION_CONTEST_PAIRS_MAX } from '../../domain/election/election-index.ts';
 import { PERMUTATION_SIZE_MAX } from '../../domain/numbers/permutation.ts';
+import { unguarded } from '../../domain/results/results-csv.ts';
 import { type CsvFile, columnOf } from '../../files/csv.ts';
 import { ProblemList, quoteValue, refusal } from '../../files/problems.ts';
 import { parseWholeNumber, textProblem } from '../../files/values.ts';
@@ -64,7 +65,7 @@ export class ResultsTable {
 
   take(line: number, fields: readonly string[]): void {
     if (this.cells.length >= RESULT_ROWS_MAX) throw this.#tooMany(line, RESULT_ROWS_MAX, 'rows');
-    const text = (column: Column): string => fields[this.#positions[column]] ?? '';
+    const text = (column: Column): string => unguarded(fields[this.#positions[column]] ?? '');
     const votes = parseWholeNumber(text('votes'));
     if (!votes.ok) {
       const { reason, nextStep } = votes.error;

@@ -5,7 +5,7 @@ import type { Route } from './route.ts';
 export const EVENTS: Route = {
   path: '/api/events',
   summary:
-    'Server-sent events with id epoch:sequence: `update` (what changed, absolute) and `resync` (fetch /api/results). A comment every 5 s shows that the stream lives.',
+    'Server-sent events, each with the id of its state: `update` (what changed, absolute) and `resync` (fetch /api/results). A comment every 5 s shows that the stream lives.',
   type: 'text/event-stream',
   parameters: [{ name: 'Last-Event-ID', in: 'header', description: 'Go on after this event or snapshot.' }],
   answer: ({ hub }, _url, request, response) => {

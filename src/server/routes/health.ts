@@ -1,4 +1,5 @@
-import { type Answer, NEVER_STORE, textBody, waitingAnswer } from '../answer.ts';
+import { type Answer, NEVER_STORE, textBody } from '../answer.ts';
+import { noState } from './no-state.ts';
 import type { Route } from './route.ts';
 
 const say = (text: string): Answer => ({ status: 200, body: textBody('text/plain', text), headers: NEVER_STORE });
@@ -14,5 +15,5 @@ export const READY: Route = {
   path: '/readyz',
   summary: 'Whether there is a state to show.',
   type: 'text/plain',
-  answer: ({ hub }) => (hub.shown === null ? waitingAnswer() : say('ready\n')),
+  answer: ({ hub, feed }) => (hub.shown === null ? noState(feed) : say('ready\n')),
 };

@@ -24,7 +24,8 @@ function metricsText({ hub, feed, gauges }: Context): string {
     ['tallyroom_ready', 'gauge', '1 when there is a state to show.', Number(state !== null)],
   ];
   if (state !== null) {
-    const { results, epoch, held } = state;
+    const { results, epoch } = state;
+    const { held } = results;
     const votes = results.contests.reduce((sum, { votes_counted }) => sum + votes_counted, 0);
     const changedAt_s = Date.parse(results.as_of) / 1000;
     metrics.push(
