@@ -140,7 +140,7 @@ for (const { name, open } of BACKENDS)
       const { ballots, covers } = await published(entry);
       assert.deepEqual({ ballots, covers }, { ballots: 24, covers: [24, 0] });
       await using log = await under.backend.openLog(entry);
-      const { checks } = await verify(entry, log, under.backend.recount, never);
+      const { checks } = await verify(entry, log, under.backend, never);
       assert.deepEqual(
         checks.filter(({ passed }) => !passed),
         [],
