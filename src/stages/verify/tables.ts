@@ -18,8 +18,8 @@ type Row = Readonly<Record<string, unknown>>;
 type Records = ReadonlyMap<string, LogRecord>;
 
 /**
- * Topic `definition`, read before and after the moment of the tables. Everything that was there before must be
- * in the tables; what the tables have must be there afterwards.
+ * Topic `definition`, read before and after the moment of the tables. Everything that was there
+ * before must be in the tables; what the tables have must be there afterwards.
  */
 export interface DefinitionTopic {
   readonly before: Records;
