@@ -120,10 +120,8 @@ function route(
       ...errorAnswer(405, 'READ_ONLY', 'This server only answers GET.', 'See /api/openapi.json.'),
       headers: { allow: 'GET, HEAD' },
     };
-  const target = request.url ?? '/';
-  if (!URL.canParse(target, 'http://host'))
-    return errorAnswer(400, 'BAD_ADDRESS', 'No address.', 'See /api/openapi.json.');
-  const url = new URL(target, 'http://host');
+  const url = addressOf(request.url ?? '/');
+  if (url === null) return errorAnswer(400, 'BAD_ADDRESS', 'No address.', 'See /api/openapi.json.');
   const found = ROUTES.find(({ path }) => path === url.pathname);
   if (found !== undefined) return found.answer(context, url, request, response);
   const file = files.get(url.pathname);
@@ -135,4 +133,17 @@ function route(
   if (url.pathname === '/')
     return errorAnswer(503, 'PAGE_NOT_BUILT', 'The page is not built.', 'Run npm start once: it builds the page.');
   return errorAnswer(404, 'NOT_FOUND', 'There is nothing at this address.', 'See /api/openapi.json.');
+}
+
+/**
+ * The address of a request. Proxies that join paths carelessly send `//api/results`: a row of
+ * slashes counts as one, and is never read as the name of another host. @returns null for a text
+ * that is not an address.
+ */
+function addressOf(target: string): URL | null {
+  const text = target.startsWith('/') ? `http://host${target}` : target;
+  if (!URL.canParse(text, 'http://host')) return null;
+  const url = new URL(text, 'http://host');
+  url.pathname = url.pathname.replace(/\/{2,}/g, '/');
+  return url;
 }
