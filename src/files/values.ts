@@ -25,7 +25,8 @@ export function parseWholeNumber(text: string): Outcome<number, ValueProblem> {
     if (Number.isSafeInteger(value)) return ok(value);
     return whole('is above 9007199254740991 (2^53 - 1), the largest count kept exactly', 'check the number');
   }
-  if (text === '') return whole('is empty', 'write a whole number; 0 if there were none');
+  if (text === '')
+    return whole('is empty', 'write the number that the source gives; leave the row out where it gives none');
   if (GROUPED.test(text)) return whole('has a separator between its digits', 'write the digits alone, e.g. 1233');
   if (/^-\d+([.,]\d+)?$/.test(text)) return whole('is negative', 'write a whole number from 0');
   if (/^\d*[.,]\d+$|^\d+[.,]$/.test(text)) return whole('is not whole', 'write a whole number without a fraction');

@@ -12,6 +12,7 @@ const NOTHING_SAID = {
   results: null,
   electorate: null,
   scale: null,
+  readings: null,
   voters: null,
   turnout: null,
   seed: null,

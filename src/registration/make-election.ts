@@ -109,7 +109,7 @@ function assertSame(entry: ElectionEntry, now: ElectionOrigin, seed: string | nu
 
 /** The options that an election was made with, read back. */
 function optionsOf({ arguments: origin }: ElectionEntry): OriginOptions {
-  const { paths, voters, turnout, scale, api } = origin;
+  const { paths, voters, turnout, scale, api, readings } = origin;
   return {
     election: paths.election ?? null,
     candidates: paths.candidates ?? null,
@@ -118,6 +118,7 @@ function optionsOf({ arguments: origin }: ElectionEntry): OriginOptions {
     electorate: paths.electorate ?? null,
     api,
     scale,
+    readings,
     voters,
     turnout,
     seed: null,

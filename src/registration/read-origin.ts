@@ -1,4 +1,5 @@
-import { layOutVotes, type ReplayedVotes, scaleCells } from '../domain/ballots/replay.ts';
+import { layOutVotes, type ReplayedVotes, STATED_BALLOTS, scaleCells } from '../domain/ballots/replay.ts';
+import { sumOf } from '../domain/counts.ts';
 import type { Election, ElectionId } from '../domain/election/election.ts';
 import { cellAt, indexElection } from '../domain/election/election-index.ts';
 import { originOf } from '../domain/election/origin.ts';
@@ -79,6 +80,7 @@ async function generatedVoters(options: OriginOptions, path: string): Promise<Op
 async function openResultsOrigin(options: OriginOptions, path: string, say: Say): Promise<OpenedOrigin> {
   const { election, votes, sha256, electorate_sha256, notices } = await readResults(path, {
     electorate: options.electorate,
+    ...(options.readings === null ? {} : { readings: options.readings }),
   });
   for (const notice of notices) say(notice);
   const sampled =
@@ -87,6 +89,7 @@ async function openResultsOrigin(options: OriginOptions, path: string, say: Say)
     origin: originOf({
       kind: 'results',
       scale: options.scale,
+      readings: options.readings,
       ...filesOf({ results: sha256, electorate: electorate_sha256 }, options),
     }),
     id: election.id,
@@ -102,6 +105,10 @@ function scaled(
 ): { election: Election; votes: ReplayedVotes[] } {
   const index = indexElection(election);
   const electorate = election.locations.map((location) => location.registered_voters);
+  const cast = votes.filter(({ candidate }) => candidate !== STATED_BALLOTS);
+  const stated = votes.filter(({ candidate }) => candidate === STATED_BALLOTS);
+  const counts = stated.map((row) => row.votes);
+  const ballots = apportion(counts, Math.round(sumOf(counts) * factor));
   const sample = scaleCells(index, layOutVotes(index, votes), electorate, factor);
   const locations = election.locations.map((location, i) => ({
     ...location,
@@ -109,6 +116,9 @@ function scaled(
   }));
   return {
     election: { ...election, locations },
-    votes: votes.map((row) => ({ ...row, votes: sample.cells[cellAt(index, row.location, row.candidate)]! })),
+    votes: [
+      ...cast.map((row) => ({ ...row, votes: sample.cells[cellAt(index, row.location, row.candidate)]! })),
+      ...stated.map((row, i) => ({ ...row, votes: ballots[i]! })),
+    ],
   };
 }

@@ -91,6 +91,11 @@ export interface Election {
   /** ISO 8601 date, or null. */
   readonly date: string | null;
   readonly is_test: boolean;
+  /**
+   * True where the source of a replay states votes and no ballots: ballots, turnout and blank
+   * choices are then the fewest that hold these votes, and no facts. Absent otherwise.
+   */
+  readonly ballots_simulated?: boolean;
   readonly source: ElectionSource;
   readonly contests: readonly Contest[];
   readonly parties: readonly Party[];

@@ -18,7 +18,16 @@ export const RESULT_ROWS_MAX = 5_000_000;
 export const VOTES_TOTAL_MAX = PERMUTATION_SIZE_MAX / 2;
 
 export const RESULTS_REQUIRED = ['contest', 'location_id', 'candidate', 'votes'] as const;
-export const RESULTS_OPTIONAL = ['location_name', 'parent_id', 'parent_name', 'party'] as const;
+export const RESULTS_OPTIONAL = [
+  'contest_name',
+  'vote_for',
+  'seats',
+  'location_name',
+  'parent_id',
+  'parent_name',
+  'candidate_id',
+  'party',
+] as const;
 type Column = (typeof RESULTS_REQUIRED)[number] | (typeof RESULTS_OPTIONAL)[number];
 export const RESULTS_COLUMNS: readonly Column[] = [...RESULTS_REQUIRED, ...RESULTS_OPTIONAL];
 export interface ContestDraft {
@@ -26,12 +35,23 @@ export interface ContestDraft {
   /** Candidate numbers by name and party, in order of appearance. */
   readonly candidates: Map<string, number>;
   readonly locations: Set<number>;
+  readonly rules: ContestRules;
 }
 
-interface CandidateDraft {
+/** The words and rules that the rows of a contest give it; null where they give none. */
+interface ContestRules {
+  readonly line: number;
+  readonly name: string | null;
+  readonly vote_for: number | null;
+  readonly seats: number | null;
+}
+
+export interface CandidateDraft {
   readonly contest: number;
   readonly name: string;
   readonly party: string;
+  /** Empty where the file gives none. */
+  readonly id: string;
 }
 
 export interface LocationDraft {
@@ -78,15 +98,20 @@ export class ResultsTable {
     }
     const parent = this.#parent(line, text('parent_id'), text('parent_name'));
     const location = this.#location(line, text('location_id'), text('location_name'), parent);
-    const contest = this.#contest(line, text('contest'));
+    const contest = this.#contest(line, text('contest'), text);
     if (location === null || contest === null) return;
-    const candidate = this.#candidate(line, contest, text('candidate'), text('party'));
+    const candidate = this.#candidate(line, contest, text('candidate'), text('party'), text('candidate_id'));
     if (candidate === null || !votes.ok) return;
     const cell = candidate * LOCATIONS_MAX + location;
     const before = this.#lineOfCell.get(cell);
     if (before !== undefined) {
       const what = `${quoteValue(text('candidate'))} in location ${quoteValue(text('location_id'))}`;
-      this.problems.add(line, null, `${what} is on line ${before} already`, 'keep one of the two rows');
+      this.problems.add(
+        line,
+        null,
+        `${what} is on line ${before} already`,
+        'if they are two people, tell them apart by a column candidate_id; if it is one row twice, remove one',
+      );
       return;
     }
     this.#lineOfCell.set(cell, line);
@@ -134,23 +159,66 @@ export class ResultsTable {
     return problem === null;
   }
 
-  #contest(line: number, id: string): ContestDraft | null {
+  #contest(line: number, id: string, text: (column: Column) => string): ContestDraft | null {
     const known = this.contests.get(id);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      this.#compareRules(line, id, known.rules, text);
+      return known;
+    }
     if (!this.#isText(line, 'contest', id)) return null;
+    if (!this.#isText(line, 'contest_name', text('contest_name'), true)) return null;
     if (this.contests.size === CONTESTS_MAX) throw this.#tooMany(line, CONTESTS_MAX, 'contests');
-    const contest = { number: this.contests.size, candidates: new Map<string, number>(), locations: new Set<number>() };
+    const contest: ContestDraft = {
+      number: this.contests.size,
+      candidates: new Map(),
+      locations: new Set(),
+      rules: {
+        line,
+        name: text('contest_name') || null,
+        vote_for: this.#rule(line, 'vote_for', text('vote_for')),
+        seats: this.#rule(line, 'seats', text('seats')),
+      },
+    };
     this.contests.set(id, contest);
     return contest;
   }
 
-  #candidate(line: number, contest: ContestDraft, name: string, party: string): number | null {
-    const key = JSON.stringify([name, party]);
+  /** A rule of a contest: a whole number from 1; null where the row gives none, or a wrong one. */
+  #rule(line: number, column: 'vote_for' | 'seats', text: string): number | null {
+    if (text === '') return null;
+    const value = parseWholeNumber(text);
+    if (value.ok && value.value > 0) return value.value;
+    const { reason, nextStep } = value.ok ? { reason: 'is 0', nextStep: 'write a number from 1' } : value.error;
+    this.problems.add(line, column, `${quoteValue(text)} ${reason}`, nextStep);
+    return null;
+  }
+
+  /** The rows of a contest must agree on what it is. */
+  #compareRules(line: number, id: string, rules: ContestRules, text: (column: Column) => string): void {
+    for (const [column, known] of [
+      ['contest_name', rules.name],
+      ['vote_for', rules.vote_for],
+      ['seats', rules.seats],
+    ] as const) {
+      const here = text(column);
+      if (here === (known === null ? '' : `${known}`)) continue;
+      this.problems.add(
+        line,
+        column,
+        `contest ${quoteValue(id)} has ${quoteValue(here)} here and ${quoteValue(`${known ?? ''}`)} on line ${rules.line}`,
+        'make its rows agree',
+      );
+    }
+  }
+
+  #candidate(line: number, contest: ContestDraft, name: string, party: string, id: string): number | null {
+    const key = JSON.stringify([name, party, id]);
     const known = contest.candidates.get(key);
     if (known !== undefined) return known;
     if (!this.#isText(line, 'candidate', name) || !this.#isText(line, 'party', party, true)) return null;
+    if (!this.#isText(line, 'candidate_id', id, true)) return null;
     if (this.candidates.length === CANDIDATES_MAX) throw this.#tooMany(line, CANDIDATES_MAX, 'candidates');
-    const number = this.candidates.push({ contest: contest.number, name, party }) - 1;
+    const number = this.candidates.push({ contest: contest.number, name, party, id }) - 1;
     contest.candidates.set(key, number);
     return number;
   }
