@@ -95,7 +95,7 @@ async function readOnce(
   return { published: { tally, state, checkpoint, checks }, newest };
 }
 
-const NOTHING_SOUND: PublishedState = { epoch: 0, covers: [], as_of: '', foreign_records: 0, held: null };
+const NOTHING_SOUND: PublishedState = { epoch: 0, covers: [], as_of: '', offset: 0, foreign_records: 0, held: null };
 
 interface Context {
   readonly reader: Reader;
