@@ -100,6 +100,7 @@ class Counted {
       definition_hash: definition,
       format: 1,
       revision: 0,
+      generation: 1,
       voters_total: 5,
     };
     return verify(entry, log, { recount: this.#recount(entry), elections: { replayed: async () => [] } }, signal);

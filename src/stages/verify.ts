@@ -10,7 +10,7 @@ import { comparePublished } from './verify/covered.ts';
 import { differingDefinitions } from './verify/definition.ts';
 import { compareNothing, type Published, readPublished } from './verify/published.ts';
 import { compareRoll } from './verify/roll.ts';
-import { compareSources, compareTables, descriptionsOf } from './verify/tables.ts';
+import { compareSources, compareTables } from './verify/tables.ts';
 import { addTallies, compareTallies } from './verify/tallies.ts';
 
 export interface Reconciliation {
@@ -48,7 +48,7 @@ export async function verify(
 ): Promise<Reconciliation> {
   const index = indexElection(definitionOf(given));
   const before = await latestRecords(log, 'definition');
-  const published = await readPublished({ entry: given, index, log, signal }, descriptionsOf({ index }, before));
+  const published = await readPublished({ entry: given, index, log, signal });
   const moment = await recount.moment(given, signal);
   const entry = entryAt(given, moment);
   const verification: Verification = { entry, index: indexElection(definitionOf(entry)), log, recount, moment, signal };

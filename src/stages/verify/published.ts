@@ -1,14 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import { sha256 } from '../../base/sha256.ts';
 import { locationResult } from '../../domain/counting/location-result.ts';
 import { candidateTotals, createTally, type Tally, unbalancedSlots } from '../../domain/counting/tally.ts';
 import { fractionOf, isCount, sumOf } from '../../domain/counts.ts';
 import { candidateKey, type Election, partyNames } from '../../domain/election/election.ts';
-import { ballotsKey, CHECKPOINT_KEY, LOCATION_KEY_PREFIX, progressKey } from '../../domain/log/records.ts';
+import { ballotsKey, CHECKPOINT_KEY, LOCATION_KEY_PREFIX, progressKey, REMOVED } from '../../domain/log/records.ts';
 import { createPublishedResults } from '../../domain/results/engine-folds.ts';
 import { type PublishedState, parseObject } from '../../domain/results/published-results.ts';
-import { type LogRecord, latestRecords, recordsFrom, type Topic } from '../../ports/log.ts';
+import { type Log, type LogRecord, latestRecords, recordsFrom, type Topic } from '../../ports/log.ts';
 import { type Check, check, noneOf, type Verification } from './check.ts';
+import { descriptionsOf } from './tables.ts';
 
 /** The published results: the state of topic `results-by-location` that the other topics follow. */
 export interface Published {
@@ -31,12 +33,11 @@ const READ_AGAIN_MS = 500;
 
 /**
  * Reads the three result topics: of each key the last record that is not newer than the state.
- * @param descriptions the descriptions that records may follow: every revision.
  * @returns null where nothing is published.
  */
-export async function readPublished(reader: Reader, descriptions: readonly Election[]): Promise<Published | null> {
+export async function readPublished(reader: Reader): Promise<Published | null> {
   for (let reads = 1; ; reads++) {
-    const { published, newest } = await readOnce(reader, descriptions);
+    const { published, newest } = await readOnce(reader);
     if (published === null || published.checks.every(({ passed }) => passed)) return published;
     if (reads === READS_MAX) return published;
     const isChanged = (await newestOf(reader)) !== newest;
@@ -53,12 +54,9 @@ async function newestOf({ log }: Reader): Promise<string> {
   return last === undefined ? '' : `${last.offset} ${last.value}`;
 }
 
-async function readOnce(
-  reader: Reader,
-  descriptions: readonly Election[],
-): Promise<{ published: Published | null; newest: string }> {
+async function readOnce(reader: Reader): Promise<{ published: Published | null; newest: string }> {
   const { entry, index, log } = reader;
-  const shape = { index, definition: entry.definition_hash!, partitions: entry.partitions };
+  const shape = { index, definition: entry.definition_hash!, partitions: entry.partitions, sha256 };
   const latest = await latestRecords(log, 'results-by-location');
   const records = [...latest.values()];
   const results = createPublishedResults(records, shape);
@@ -72,13 +70,19 @@ async function readOnce(
   const state = results?.judge() ?? NOTHING_SOUND;
   const tally = results?.tally ?? createTally(index);
   const checkpoint = parseObject(latest.get(CHECKPOINT_KEY)?.value ?? '');
+  const candidates = await recordsAt(log, 'votes-per-candidate', state);
+  const turnouts = await recordsAt(log, 'turnout-by-location', state);
+  // Read last, so that no record follows a later description.
+  const descriptions = descriptionsOf(reader, await latestRecords(log, 'definition'));
   const context: Context = { reader, descriptions, tally, state, isLocal: checkpoint !== null };
+  if (checkpoint !== null && described(context, checkpoint).length === 0)
+    damaged.push(`the checkpoint has the unknown revision ${checkpoint.revision}`);
   const checks = [
     noneOf('published results can be read', damaged),
     noneOf('published results are a whole and sound state', state.held === null ? [] : [state.held]),
     noneOf('published results have every key and no other', missingKeys(context, latest)),
-    await compareCandidates(context),
-    await compareTurnout(context),
+    compareCandidates(context, candidates),
+    compareTurnout(context, turnouts),
     check(
       'votes + undervotes + vote_for x overvoted ballots = vote_for x ballots',
       0,
@@ -98,11 +102,13 @@ async function readOnce(
   return { published: { tally, state, checkpoint, checks }, newest };
 }
 
-const NOTHING_SOUND: PublishedState = { epoch: 0, covers: [], as_of: '', offset: 0, foreign_records: 0, held: null };
+const NOTHING_SOUND: PublishedState = { epoch: 0, offset: -1, covers: [], as_of: '', foreign_records: 0, held: null };
+
+type Row = Readonly<Record<string, unknown>>;
 
 interface Context {
   readonly reader: Reader;
-  readonly descriptions: readonly Election[];
+  readonly descriptions: ReadonlyMap<number, Election>;
   readonly tally: Tally;
   readonly state: PublishedState;
   readonly isLocal: boolean;
@@ -148,28 +154,34 @@ function isNewer(record: Readonly<Record<string, unknown>>, { epoch, covers, as_
 }
 
 /** The last record of each key that is not newer than the state. */
-async function recordsAt(
-  { reader: { log }, state }: Context,
-  topic: Topic,
-): Promise<Map<string, Readonly<Record<string, unknown>>>> {
-  const latest = new Map<string, Readonly<Record<string, unknown>>>();
+async function recordsAt(log: Log, topic: Topic, state: PublishedState): Promise<Map<string, Row>> {
+  const latest = new Map<string, Row>();
   for await (const { key, value } of recordsFrom(log, topic, 0, 0)) {
+    if (value === REMOVED) latest.delete(key);
+    if (value === REMOVED) continue;
     const record = parseObject(value) ?? {};
     if (!isNewer(record, state)) latest.set(key, record);
   }
   return latest;
 }
 
-async function compareCandidates(context: Context): Promise<Check> {
+/** The descriptions that a record may follow: any, where it does not say which. */
+function described({ descriptions }: Context, { revision }: Row): Election[] {
+  if (revision === undefined) return [...descriptions.values()];
+  const election = descriptions.get(Number(revision));
+  return election === undefined ? [] : [election];
+}
+
+function compareCandidates(context: Context, records: ReadonlyMap<string, Row>): Check {
   const { reader, descriptions, tally } = context;
   const { index } = reader;
   const totals = candidateTotals(index, tally);
   const expected = new Map(
     index.election.candidates.map(({ contest_id, id }, number) => [candidateKey(contest_id, id), number]),
   );
-  const parties = descriptions.map(partyNames);
+  const parties = new Map(Array.from(descriptions.values(), (each) => [each, partyNames(each)]));
   const differences: string[] = [];
-  for (const [written, record] of await recordsAt(context, 'votes-per-candidate')) {
+  for (const [written, record] of records) {
     const { contest_id, candidate_id, votes, name, party } = record;
     // The key is made of the ids again, since another writer of JSON may escape the key of the
     // record differently.
@@ -181,9 +193,9 @@ async function compareCandidates(context: Context): Promise<Check> {
     if (number === undefined) differences.push(`${key}: no such candidate and ${votes}`);
     else if (totals[number] !== votes) differences.push(`${key}: ${totals[number]} and ${votes}`);
     else if (
-      !descriptions.some(({ candidates }, revision) => {
-        const candidate = candidates[number]!;
-        return candidate.name === name && parties[revision]!(candidate) === party;
+      !described(context, record).some((election) => {
+        const candidate = election.candidates[number]!;
+        return candidate.name === name && parties.get(election)!(candidate) === party;
       })
     )
       differences.push(`${key}: the name is "${name}" and the party "${party}", as no description has them`);
@@ -201,20 +213,20 @@ function parseKey(key: string): unknown {
   }
 }
 
-async function compareTurnout(context: Context): Promise<Check> {
-  const { reader, descriptions, tally } = context;
+function compareTurnout(context: Context, records: ReadonlyMap<string, Row>): Check {
+  const { reader, tally } = context;
   const { index } = reader;
   const differences: string[] = [];
   let published = 0;
-  const records = await recordsAt(context, 'turnout-by-location');
-  for (const [key, { location_id, ballots_cast, name, registered_voters, turnout }] of records) {
+  for (const [key, record] of records) {
+    const { location_id, ballots_cast, name, registered_voters, turnout } = record;
     const location = index.locationNumbers.get(key) ?? -1;
     const ballots = tally.ballots[location];
     if (isCount(ballots_cast)) published += ballots_cast;
     if (location_id !== key || ballots === undefined || ballots !== ballots_cast)
       differences.push(`${key}: ${ballots} and ${ballots_cast} for ${location_id}`);
     else if (
-      !descriptions.some(({ locations }) => {
+      !described(context, record).some(({ locations }) => {
         const described = locations[location]!;
         return described.name === name && described.registered_voters === registered_voters;
       })

@@ -312,16 +312,17 @@ export function compareSources({ entry, moment }: Verification, votes: ReadonlyM
 }
 
 /** The description that the election was made with, and every revision that can be read. */
-export function descriptionsOf({ index }: Pick<Verification, 'index'>, definition: Records): Election[] {
-  const descriptions: Election[] = [index.election];
+export function descriptionsOf({ index }: Pick<Verification, 'index'>, definition: Records): Map<number, Election> {
+  const descriptions = new Map<number, Election>();
   for (const [key, { value }] of definition) {
-    if (key !== DEFINITION_KEY && !key.startsWith(REVISION_KEY_PREFIX)) continue;
+    const [, revision = '0'] = /^revision:(\d+)$/.exec(key) ?? [];
+    if (key !== DEFINITION_KEY && revision === '0') continue;
     const election = (parseObject(value) as { election?: Election } | null)?.election;
     if (
       election?.candidates?.length === index.election.candidates.length &&
       election.locations?.length === index.election.locations.length
     )
-      descriptions.push(election);
+      descriptions.set(Number(revision), election);
   }
   return descriptions;
 }
