@@ -262,6 +262,18 @@ for (const { name, open } of BACKENDS)
       await assertWhole(ordered);
     });
 
+    test('a counter that begins after the order takes it over, although it found the election before', async () => {
+      const entry = await defineElection(under.backend, testElection());
+      await cast(entry, 24);
+      await countAll(entry);
+      await under.backend.elections.beginGeneration(entry);
+      const { said, progress } = listening();
+      await count({ backend: under.backend, entry, progress, signal: never }, 'local', true);
+      await under.backend.settle(entry, AbortSignal.timeout(SETTLE_MS_MAX));
+      assert.match(said.join('\n'), /A recount was ordered/);
+      await assertWhole(entry);
+    });
+
     test('a checkpoint of an earlier version is gone on with, and the next one has a digest', async () => {
       const entry = await defineElection(under.backend, testElection());
       await cast(entry, 2);

@@ -663,6 +663,30 @@ describe('the Spark counter', { skip: SKIPPED, concurrency: 1 }, () => {
     await assertCounted(second);
   });
 
+  test('results that were damaged while no counter ran are an alarm, and no wait without end', {
+    timeout: 120_000,
+  }, async () => {
+    const election = await play(testElection());
+    await election.cast(manyBallots(election.index, 90));
+    await election.countAll();
+    const key = cellKey('L0001', 'contest-1', 'Ada');
+    const cell = (await latest(election.log, 'results-by-location')).get(key);
+    const topic = `${election.entry.id}.results-by-location`;
+    const value = JSON.stringify({ ...cell, votes: 20 });
+    await producer.send({ messages: [{ topic, partition: 0, key, value }], acks: -1 });
+    await assert.rejects(
+      election.countAll(),
+      damaged(/the votes of its candidates add up to 80, and its totals say 90/),
+    );
+    assert.equal(await findQuery(election), null);
+    const recount: Played = { ...election, entry: { ...election.entry, generation: 2 } };
+    const counter = startCounter(recount);
+    await counter.covers(90);
+    counter.stop.abort();
+    await counter.done;
+    await assertCounted(recount);
+  });
+
   test('a recount replaces every record, and fences the counter of the results before it', {
     timeout: 300_000,
   }, async () => {

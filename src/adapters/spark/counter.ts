@@ -12,7 +12,7 @@ import { type ClosableWriter, endOf, type Log, recordsOf } from '../../ports/log
 import { openSparkClient } from './client.ts';
 import { beginGeneration, superseded } from './generation.ts';
 import { type PlanOptions, planOf } from './plan.ts';
-import { openQueryHome, type QueryHome } from './query.ts';
+import { openQueryHome, type QueryHome, type RunningQuery } from './query.ts';
 import type { SparkRemote } from './remote.ts';
 
 /**
@@ -171,11 +171,24 @@ async function watchQuery(run: Run, signal: AbortSignal): Promise<void> {
         line = { at: performance.now(), votes: sparkProgress.votes };
       }
       await pause(POLL_MS, signal);
+      if (!signal.aborted) await assertWhole(run, query);
     }
     if (signal.aborted) return;
     await query?.assertSound();
     await pause(POLL_MS, signal);
   }
+}
+
+/**
+ * An idle query has written all its rows. Where they are not a whole state, none will come by
+ * itself, so waiting for one would never end.
+ * @throws OperationalError LOG_DAMAGED where the results were damaged.
+ */
+async function assertWhole({ results, log, entry, offset }: Run, query: RunningQuery): Promise<void> {
+  if (results.missing === null || !(await query.isIdle())) return;
+  // The query was idle before this look, so a row that it wrote is seen here.
+  if ((await log.read('results-by-location', 0, offset)).length > 0) return;
+  if (results.missing !== null) throw untrusted({ entry }, results.missing);
 }
 
 const describeProgress = ({ batch_id, batch_ms }: SparkProgress, votesPerSecond: number): string =>
@@ -229,7 +242,7 @@ function publish(run: Run): void {
   run.progress.published(covers);
 }
 
-const untrusted = ({ entry }: Run, reason: string): OperationalError =>
+const untrusted = ({ entry }: Pick<Run, 'entry'>, reason: string): OperationalError =>
   new OperationalError('LOG_DAMAGED', {
     message: `the results of ${entry.id} cannot be trusted: ${reason}`,
     nextStep:

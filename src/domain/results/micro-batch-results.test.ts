@@ -470,10 +470,11 @@ test('a recount is no state before it covers the votes that it must reach', () =
   });
   takeAll(results, [recount([0, 2]), progress(2, 1, 0, {}, 2), totals(2, {}, 2)]);
   assert.equal(results.isDue, false);
+  assert.equal(results.incomplete, results.judge().held);
   assert.match(`${results.judge().held}`, /A recount is under way\. It is shown once it has counted 2 votes\./);
   takeAll(results, [ballots(3, 'L0002', 2, 2), progress(3, 1, 2, {}, 2), totals(3, { ballots: 2 }, 2)]);
   assert.ok(results.isDue);
-  assert.equal(results.judge().held, null);
+  assert.deepEqual([results.judge().held, results.incomplete, results.overdue], [null, null, null]);
   for (const until of [undefined, [0], [0, 'x'], [0, -1]]) {
     const [taken] = results.take([recount(until)]);
     assert.equal(taken!.damage, 'cannot be read');

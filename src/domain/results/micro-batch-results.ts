@@ -134,12 +134,22 @@ export class MicroBatchResults implements PublishedResults {
     this.#rows = 0;
   }
 
-  /** A micro-batch may end behind what was read so far. */
-  readonly incomplete = null;
+  /**
+   * A micro-batch may end behind what was read so far, so only a recount that is under way is known
+   * to be incomplete.
+   */
+  get incomplete(): string | null {
+    return this.#isBehind ? this.#whyIncomplete() : null;
+  }
+
+  /** Why the rows taken so far are not a whole state; null where they are. */
+  get missing(): string | null {
+    return this.#whyIncomplete();
+  }
 
   get overdue(): string | null {
     // The micro-batch that began last has not ended.
-    const isOverdue = this.#begun - 1 >= INCOMPLETE_BATCHES_MAX || this.#rows > this.#rowsMax;
+    const isOverdue = this.#isBehind || this.#begun - 1 >= INCOMPLETE_BATCHES_MAX || this.#rows > this.#rowsMax;
     return this.#isWatched && isOverdue ? this.#whyIncomplete() : null;
   }
 
@@ -219,6 +229,8 @@ export class MicroBatchResults implements PublishedResults {
 
   /** Whether a recount has yet to reach the votes that the log held when it was ordered. */
   get #isBehind(): boolean {
+    // Boxes of another definition are left out, so the recount never reaches them.
+    if (this.#totals !== null && this.#totals.other_definition > 0) return false;
     return this.#until.some((seq, partition) => this.#seqEnds[partition]! < seq);
   }
 
