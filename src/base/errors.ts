@@ -20,6 +20,10 @@ export const ERROR_CODES = {
     exitCode: 1,
     meaning: 'PostgreSQL is set up so that a committed vote could be lost or counted twice.',
   },
+  DATABASE_UNSUITABLE: {
+    exitCode: CORRECT_IT,
+    meaning: 'The database is read-only, not in UTF-8, or has no schema to make tables in.',
+  },
   DATABASE_FAILED: { exitCode: 1, meaning: 'PostgreSQL refused a statement, or a table was changed by hand.' },
   KAFKA_UNREACHABLE: { exitCode: MISSING, meaning: 'Kafka does not answer, or a partition has no leader.' },
   KAFKA_REFUSED: { exitCode: MISSING, meaning: 'Kafka refuses the user, or the connection is not secure.' },
