@@ -11,6 +11,7 @@ const MISSING = 3;
 export const ERROR_CODES = {
   USAGE: { exitCode: CORRECT_IT, meaning: 'An option or a name on the command line is wrong.' },
   PORT_IN_USE: { exitCode: 1, meaning: 'Another program listens on the port.' },
+  ADDRESS_UNUSABLE: { exitCode: CORRECT_IT, meaning: 'The dashboard cannot listen at --host and --port.' },
   DATABASE_UNREACHABLE: {
     exitCode: MISSING,
     meaning: 'PostgreSQL does not answer, refuses the user, or the connection is not secure.',

@@ -59,11 +59,17 @@ async function openConnection(config: pg.ClientConfig): Promise<Connection> {
     await prepareSession(client);
   } catch (cause) {
     await end();
-    throw explain(cause);
+    throw explain(cause, `PostgreSQL at ${addressOf(client)}`);
   }
   explainQueries(client);
   return Object.assign(client, { [Symbol.asyncDispose]: end });
 }
+
+/** The directory of a Unix socket, or host and port. */
+const addressOf = ({ host, port }: pg.Client): string => {
+  if (host.startsWith('/')) return `${host}/.s.PGSQL.${port}`;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+};
 
 const closed = (): OperationalError =>
   new OperationalError('DATABASE_UNREACHABLE', {
@@ -78,7 +84,10 @@ function makeClient(config: pg.ClientConfig): pg.Client {
   } catch (cause) {
     throw new OperationalError('USAGE', {
       message: `DATABASE_URL cannot be used: ${cause instanceof Error ? cause.message : cause}`,
-      nextStep: 'Name readable PEM files in its sslrootcert, sslcert and sslkey.',
+      nextStep:
+        cause instanceof TypeError
+          ? 'Write it like postgresql://user:password@host:5432/database; a port is at most 65535.'
+          : 'Name readable PEM files in its sslrootcert, sslcert and sslkey.',
       cause,
     });
   }
