@@ -31,7 +31,9 @@ export async function openStagedRoll(
   { backend, entry, progress, signal }: StageContext,
   election: Election | null,
 ): Promise<StagedRoll> {
-  const roll = await backend.openRoll(entry, signal);
+  await using opening = new AsyncDisposableStack();
+  // A query that fails here gives the lock of the roll back, so the next try does not wait for us.
+  const roll = opening.use(await backend.openRoll(entry, signal));
   const known = election?.locations.map((location) => location.id as string);
   const locations = new StagedLocations(
     known ?? (await roll.stagedLocations()).map((location) => location.name),
@@ -41,6 +43,7 @@ export async function openStagedRoll(
   let voters = 0;
   for (const count of (await roll.stagedBefore(Number.MAX_SAFE_INTEGER)).values()) voters += count;
   progress.registered(voters);
+  opening.move();
   return {
     get position() {
       return position;

@@ -9,16 +9,26 @@ import { BatchWriter, type ClaimedEnd } from './batch.ts';
 import { claimPartition, claimSource, releaseSource, tryClaimPartition, tryClaimSource } from './claims.ts';
 import { type Connection, type Database, inTransaction, lockOrAbort } from './database.ts';
 import { openIntake } from './intake.ts';
+import { LostCommits } from './lost-commits.ts';
 import { openSharing } from './sharing.ts';
 import { ensurePosition } from './sources.ts';
 
+interface Store {
+  readonly database: Database;
+  readonly now: () => Date;
+  readonly lost: LostCommits;
+}
+
 export function openBallotBox(database: Database, now: () => Date): BallotBox {
+  const lost = new LostCommits(database);
+  const store: Store = { database, now, lost };
   return {
-    claim: (entry, partition, source, signal) => claim(database, now, entry, partition, source, signal),
-    tryClaim: (entry, partitions, source) => tryClaim(database, now, entry, partitions, source),
+    claim: (entry, partition, source, signal) => claim(store, entry, partition, source, signal),
+    tryClaim: (entry, partitions, source) => tryClaim(store, entry, partitions, source),
     unasked: ({ election_no }) => unasked(database, election_no),
     share: (entry, source) => openSharing(database, entry.election_no, source),
-    openIntake: (entry, source) => openIntake(database, now, entry, source),
+    openIntake: (entry, source) => openIntake(database, now, entry, source, lost),
+    recovered: () => lost.settle(),
     async lookUp(entry, registrationNumbers) {
       const rows = await database.query<{
         registration_number: string;
@@ -42,8 +52,7 @@ export function openBallotBox(database: Database, now: () => Date): BallotBox {
 }
 
 async function claim(
-  database: Database,
-  now: () => Date,
+  store: Store,
   entry: ElectionEntry,
   wanted: number | 'any',
   source: BallotSource,
@@ -51,13 +60,13 @@ async function claim(
 ): Promise<ClaimedPartition> {
   signal.throwIfAborted();
   await using opening = new AsyncDisposableStack();
-  const client = opening.use(await database.connect());
-  const claimed = await lockOrAbort(database, client, signal, async () => {
+  const client = opening.use(await store.database.connect());
+  const claimed = await lockOrAbort(store.database, client, signal, async () => {
     // Claim the source first, then the partition. The order is the same everywhere, so two
     // processes cannot wait for each other.
     await claimSource(client, entry.election_no, source);
     const partition = await claimWanted(client, entry, wanted);
-    return openPartition(client, now, entry, partition, source);
+    return openPartition(client, store, entry, partition, source);
   });
   opening.move();
   return claimed;
@@ -82,19 +91,18 @@ async function claimWanted(
 }
 
 async function tryClaim(
-  database: Database,
-  now: () => Date,
+  store: Store,
   entry: ElectionEntry,
   partitions: readonly number[],
   name: BallotSource['name'],
 ): Promise<ClaimedPartition | null> {
   await using opening = new AsyncDisposableStack();
-  const client = opening.use(await database.connect());
+  const client = opening.use(await store.database.connect());
   for (const partition of partitions) {
     const source = { name, partition };
     if (!(await tryClaimSource(client, entry.election_no, source))) continue;
     if (await tryClaimPartition(client, entry.election_no, partition)) {
-      const claimed = await openPartition(client, now, entry, partition, source);
+      const claimed = await openPartition(client, store, entry, partition, source);
       opening.move();
       return claimed;
     }
@@ -133,7 +141,7 @@ async function unasked(database: Database, electionNo: number): Promise<number[]
  */
 async function openPartition(
   client: Connection,
-  now: () => Date,
+  { now, lost }: Store,
   entry: ElectionEntry,
   partition: number,
   source: BallotSource,
@@ -141,7 +149,7 @@ async function openPartition(
   const number = entry.election_no;
   let nextOffset = await ensurePosition(client, number, source);
   const claimed: ClaimedEnd = { partition, end: await readLogEnd(client, number, 'votes', partition) };
-  const writer = new BatchWriter(client, now, entry);
+  const writer = new BatchWriter(client, now, entry, lost);
   const release = (): Promise<void> => client[Symbol.asyncDispose]();
   return {
     partition,
