@@ -1,3 +1,4 @@
+import { comparisonKey, idFromName } from '../domain/election/comparison-key.ts';
 import type { CandidateId } from '../domain/election/election.ts';
 
 interface Named {
@@ -8,12 +9,14 @@ interface Named {
 
 /**
  * The ids of the candidates of one contest, in their order: the name, or `name (party)` where the
- * name alone is not unique.
+ * name alone is not unique; without characters that nobody sees.
  */
 export function candidateIds(candidates: readonly Named[]): CandidateId[] {
   const holders = new Map<string, number>();
-  for (const { name } of candidates) holders.set(name, (holders.get(name) ?? 0) + 1);
+  const keys = candidates.map(({ name }) => comparisonKey(name));
+  for (const key of keys) holders.set(key, (holders.get(key) ?? 0) + 1);
   return candidates.map(
-    ({ name, party }) => (holders.get(name) === 1 || party === '' ? name : `${name} (${party})`) as CandidateId,
+    ({ name, party }, i) =>
+      idFromName(holders.get(keys[i]!) === 1 || party === '' ? name : `${name} (${party})`) as CandidateId,
   );
 }
