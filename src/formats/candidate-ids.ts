@@ -1,3 +1,4 @@
+import { comparisonKey, idFromName } from '../domain/election/comparison-key.ts';
 import type { CandidateId } from '../domain/election/election.ts';
 
 interface Named {
@@ -10,13 +11,16 @@ interface Named {
 
 /**
  * The ids of the candidates of one contest, in their order: the source's own, else the name, or
- * `name (party)` where the name alone is not unique.
+ * `name (party)` where the name alone is not unique; without characters that nobody sees.
  */
 export function candidateIds(candidates: readonly Named[]): CandidateId[] {
   const holders = new Map<string, number>();
-  for (const { name } of candidates) holders.set(name, (holders.get(name) ?? 0) + 1);
+  const keys = candidates.map(({ name }) => comparisonKey(name));
+  for (const key of keys) holders.set(key, (holders.get(key) ?? 0) + 1);
   return candidates.map(
-    ({ name, party, id = '' }) =>
-      (id !== '' ? id : holders.get(name) === 1 || party === '' ? name : `${name} (${party})`) as CandidateId,
+    ({ name, party, id = '' }, i) =>
+      idFromName(
+        id !== '' ? id : holders.get(keys[i]!) === 1 || party === '' ? name : `${name} (${party})`,
+      ) as CandidateId,
   );
 }

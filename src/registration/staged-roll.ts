@@ -1,4 +1,5 @@
 import { assert } from '../domain/assert.ts';
+import { comparisonKey } from '../domain/election/comparison-key.ts';
 import type { Election, Location, LocationId } from '../domain/election/election.ts';
 import { formatProblem, type InputProblem, PROBLEMS_SHOWN_MAX } from '../files/problems.ts';
 import type { LocatedPerson } from '../formats/roll.ts';
@@ -88,10 +89,11 @@ async function locationsOf(roll: Roll, election: Election, names: ReadonlyMap<st
 
 /**
  * Numbers the locations of staged people in the order of their appearance. They keep their numbers
- * over restarts.
+ * over restarts. The first spelling of a location is its name; others that look the same mean it.
  */
 class StagedLocations {
   readonly #numbers: Map<string, number>;
+  readonly #byKey = new Map<string, number>();
   #fresh: string[] = [];
 
   /**
@@ -102,15 +104,17 @@ class StagedLocations {
 
   constructor(known: Iterable<string>, closed: boolean) {
     this.#numbers = new Map([...known].map((name, number) => [name, number]));
+    for (const [name, number] of this.#numbers) this.#byKey.set(comparisonKey(name), number);
     this.#closed = closed;
   }
 
   numberOf(name: string): number {
-    const known = this.#numbers.get(name);
+    const known = this.#numbers.get(name) ?? this.#byKey.get(comparisonKey(name));
     if (known !== undefined) return known;
     assert(!this.#closed, 'a location of the election');
     const number = this.#numbers.size;
     this.#numbers.set(name, number);
+    this.#byKey.set(comparisonKey(name), number);
     this.#fresh.push(name);
     return number;
   }

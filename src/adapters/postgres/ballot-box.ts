@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { crashPoint } from '../../base/crash-points.ts';
 import { VOTES_END_KEY_PREFIX, type VotesEndRecord } from '../../domain/log/records.ts';
 import type { BallotSource } from '../../ports/ballot-batch.ts';
-import type { BallotBox, ClaimedPartition, KnownVoter } from '../../ports/ballot-box.ts';
+import type { BallotBox, ClaimedPartition } from '../../ports/ballot-box.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
 import { appendDefinition, readLogEnd } from './append.ts';
 import { BatchWriter, type ClaimedEnd } from './batch.ts';
@@ -12,6 +12,7 @@ import { openIntake } from './intake.ts';
 import { LostCommits } from './lost-commits.ts';
 import { openSharing } from './sharing.ts';
 import { ensurePosition } from './sources.ts';
+import { findVoters } from './voter-lookup.ts';
 
 interface Store {
   readonly database: Database;
@@ -29,25 +30,8 @@ export function openBallotBox(database: Database, now: () => Date): BallotBox {
     share: (entry, source) => openSharing(database, entry.election_no, source),
     openIntake: (entry, source) => openIntake(database, now, entry, source, lost),
     recovered: () => lost.settle(),
-    async lookUp(entry, registrationNumbers) {
-      const rows = await database.query<{
-        registration_number: string;
-        voter_id: string;
-        location_no: number;
-        has_voted: boolean;
-      }>(
-        `SELECT registration_number, v.voter_id, location_no, p.voter_id IS NOT NULL AS has_voted
-         FROM voters v LEFT JOIN participation_${entry.election_no} p ON p.voter_id = v.voter_id
-         WHERE v.election_no = $1 AND registration_number = ANY($2) AND removed_in IS NULL`,
-        [entry.election_no, registrationNumbers],
-      );
-      return new Map<string, KnownVoter>(
-        rows.map(({ registration_number, voter_id, location_no, has_voted }) => [
-          registration_number,
-          { voter_id: Number(voter_id), location: location_no, has_voted },
-        ]),
-      );
-    },
+    lookUp: ({ election_no }, numbers) =>
+      findVoters((sql, values) => database.query(sql, values), election_no, numbers),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { ReplayedVotes } from '../../domain/ballots/replay.ts';
+import { comparisonKey } from '../../domain/election/comparison-key.ts';
 import { LOCATION_CONTEST_PAIRS_MAX } from '../../domain/election/election-index.ts';
 import { PERMUTATION_SIZE_MAX } from '../../domain/numbers/permutation.ts';
 import { unguarded } from '../../domain/results/results-csv.ts';
@@ -52,6 +53,7 @@ export interface CandidateDraft {
   readonly party: string;
   /** Empty where the file gives none. */
   readonly id: string;
+  readonly line: number;
 }
 
 export interface LocationDraft {
@@ -72,6 +74,8 @@ export class ResultsTable {
   readonly #path: string;
   readonly #positions: Readonly<Record<Column, number>>;
   readonly #lineOfCell = new Map<number, number>();
+  /** The first line of each id, by what it is and how it is compared. */
+  readonly #lineOfKey = new Map<string, number>();
   #total = 0;
 
   constructor(file: CsvFile) {
@@ -165,7 +169,7 @@ export class ResultsTable {
       this.#compareRules(line, id, known.rules, text);
       return known;
     }
-    if (!this.#isText(line, 'contest', id)) return null;
+    if (!this.#isText(line, 'contest', id) || !this.#isOwnSpelling(line, 'contest', id, '')) return null;
     if (!this.#isText(line, 'contest_name', text('contest_name'), true)) return null;
     if (this.contests.size === CONTESTS_MAX) throw this.#tooMany(line, CONTESTS_MAX, 'contests');
     const contest: ContestDraft = {
@@ -181,6 +185,21 @@ export class ResultsTable {
     };
     this.contests.set(id, contest);
     return contest;
+  }
+
+  /** Whether no other text of the column looks like this one. Two that do would split their votes. */
+  #isOwnSpelling(line: number, column: Column, text: string, scope: string): boolean {
+    const key = `${column} ${scope}\t${comparisonKey(text)}`;
+    const first = this.#lineOfKey.get(key);
+    if (first === undefined) this.#lineOfKey.set(key, line);
+    else
+      this.problems.add(
+        line,
+        column,
+        `${quoteValue(text)} looks like the one on line ${first} and is spelled with other characters`,
+        'write both alike',
+      );
+    return first === undefined;
   }
 
   /** A rule of a contest: a whole number from 1; null where the row gives none, or a wrong one. */
@@ -217,8 +236,10 @@ export class ResultsTable {
     if (known !== undefined) return known;
     if (!this.#isText(line, 'candidate', name) || !this.#isText(line, 'party', party, true)) return null;
     if (!this.#isText(line, 'candidate_id', id, true)) return null;
+    const scope = `${contest.number} ${id} ${comparisonKey(party)}`;
+    if (!this.#isOwnSpelling(line, 'candidate', name, scope)) return null;
     if (this.candidates.length === CANDIDATES_MAX) throw this.#tooMany(line, CANDIDATES_MAX, 'candidates');
-    const number = this.candidates.push({ contest: contest.number, name, party, id }) - 1;
+    const number = this.candidates.push({ contest: contest.number, name, party, id, line }) - 1;
     contest.candidates.set(key, number);
     return number;
   }
@@ -243,6 +264,7 @@ export class ResultsTable {
     const known = this.locations.get(id);
     if (known === undefined) {
       if (!this.#isText(line, 'location_id', id) || !this.#isText(line, 'location_name', name, true)) return null;
+      if (!this.#isOwnSpelling(line, 'location_id', id, '')) return null;
       if (this.locations.size === LOCATIONS_MAX) throw this.#tooMany(line, LOCATIONS_MAX, 'locations');
       const number = this.locations.size;
       this.locations.set(id, { number, line, name, parent_id });

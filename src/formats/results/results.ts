@@ -1,4 +1,5 @@
 import { parse as parsePath } from 'node:path';
+import { lookAlikes } from '../../domain/election/look-alikes.ts';
 import { type ReplayedVotes, STATED_BALLOTS } from '../../domain/ballots/replay.ts';
 import {
   type Candidate,
@@ -91,8 +92,21 @@ export async function readResults(path: string, options: ResultsOptions = {}): P
       ...rows.notices,
       ...(electorate?.notices ?? []),
       ...doubts(path, assembled),
+      ...namesOf(table, rows).map((notice) => `${path}: ${notice}`),
     ],
   };
+}
+
+/** Names of candidates that may be meant as one. */
+function namesOf(table: ResultsTable, { contests }: InterpretedRows): string[] {
+  return lookAlikes(
+    [...contests].flatMap(([contest, { candidates }]) =>
+      [...candidates.values()].map((number) => {
+        const { name, party, line } = table.candidates[number]!;
+        return { contest, name, party, line };
+      }),
+    ),
+  );
 }
 
 function assemble(

@@ -229,6 +229,15 @@ describe('what a contest and a candidate are', () => {
     assert.match(notices.join('\n'), /people voted where nobody is registered, in "a"/);
   });
 
+  test('two spellings that look alike are refused with both lines', async (t) => {
+    for (const [rows, column] of [
+      [['c,a,Zo\u00eb,,1', 'c,b,Zoe\u0308,,2'], 'candidate'],
+      [['c,a\u200b1,Ada,,1', 'c,a1,Ada,,2'], 'location_id'],
+      [['c\u2013d,a,Ada,,1', 'c-d,b,Ada,,2'], 'contest'],
+    ] as const)
+      await assert.rejects(read(t, rows), new RegExp(`${column}: .*(looks like the one on line 2|nobody sees)`));
+  });
+
   test('percentages are told', async (t) => {
     const { notices } = await read(t, rowsOf({ a: { Ada: 34, Bob: 65 }, b: { Ada: 43, Bob: 57 } }));
     assert.match(notices.join('\n'), /add up to about 100/);
