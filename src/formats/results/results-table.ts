@@ -187,7 +187,7 @@ export class ResultsTable {
     return contest;
   }
 
-  /** Whether no other text of the column looks like this one. Two that do would split their votes. */
+  /** Whether no other text of the column looks like this one: two would split their votes. */
   #isOwnSpelling(line: number, column: Column, text: string, scope: string): boolean {
     const key = `${column} ${scope}\t${comparisonKey(text)}`;
     const first = this.#lineOfKey.get(key);

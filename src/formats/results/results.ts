@@ -1,5 +1,4 @@
 import { parse as parsePath } from 'node:path';
-import { lookAlikes } from '../../domain/election/look-alikes.ts';
 import { type ReplayedVotes, STATED_BALLOTS } from '../../domain/ballots/replay.ts';
 import {
   type Candidate,
@@ -13,6 +12,7 @@ import {
   type Party,
   parseElectionId,
 } from '../../domain/election/election.ts';
+import { lookAlikes } from '../../domain/election/look-alikes.ts';
 import type { RowReadings } from '../../domain/election/origin.ts';
 import { columnOf, openTable, unusedColumns } from '../../files/csv.ts';
 import { quoteValue, refusal } from '../../files/problems.ts';
