@@ -89,13 +89,54 @@ async function listen(server: Server, port: number, host: string): Promise<void>
   try {
     await promise;
   } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE')) throw cause;
-    throw new OperationalError('PORT_IN_USE', {
-      message: `Port ${port} is in use by another program.`,
+    throw explainListen(cause, port, host);
+  }
+}
+
+/** Failures to listen that a person can mend, by the code of the system. Others are defects. */
+const LISTEN_FAILURES: Readonly<Record<string, { readonly reason: string; readonly nextStep: string }>> = {
+  EACCES: {
+    reason: 'this user may not use that port',
+    nextStep: 'Take a port from 1024 on, such as --port 8080, or let a proxy listen there.',
+  },
+  EADDRNOTAVAIL: {
+    reason: 'this machine does not have that address',
+    nextStep: 'Give an address of this machine: --host 127.0.0.1, or --host 0.0.0.0 for all of them.',
+  },
+  ENOTFOUND: {
+    reason: 'no address is known for that name',
+    nextStep: 'Correct --host: 127.0.0.1, or 0.0.0.0 for all addresses of this machine.',
+  },
+  EAI_AGAIN: {
+    reason: 'the name could not be looked up',
+    nextStep: 'Give --host as an address: 127.0.0.1, or 0.0.0.0 for all addresses of this machine.',
+  },
+  EINVAL: {
+    reason: 'the system refuses that address',
+    nextStep: 'Give --host as an address of this machine, with its interface where it is link-local (fe80::1%eth0).',
+  },
+  EAFNOSUPPORT: {
+    reason: 'this machine does not have that kind of address',
+    nextStep: 'Give an address of the other kind: --host 127.0.0.1 or --host ::1.',
+  },
+};
+
+/** Turns a failure to listen into an error with a next step. Returns an unknown error unchanged. */
+export function explainListen(cause: unknown, port: number, host: string): unknown {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  if (code === 'EADDRINUSE')
+    return new OperationalError('PORT_IN_USE', {
+      message: `Port ${port} is in use by another program, at address ${host}.`,
       nextStep: 'Stop that program, or take another port: --port 0 finds a free one.',
       cause,
     });
-  }
+  const failure = LISTEN_FAILURES[code];
+  if (failure === undefined) return cause;
+  return new OperationalError('ADDRESS_UNUSABLE', {
+    message: `the dashboard cannot listen at --host ${host}, --port ${port}: ${failure.reason}`,
+    nextStep: failure.nextStep,
+    cause,
+  });
 }
 
 async function answerRequest(

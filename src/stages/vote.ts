@@ -39,6 +39,7 @@ export async function voteFromRoll(context: StageContext, chooser: Chooser, pace
   await keepGoing(
     async () => {
       await backend.assertSafe(entry);
+      progress.cast(await backend.ballotBox.recovered());
       await using sharing = await backend.ballotBox.share(entry, ROLL);
       await workShare({
         sharing,
@@ -47,6 +48,8 @@ export async function voteFromRoll(context: StageContext, chooser: Chooser, pace
         tryClaim: (partitions) => claimPartition(context, chooser, pace, partitions),
         shared: (partitions) => progress.say(sayShare(partitions, entry.partitions)),
       });
+      // Every partition is done, so the fate of each lost commit is known by now.
+      progress.cast(await backend.ballotBox.recovered());
     },
     progress.say,
     signal,
