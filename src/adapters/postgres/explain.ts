@@ -37,6 +37,15 @@ const NOT_POSTGRES = /There was an error establishing an SSL connection|unexpect
 const CONNECTION_STATES = /^(08...|57P0[1-5]|53300)$/;
 
 /**
+ * PostgreSQL gives a full disk its own state (53100) only in some places. Elsewhere the state is
+ * that of an internal or an input/output error, and the words of the system alone tell it. Our
+ * server speaks English.
+ */
+const isDiskFull = (code: string, message: string): boolean =>
+  /^(53100|ENOSPC|EDQUOT)$/.test(code) ||
+  (/^(XX...|58...)$/.test(code) && /No space left on device|Disk quota exceeded/.test(message));
+
+/**
  * Turns an error of the driver into an error with a code and a next step. Returns an unknown error
  * unchanged.
  * @param server the server as a message names it; with its address where a connection is made.
@@ -77,7 +86,7 @@ export function explain(cause: unknown, server = 'PostgreSQL'): unknown {
       nextStep: 'Correct host and port in DATABASE_URL: another program seems to listen there.',
       cause,
     });
-  if (code === '53100' || code === 'ENOSPC')
+  if (isDiskFull(code, cause.message))
     return new OperationalError('DISK_FULL', {
       message: `PostgreSQL has no space left on its disk: ${cause.message}`,
       nextStep: 'Free some space and start again: nothing committed is lost.',
