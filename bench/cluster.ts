@@ -75,7 +75,7 @@ async function measure(servers: ClusterServers, engine: Engine, votes: number): 
     await backend.settle(entry, signal);
     const figures = await voteAndCount(backend, entry, votes, engine);
     await using log = await backend.openLog(entry);
-    const { passed, checks } = await verify(entry, log, backend.recount, signal);
+    const { passed, checks } = await verify(entry, log, backend, signal);
     if (!passed) throw new Error(`verify disagrees, so the figure does not count: ${JSON.stringify(checks)}`);
     print({ name: 'cluster-once', engine, votes, ...figures, ...conditions() });
     return figures.votes_per_s;

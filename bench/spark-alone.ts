@@ -108,7 +108,7 @@ async function measure(kafka: KafkaSettings, remote: SparkRemote, votes: number,
       say: (line) => process.stderr.write(`${line}\n`),
     });
     const begun = performance.now();
-    const counting = counter.run(entry, { published: watch.published }, stop.signal);
+    const counting = counter.run(entry, { published: watch.published, say() {} }, stop.signal);
     await Promise.race([watch.until(votes), counting]);
     const wall = performance.now() - begun;
     const steady = watch.rate();
@@ -256,6 +256,7 @@ function makeEntry(name: string): ElectionEntry {
     definition_hash: sha256(canonicalDefinition(definition)),
     format: 2,
     revision: 0,
+    generation: 1,
     voters_total: null,
   };
 }

@@ -92,7 +92,7 @@ async function measure(votes: number, profile: boolean): Promise<void> {
     const figures = await voteAndCount(backend, entry, votes);
     const shares = await profiler?.();
     await using log = await backend.openLog(entry);
-    const { passed } = await verify(entry, log, backend.recount, signal);
+    const { passed } = await verify(entry, log, backend, signal);
     if (!passed) throw new Error('verify disagrees: the figure does not count');
     print({
       name: profile ? 'throughput-profiled' : 'throughput-once',

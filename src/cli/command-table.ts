@@ -100,6 +100,7 @@ export const OPTIONS = {
     },
   },
   fresh: { value: null, help: 'start a new election beside the existing one' },
+  recount: { value: null, help: 'count from the first vote again and replace every published result' },
   once: { value: null, help: 'end when the input is used up and the results are durable' },
   json: {
     value: null,
@@ -203,8 +204,8 @@ export const COMMANDS = {
   },
   count: {
     summary: 'Counts topic `votes` into the three result topics, until Ctrl-C.',
-    options: ['engine', 'once', ...EVERYWHERE],
-    examples: ['npm run tallyroom -- count'],
+    options: ['engine', 'once', 'recount', ...EVERYWHERE],
+    examples: ['npm run tallyroom -- count', 'npm run tallyroom -- count --recount --once'],
   },
   dashboard: {
     summary: 'Shows the results live in the browser, from topics `definition` and `results-by-location` alone.',

@@ -35,6 +35,8 @@ export interface Config {
   readonly partitions: number;
   readonly fresh: boolean;
   readonly once: boolean;
+  /** Whether to count from the first vote again. */
+  readonly recount: boolean;
   readonly json: boolean;
   readonly port: number;
   readonly host: string;
@@ -100,6 +102,7 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
     partitions: number('partitions') ?? 2,
     fresh: options.fresh === true,
     once: options.once === true,
+    recount: options.recount === true,
     json: options.json === true,
     port: number('port') ?? 8080,
     host: text('host') ?? '127.0.0.1',

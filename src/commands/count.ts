@@ -3,7 +3,8 @@ import { type Command, EXIT, findElection, withBackend } from './shared.ts';
 
 export const command: Command = (config, terminal) =>
   withBackend(config, terminal, async (backend, progress) => {
-    const entry = await findElection(backend, config.id);
+    const found = await findElection(backend, config.id);
+    const entry = config.recount ? await backend.elections.beginGeneration(found) : found;
     progress.say(`Counting election ${entry.id}. Ctrl-C ends it.`);
     const isDone = await count({ backend, entry, progress, signal: terminal.signal }, config.engine, config.once);
     const { counted } = progress.sums;

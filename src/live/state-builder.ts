@@ -2,7 +2,7 @@ import { sha256 } from '../base/sha256.ts';
 import { sumOf } from '../domain/counts.ts';
 import { canonicalDefinition } from '../domain/election/election.ts';
 import { indexElection } from '../domain/election/election-index.ts';
-import type { DefinitionRecord, RevisionRecord } from '../domain/log/records.ts';
+import { type DefinitionRecord, REMOVED, type RevisionRecord } from '../domain/log/records.ts';
 import { createPublishedResults } from '../domain/results/engine-folds.ts';
 import {
   type PublishedResults,
@@ -109,7 +109,7 @@ export class StateBuilder {
     const index = indexElection(definition.election);
     this.definition = definition;
     this.catchUpTo = catchUpTo;
-    this.#shape = { index, definition: definition.hash, partitions: definition.partitions };
+    this.#shape = { index, definition: definition.hash, partitions: definition.partitions, sha256 };
     this.#running = createRunningResults(index, {
       status: 'pre-election',
       as_of: definition.defined_at,
@@ -144,7 +144,11 @@ export class StateBuilder {
     }
     const taken =
       this.#published?.take(records) ??
-      records.map((record) => ({ ...record, damage: UNKNOWN_KIND, isIgnored: false }));
+      records.map((record) => ({
+        ...record,
+        damage: record.value === REMOVED ? null : UNKNOWN_KIND,
+        isIgnored: false,
+      }));
     for (const { key, offset, damage, isIgnored } of taken) {
       if (damage !== null) this.#note(key, `Record ${offset} of results-by-location (${key}) ${damage}.`);
       else if (!isIgnored) this.#damaged.delete(key);

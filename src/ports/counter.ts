@@ -31,4 +31,6 @@ export interface CountProgress {
    * partition
    */
   published(covers: readonly number[]): void;
+  /** A line for the user, where the counter does not simply go on. */
+  say(line: string): void;
 }

@@ -22,6 +22,8 @@ export interface ElectionEntry {
   readonly definition_hash: string | null;
   /** The number of the description in force; 0 is the one that the election was made with. */
   readonly revision: number;
+  /** The generation of the results: a recount that was ordered begins the next one. */
+  readonly generation: number;
   /** The number of voters, once all are in the log. */
   readonly voters_total: number | null;
 }
@@ -72,6 +74,11 @@ export interface Elections {
   replayed(entry: ElectionEntry): Promise<readonly ReplayedVotes[]>;
   /** How many votes each partition of the log holds. */
   votesInLog(entry: ElectionEntry): Promise<readonly number[]>;
+  /**
+   * Orders a recount: the next count begins at the first vote, whatever was published.
+   * @returns the election with its new generation.
+   */
+  beginGeneration(entry: ElectionEntry): Promise<ElectionEntry>;
   /** Fixes the counting engine at the first count. @returns the engine it is fixed to. */
   fixEngine(entry: ElectionEntry, engine: 'local' | 'spark'): Promise<'local' | 'spark'>;
 }

@@ -1,3 +1,5 @@
+import { REMOVED } from '../domain/log/records.ts';
+
 /**
  * The log: topics of records in partitions, each record at a dense offset. It only grows; nothing
  * in it is changed.
@@ -122,12 +124,15 @@ export async function* recordsFrom(
     for (const record of recordsOf(batch, from)) yield record;
 }
 
-/** The last record of each key of a compacted topic, in the order of the log. */
+/**
+ * The last record of each key of a compacted topic, in the order of the log, without the keys that
+ * were taken out.
+ */
 export async function latestRecords(log: Log, topic: Topic): Promise<Map<string, LogRecord>> {
   const latest = new Map<string, LogRecord>();
   for await (const record of recordsFrom(log, topic, 0, 0)) {
     latest.delete(record.key);
-    latest.set(record.key, record);
+    if (record.value !== REMOVED) latest.set(record.key, record);
   }
   return latest;
 }

@@ -43,7 +43,7 @@ async function countLog(context: StageContext, log: Log, engine: Engine, once: b
   };
   const watch = setInterval(() => void measure(context, counter), MEASURE_MS);
   try {
-    await counter.run(entry, { published }, AbortSignal.any([signal, finished.signal]));
+    await counter.run(entry, { published, say: progress.say }, AbortSignal.any([signal, finished.signal]));
   } finally {
     clearInterval(watch);
   }

@@ -7,11 +7,12 @@ import { OperationalError } from '../base/errors.ts';
 import { sha256 } from '../base/sha256.ts';
 import { candidateKey, canonicalDefinition } from '../domain/election/election.ts';
 import { originOf } from '../domain/election/origin.ts';
+import { BatchText } from '../domain/log/batch-text.ts';
 import { chainStart, createBoxWriter } from '../domain/log/box.ts';
 import { ballotsKey, cellKey, progressKey, TOTALS_KEY } from '../domain/log/records.ts';
 import type { ElectionEntry } from '../ports/elections.ts';
-import type { Log, OutgoingRecord } from '../ports/log.ts';
-import type { BatchEntry, Recount } from '../ports/recount.ts';
+import { type Log, type OutgoingRecord, TOPICS } from '../ports/log.ts';
+import type { BatchEntry, LogEndEntry, Moment, Recount } from '../ports/recount.ts';
 import { type Reconciliation, verify } from './verify.ts';
 
 const never = new AbortController().signal;
@@ -29,12 +30,12 @@ class Counted {
 
   constructor() {
     this.count.define();
-    this.#cast(0, [0, 2], 3);
-    this.#cast(1, [1], 2);
+    this.cast(0, [0, 2], 3);
+    this.cast(1, [1], 2);
   }
 
   /** Ballots of a location that select the candidates with these numbers. */
-  #cast(location: number, selections: readonly number[], votes: number): void {
+  cast(location: number, selections: readonly number[], votes: number): void {
     const columns = toColumns(Array.from({ length: votes }, () => ({ location, selections })));
     const { text, hash: head } = createBoxWriter(this.count.index, definition, sha256).write(
       columns,
@@ -42,8 +43,18 @@ class Counted {
       this.#head,
     );
     for (const line of text.trim().split('\n')) this.boxes.push({ topic: 'votes', key: '', value: line.trim() });
-    const batch_no = this.batches.length;
-    this.batches.push({ batch_no, first_seq: this.#seq, votes, definition_hash: definition, hash: head });
+    const ballots = new BatchText(this.count.index.election.candidates.length);
+    for (let i = 0; i < votes; i++) ballots.add(columns, i);
+    this.batches.push({
+      batch_no: this.batches.length,
+      source: 'file:votes',
+      first_seq: this.#seq,
+      votes,
+      definition_hash: definition,
+      hash: head,
+      cast_at: Date.parse('2026-11-23T09:00:00Z'),
+      ballots: sha256(ballots.take()),
+    });
     this.#seq += votes;
     this.#head = head;
     const choices = [selections.find((number) => number < 2) ?? -1, selections.includes(2) ? 0 : -1];
@@ -53,14 +64,25 @@ class Counted {
   /** The rows that Spark wrote, by key. */
   results(): Map<string, OutgoingRecord> {
     const records = this.count.flushRecords();
+    const { as_of } = JSON.parse(records.find(({ key }) => key === TOTALS_KEY)!.value);
     for (const [candidate, votes] of [3, 2, 3].entries()) {
-      const { contest_id, id } = election.candidates[candidate]!;
-      const value = JSON.stringify({ contest_id, candidate_id: id, votes, epoch: 1 });
+      const { contest_id, id, name } = election.candidates[candidate]!;
+      const party = `${name} party`;
+      const value = JSON.stringify({ contest_id, candidate_id: id, name, party, votes, epoch: 1, as_of });
       records.push({ topic: 'votes-per-candidate', key: candidateKey(contest_id, id), value });
     }
     for (const [location, ballots_cast] of [3, 2].entries()) {
-      const { id } = election.locations[location]!;
-      const value = JSON.stringify({ location_id: id, ballots_cast, epoch: 1 });
+      const { id, name, registered_voters } = election.locations[location]!;
+      const turnout = ballots_cast / registered_voters!;
+      const value = JSON.stringify({
+        location_id: id,
+        name,
+        registered_voters,
+        ballots_cast,
+        turnout,
+        epoch: 1,
+        as_of,
+      });
       records.push({ topic: 'turnout-by-location', key: id, value });
     }
     return new Map(records.map((record) => [record.key, record]));
@@ -78,20 +100,85 @@ class Counted {
       definition_hash: definition,
       format: 1,
       revision: 0,
+      generation: 1,
       voters_total: 5,
     };
-    const { batches, count } = this;
-    const recount: Recount = {
+    return verify(entry, log, { recount: this.#recount(entry), elections: { replayed: async () => [] } }, signal);
+  }
+
+  /** The tables, as the log says they are. */
+  #recount(entry: ElectionEntry): Recount {
+    const { batches, count, boxes } = this;
+    return {
+      moment: async () => ({ ...NOTHING_STORED, election: { ...rowOf(entry) }, log_ends: this.#logEnds(boxes.length) }),
       tally: async () => ({ tally: count.tally, offBallot: 0 }),
-      participation: async () => ({ voters: 5, notRegistered: 0 }),
-      async *batches() {
-        yield* batches;
-      },
+      turnout: async () => ({ participants: this.#seq, batched: this.#seq, strangers: 0, removed: 0, differing: [] }),
+      electorate: async () => ({
+        revision: 0,
+        voters_total: null,
+        voters: 0,
+        removed: 0,
+        published: 0,
+        by_location: new Map(),
+      }),
+      openBatches: async () => ({
+        async *of() {
+          yield* batches;
+        },
+        strays: async () => [],
+        [Symbol.asyncDispose]: async () => {},
+      }),
+      compareVoters: async () => [],
       rejections: async () => new Map(),
     };
-    return verify(entry, log, recount, signal);
+  }
+
+  #logEnds(boxes: number): LogEndEntry[] {
+    const none = { partition: 0, next_offset: 0, next_seq: 0, next_batch: 0, hash: null, stored_end: null };
+    return TOPICS.map((topic) =>
+      topic === 'votes'
+        ? { ...none, topic, next_offset: boxes, next_seq: this.#seq, next_batch: this.batches.length, hash: this.#head }
+        : { ...none, topic },
+    );
   }
 }
+
+const rowOf = (entry: ElectionEntry): object => ({
+  election_id: entry.id,
+  name: entry.name,
+  source: 'ballots',
+  partitions: 1,
+  engine: 'spark',
+  definition: entry.definition,
+  definition_hash: entry.definition_hash,
+  revision: 0,
+  voters_total: null,
+  created_at: '2026-11-23T07:00:00+00:00',
+});
+
+/** The tables of the election that hold its definition. */
+const { contests, parties, candidates, locations, parents } = election;
+const NOTHING_STORED: Omit<Moment, 'election' | 'log_ends'> = {
+  now: '2026-11-24T00:00:00.000Z',
+  sources: [{ source: 'file:votes', partition: 0, next_offset: 10 }],
+  rejections: [],
+  writers: [{ name: 'count', epoch: 1 }],
+  revisions: [],
+  removals: [],
+  contests: contests.map((contest, contest_no) => ({ ...contest, contest_id: contest.id, contest_no })),
+  parties: parties.map(({ id, name }) => ({ party_id: id, name })),
+  candidates: candidates.map((candidate, candidate_no) => ({
+    ...candidate,
+    candidate_id: candidate.id,
+    candidate_no,
+    contest_no: contests.findIndex(({ id }) => id === candidate.contest_id),
+  })),
+  locations: [...locations, ...parents].map((location, location_no) => ({
+    ...location,
+    location_id: location.id,
+    location_no,
+  })),
+};
 
 const failed = ({ checks }: Reconciliation): string[] => checks.filter(({ passed }) => !passed).map(({ name }) => name);
 
@@ -111,6 +198,24 @@ describe('results that Spark published', () => {
     const reconciliation = await counted.verify();
     assert.deepEqual(failed(reconciliation), []);
     assert.deepEqual([reconciliation.votes, reconciliation.passed], [5, true]);
+  });
+
+  test('are not there yet: all votes are behind them, and nothing disagrees', async () => {
+    const counted = new Counted();
+    counted.count.log.append(counted.boxes);
+    const { passed, not_counted, notes } = await counted.verify();
+    assert.deepEqual([passed, not_counted], [true, 5]);
+    assert.deepEqual(notes, ['no count has been published yet', 'not counted yet: 5']);
+  });
+
+  test('end before the last batch: the votes behind them are not counted yet', async () => {
+    const counted = new Counted();
+    const results = counted.results();
+    counted.cast(0, [1], 4);
+    counted.count.log.append([...counted.boxes, ...results.values()]);
+    const { passed, votes, not_counted, notes, checks } = await counted.verify();
+    assert.ok(passed, JSON.stringify(checks));
+    assert.deepEqual([votes, not_counted, notes], [9, 4, ['not counted yet: 4']]);
   });
 
   test('agree where records of others were left out, and say how many', async () => {
@@ -150,7 +255,17 @@ describe('results that Spark published', () => {
       [TALLY, WHOLE, 'results-by-location = votes-per-candidate'],
       /incomplete: the votes of its candidates add up to 5, and its totals say 8/,
     ],
-    ['totals that are missing', (results) => results.delete(TOTALS_KEY), [WHOLE], /incomplete: it has no totals/],
+    [
+      'totals that are missing',
+      (results) => results.delete(TOTALS_KEY),
+      [
+        WHOLE,
+        'results-by-location = turnout-by-location',
+        'results-by-location = votes-per-candidate',
+        'the time of the published results',
+      ],
+      /incomplete: it has no totals/,
+    ],
     [
       'a partition that claims less',
       (results) => changed(results, progressKey(0), 'votes', 4),
@@ -160,8 +275,8 @@ describe('results that Spark published', () => {
     [
       'a partition that ends elsewhere',
       (results) => changed(results, progressKey(0), 'seq_end', 6),
-      ['published results cover the whole log', WHOLE],
-      /5 and 6 by partition/,
+      ['published results cover only votes in the log', WHOLE],
+      /the results cover 6, and the log has 5/,
     ],
     ['a gap', (results) => changed(results, progressKey(0), 'is_dense', false), [WHOLE], /gap or a repeat/],
     [
@@ -204,13 +319,15 @@ describe('results that Spark published', () => {
       'a turnout that is missing',
       (results) => results.delete(WARD),
       ['results-by-location = turnout-by-location'],
-      /5 on the left, 2 on the right/,
+      /L0001: no record of its turnout/,
     ],
     [
-      'every result',
-      (results) => results.clear(),
-      [TALLY, 'published results cover the whole log', WHOLE, 'results-by-location = votes-per-candidate'],
-      /No engine has published a result/,
+      'every result of a location',
+      (results) => {
+        for (const [key, { topic }] of results) if (topic === 'results-by-location') results.delete(key);
+      },
+      ['nothing is published in the result topics'],
+      /votes-per-candidate has records of 3 keys/,
     ],
   ] satisfies readonly [string, (results: Map<string, OutgoingRecord>) => unknown, readonly string[], RegExp][])
     test(`disagree: ${what}`, async () => {

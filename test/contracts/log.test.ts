@@ -141,7 +141,7 @@ for (const { name, open } of BACKENDS)
       const started = Promise.withResolvers<void>();
       const first = under.backend.createCounter('local', log, entry);
       const fenced = assert.rejects(
-        first.run(entry, { published: () => started.resolve() }, stop.signal),
+        first.run(entry, { say() {}, published: () => started.resolve() }, stop.signal),
         (error) => error instanceof OperationalError && error.code === 'FENCED' && !error.canRetry,
       );
       await Promise.race([started.promise, fenced]);

@@ -5,6 +5,8 @@ import { OperationalError } from '../../src/base/errors.ts';
 import { originOf } from '../../src/domain/election/origin.ts';
 import type { VoterPerson } from '../../src/domain/election/voter.ts';
 import { VOTER_PERSON_FIELDS } from '../../src/domain/election/voter.ts';
+import type { Backend } from '../../src/ports/backend.ts';
+import type { ElectionEntry } from '../../src/ports/elections.ts';
 import { count } from '../../src/stages/count.ts';
 import { verify } from '../../src/stages/verify.ts';
 import { arbitraryElectionWithBallots, tallyOf, toColumns } from '../support/elections.ts';
@@ -13,6 +15,11 @@ import { testElection } from '../support/test-count.ts';
 import { BACKENDS, castBatch, defineElection, registerVoters, type TestBackend } from './backends.ts';
 
 const never = new AbortController().signal;
+/** The number of participants, and of strangers among them. */
+const participation = async ({ recount }: Backend, entry: ElectionEntry): Promise<object> => {
+  const { participants, strangers } = await recount.turnout(entry, never);
+  return { participants, strangers };
+};
 const code = (expected: string) => (error: unknown) => error instanceof OperationalError && error.code === expected;
 
 for (const { name, open } of BACKENDS)
@@ -53,11 +60,13 @@ for (const { name, open } of BACKENDS)
             }
             await count({ backend, entry, progress: silent(), signal: never }, 'local', true);
             const log = await backend.openLog(entry);
-            const reconciliation = await verify(entry, log, backend.recount, never);
+            const reconciliation = await verify(entry, log, backend, never);
             await log.close();
             assert.equal(reconciliation.passed, true, JSON.stringify(reconciliation, null, 1));
             assert.equal(reconciliation.votes, ballots.length);
-            assert.deepEqual(await backend.recount.tally(entry), { tally: expected, offBallot: 0 });
+            const { log_ends } = await backend.recount.moment(entry, never);
+            const ends = [0, 1].map((each) => log_ends.find((row) => row.topic === 'votes' && row.partition === each)!);
+            assert.deepEqual(await backend.recount.tally(entry, ends, never), { tally: expected, offBallot: 0 });
             await backend.close();
           },
         ),
@@ -79,7 +88,7 @@ for (const { name, open } of BACKENDS)
       const again = await second.commit(castBatch(entry, second, votes(2), [ids[1]!, ids[2]!]));
       assert.deepEqual(again, { votes: 1, rejected: 1 });
       assert.deepEqual(Object.fromEntries(await backend.recount.rejections(entry)), { 'already-voted': 1 });
-      assert.deepEqual(await backend.recount.participation(entry), { voters: 3, notRegistered: 0 });
+      assert.deepEqual(await participation(backend, entry), { participants: 3, strangers: 0 });
       const { rows } = await under.database.query(
         'SELECT source, source_offset FROM rejections WHERE election_no = $1',
         [entry.election_no],
@@ -109,7 +118,7 @@ for (const { name, open } of BACKENDS)
       );
       assert.equal(outcomes[0]!.votes + outcomes[1]!.votes, 400);
       assert.equal(outcomes[0]!.rejected + outcomes[1]!.rejected, 400);
-      assert.deepEqual(await backend.recount.participation(entry), { voters: 400, notRegistered: 0 });
+      assert.deepEqual(await participation(backend, entry), { participants: 400, strangers: 0 });
       for (const claimed of claims) await claimed.release();
       await other.close();
     });
@@ -158,7 +167,7 @@ for (const { name, open } of BACKENDS)
       ]);
       const batch = castBatch(entry, old, toColumns([{ location: 0, selections: [0] }]), [ids[0]!]);
       await assert.rejects(old.commit(batch), code('FENCED'));
-      assert.deepEqual(await backend.recount.participation(entry), { voters: 0, notRegistered: 0 });
+      assert.deepEqual(await participation(backend, entry), { participants: 0, strangers: 0 });
       await old.release();
     });
 
@@ -257,10 +266,10 @@ for (const { name, open } of BACKENDS)
       );
       await assert.rejects(last.commit(castBatch(entry, last, votes(0), [ids[3]!]), never), code('FENCED'));
       await mine.close();
-      assert.deepEqual(await backend.recount.participation(entry), { voters: 3, notRegistered: 0 });
+      assert.deepEqual(await participation(backend, entry), { participants: 3, strangers: 0 });
       await count({ backend, entry, progress: silent(), signal: never }, 'local', true);
       const log = await backend.openLog(entry);
-      const reconciliation = await verify(entry, log, backend.recount, never);
+      const reconciliation = await verify(entry, log, backend, never);
       await log.close();
       assert.equal(reconciliation.passed, true, JSON.stringify(reconciliation, null, 1));
       assert.equal(reconciliation.votes, 3);

@@ -164,6 +164,42 @@ describe('a roll that changes late', { concurrency: 2 }, () => {
     });
 });
 
+describe('result records name the revision they were made under', () => {
+  /** The records of a topic, by key. */
+  async function topicOf(workspace: Workspace, topic: string): Promise<Map<string, Record<string, unknown>>> {
+    const lines = succeeded(await workspace.run(['topics', topic]))
+      .trim()
+      .split('\n');
+    return new Map(
+      lines.map((line) => {
+        const [key, value] = line.split('\t') as [string, string];
+        return [key, JSON.parse(value)];
+      }),
+    );
+  }
+
+  for (const isRunning of [true, false])
+    test(isRunning ? 'a counter that runs' : 'a counter that starts later', async (context) => {
+      const workspace = await openCouncil(context);
+      succeeded(await workspace.run(['count', '--once']));
+      const counting = isRunning ? workspace.start(['count']) : null;
+      await counting?.says(/Counting election council/);
+      const more = workspace.file('more.csv', `${ROLL_HEADER}N9001,north,Late\n`);
+      await said(workspace, ['register', '--add', more], /1 voter added/);
+      if (counting === null) succeeded(await workspace.run(['count', '--once']));
+      for (;;) {
+        const north = (await topicOf(workspace, 'turnout-by-location')).get('north');
+        if (north?.revision !== 1) continue;
+        assert.equal(north.registered_voters, VOTERS_EACH + 1);
+        break;
+      }
+      counting?.child.kill('SIGINT');
+      await counting?.ended;
+      assert.equal((await topicOf(workspace, 'votes-per-candidate')).get('["mayor","Ada"]')?.revision, 1);
+      succeeded(await workspace.run(['verify']));
+    });
+});
+
 describe('a description that is revised', () => {
   test('names change, ballots and electorates do not', async (context) => {
     const workspace = await openCouncil(context);

@@ -95,6 +95,7 @@ async function play(election: Election, name = `${prefix}-${played.length}`): Pr
     definition_hash,
     format: 2,
     revision: 0,
+    generation: 1,
     voters_total: null,
   };
   await makeTopics(settings, id, partitions);
@@ -157,7 +158,7 @@ async function play(election: Election, name = `${prefix}-${played.length}`): Pr
         if (covers.every((seq, partition) => seq >= self.ends[partition]!)) done.abort();
       };
       const counter = self.counter();
-      await counter.run(entry, { published }, done.signal);
+      await counter.run(entry, { published, say() {} }, done.signal);
       return counter;
     },
   };
@@ -256,7 +257,7 @@ function startCounter(election: Played, boxesPerBatch?: number): RunningCounter 
     total = covers.reduce((sum, seq) => sum + seq, 0);
     for (const [votes, resolve] of waiting) if (votes <= total) resolve();
   };
-  const done = election.counter(boxesPerBatch).run(election.entry, { published }, stop.signal);
+  const done = election.counter(boxesPerBatch).run(election.entry, { published, say() {} }, stop.signal);
   done.catch(() => {});
   return {
     stop,
@@ -531,7 +532,7 @@ describe('the Spark counter', { skip: SKIPPED, concurrency: 1 }, () => {
     const other = `{"seq":60,"definition":"${'f'.repeat(64)}","votes":[{"location_id":"L0001","selections":{}}]}`;
     await election.intrude(Buffer.from('1'), Buffer.from(other));
     await assert.rejects(
-      election.counter().run(election.entry, { published() {} }, never),
+      election.counter().run(election.entry, { say() {}, published() {} }, never),
       damaged(/another definition/),
     );
     await assertCounted(election);
@@ -546,7 +547,7 @@ describe('the Spark counter', { skip: SKIPPED, concurrency: 1 }, () => {
       const box = `{"seq":${seq},"definition":"${election.entry.definition_hash}","votes":[{"location_id":"L0001","selections":{}}]}`;
       await election.intrude(Buffer.from('1'), Buffer.from(box));
       await assert.rejects(
-        election.counter().run(election.entry, { published() {} }, never),
+        election.counter().run(election.entry, { say() {}, published() {} }, never),
         damaged(/gap or a repeat/),
       );
     }
@@ -564,7 +565,7 @@ describe('the Spark counter', { skip: SKIPPED, concurrency: 1 }, () => {
       const box = `{"seq":0,"definition":"${election.entry.definition_hash}","votes":[${vote}]}`;
       await election.intrude(Buffer.from('0'), Buffer.from(box));
       await assert.rejects(
-        election.counter().run(election.entry, { published() {} }, never),
+        election.counter().run(election.entry, { say() {}, published() {} }, never),
         damaged(/definition lacks/),
       );
     }

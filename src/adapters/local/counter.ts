@@ -1,20 +1,17 @@
 import { crashPoint } from '../../base/crash-points.ts';
-import { OperationalError } from '../../base/errors.ts';
-import { sha256 } from '../../base/sha256.ts';
-import { assert } from '../../domain/assert.ts';
-import { BoxCounter } from '../../domain/counting/box-counter.ts';
-import { indexElection } from '../../domain/election/election-index.ts';
-import { CHECKPOINT_KEY, type CheckpointRecord, type LocationResultRecord } from '../../domain/log/records.ts';
+import type { BoxCounter } from '../../domain/counting/box-counter.ts';
+import { REVISION_KEY_PREFIX, type RevisionRecord } from '../../domain/log/records.ts';
 import type { Counter } from '../../ports/counter.ts';
-import type { ElectionEntry } from '../../ports/elections.ts';
 import {
   type ClosableWriter,
   followBatches,
   type Log,
   type LogWriter,
-  recordsFrom,
+  type OutgoingRecord,
   recordsOf,
 } from '../../ports/log.ts';
+import { damaged } from './damaged.ts';
+import { restore } from './restore.ts';
 
 /**
  * The least time between two flushes. With the tick of the dashboard, the aim is that 99 of 100
@@ -35,27 +32,36 @@ export interface LocalCounterOptions {
   readonly clock: () => Date;
 }
 
+const NOTHING: readonly number[] = [];
+
+/** The ends of topic `votes` now, by partition. */
+const endsOf = (log: Log, count: BoxCounter): Promise<number[]> =>
+  Promise.all(count.offsets.map((_, partition) => log.end('votes', partition)));
+
 /**
  * The in-process counter: an incremental fold over the log. It restarts from its own published
- * results.
+ * results where they are sound, and otherwise counts again from the first vote.
  */
 export function createLocalCounter({ log, openWriter, clock }: LocalCounterOptions): Counter {
   return {
     engine: 'local',
     async run(entry, progress, signal) {
       await using writer = await openWriter();
-      const count = await restore(log, entry);
+      const { count, recounted, removals } = await restore(log, entry);
+      if (recounted !== null) progress.say(`Counting again from the first vote. ${recounted}`);
+      const until = recounted === null ? NOTHING : await endsOf(log, count);
       if (!count.hasChanges) progress.published(count.covers);
-      const flusher = startFlusher(count, writer, clock, progress.published);
+      const flusher = startFlusher({ count, writer, clock, published: progress.published, until, removals });
       const stop = new AbortController();
       const running = AbortSignal.any([signal, stop.signal]);
-      const partitions = count.offsets.map((_, partition) => countPartition(log, count, partition, flusher, running));
+      const parts = count.offsets.map((_, partition) => countPartition(log, count, partition, flusher, running));
+      parts.push(followRevisions(log, count, flusher, running));
       try {
         flusher.changed();
-        await Promise.race([Promise.all(partitions), flusher.failed]);
+        await Promise.race([Promise.all(parts), flusher.failed]);
       } finally {
         stop.abort();
-        await Promise.allSettled(partitions);
+        await Promise.allSettled(parts);
         await flusher.stop();
       }
     },
@@ -63,32 +69,17 @@ export function createLocalCounter({ log, openWriter, clock }: LocalCounterOptio
 }
 
 /**
- * Restores the counter from the compacted results. The time depends on the number of locations, not
- * of votes.
+ * Follows the revisions of the description. The new names and electorates are published with the
+ * next flush.
  */
-async function restore(log: Log, entry: ElectionEntry): Promise<BoxCounter> {
-  assert(entry.definition !== null && entry.definition_hash !== null, 'the election is defined');
-  const count = new BoxCounter(indexElection(entry.definition), entry.definition_hash, entry.partitions, sha256);
-  const locations = new Map<string, LocationResultRecord>();
-  let checkpoint: CheckpointRecord | null = null;
-  for await (const { key, value } of recordsFrom(log, 'results-by-location', 0, 0))
-    if (key === CHECKPOINT_KEY) checkpoint = parseRecord(value);
-    else locations.set(key, parseRecord(value));
-  if (checkpoint !== null)
-    try {
-      count.restore(checkpoint, locations.values());
-    } catch (cause) {
-      throw damaged('results-by-location', 0, cause);
+async function followRevisions(log: Log, count: BoxCounter, flusher: Flusher, signal: AbortSignal): Promise<void> {
+  for await (const batch of followBatches(log, 'definition', 0, 0, signal))
+    for (const { key, value } of recordsOf(batch)) {
+      if (!key.startsWith(REVISION_KEY_PREFIX)) continue;
+      const { election, revision }: RevisionRecord = JSON.parse(value);
+      count.describe(election, revision);
+      if (count.hasChanges) flusher.changed();
     }
-  return count;
-}
-
-function parseRecord<Record>(value: string): Record {
-  try {
-    return JSON.parse(value);
-  } catch (cause) {
-    throw damaged('results-by-location', 0, cause);
-  }
 }
 
 async function countPartition(
@@ -119,13 +110,19 @@ interface Flusher {
   stop(): Promise<void>;
 }
 
+interface Flushing {
+  readonly count: BoxCounter;
+  readonly writer: LogWriter;
+  readonly clock: () => Date;
+  readonly published: (covers: readonly number[]) => void;
+  /** Nothing is published before the count has reached these offsets of topic `votes`. */
+  readonly until: readonly number[];
+  /** Goes out with the first flush. */
+  readonly removals: readonly OutgoingRecord[];
+}
+
 /** Publishes changes as they come, one flush at a time. Counting goes on during a flush. */
-function startFlusher(
-  count: BoxCounter,
-  writer: LogWriter,
-  clock: () => Date,
-  published: (covers: readonly number[]) => void,
-): Flusher {
+function startFlusher({ count, writer, clock, published, until, removals }: Flushing): Flusher {
   const failure = Promise.withResolvers<never>();
   failure.promise.catch(() => {});
   let flushing: Promise<void> = Promise.resolve();
@@ -133,11 +130,15 @@ function startFlusher(
   let scheduled: NodeJS.Timeout | null = null;
   let earliest = 0;
 
+  let outgoing = removals;
+  const isDue = (): boolean => count.hasChanges && until.every((end, partition) => count.offsets[partition]! >= end);
+
   const flush = async (): Promise<void> => {
-    if (broken || !count.hasChanges) return;
+    if (broken || !isDue()) return;
     const begun = performance.now();
     const covers = [...count.covers];
-    const records = count.takeChanges(writer.epoch, clock().toISOString());
+    const records = [...outgoing, ...count.takeChanges(writer.epoch, clock().toISOString())];
+    outgoing = [];
     try {
       crashPoint('count.before-flush');
       await writer.publish(records);
@@ -156,7 +157,7 @@ function startFlusher(
       () => {
         flushing = flush().finally(() => {
           scheduled = null;
-          if (count.hasChanges && !broken) schedule();
+          if (isDue() && !broken) schedule();
         });
       },
       Math.max(0, earliest - performance.now()),
@@ -175,11 +176,3 @@ function startFlusher(
     },
   };
 }
-
-const damaged = (topic: string, partition: number, cause: unknown): OperationalError =>
-  new OperationalError('LOG_DAMAGED', {
-    message: `partition ${partition} of topic ${topic} is damaged: ${cause instanceof Error ? cause.message : cause}`,
-    nextStep:
-      'Counting has stopped so that no wrong number is published; run `tallyroom verify`, then restore the log from a backup.',
-    cause,
-  });

@@ -27,7 +27,7 @@ export type ElectionRow = Omit<ElectionEntry, 'id' | 'arguments' | 'voters_total
 };
 
 export const ELECTION_COLUMNS =
-  'election_no, election_id, name, arguments, seed, partitions, definition, format, definition_hash, revision, voters_total';
+  'election_no, election_id, name, arguments, seed, partitions, definition, format, definition_hash, revision, generation, voters_total';
 
 /** @throws OperationalError DATABASE_FAILED where the row does not say what it was made from. */
 export function entryOf({ election_id, voters_total, ...row }: ElectionRow): ElectionEntry {
@@ -74,23 +74,22 @@ export function openElections(database: Database): Elections {
         await reviseDescription(client, inForce, { election, reason: 'description' });
         return findElection(client, entry.election_no);
       }),
-    replayed: (entry) =>
-      database.query<{ location: number; candidate: number; votes: number }>(
+    replayed: ({ election_no }) =>
+      database.query<ReplayedVotes & pg.QueryResultRow>(
         `SELECT location_no AS location, candidate_no AS candidate, votes::float8 AS votes FROM replayed_votes WHERE election_no = $1`,
-        [entry.election_no],
+        [election_no],
       ),
-    async votesInLog(entry) {
-      const rows = await database.query<{ next_seq: string }>(
-        "SELECT next_seq FROM log_ends WHERE election_no = $1 AND topic = 'votes' ORDER BY partition",
+    votesInLog: ({ election_no }) => votesInLog(database, election_no),
+    async beginGeneration(entry) {
+      const [row] = await database.query<ElectionRow>(
+        `UPDATE elections SET generation = generation + 1 WHERE election_no = $1 RETURNING ${ELECTION_COLUMNS}`,
         [entry.election_no],
       );
-      return rows.map((row) => Number(row.next_seq));
+      return entryOf(row!);
     },
-    async fixEngine(entry, engine) {
-      const [row] = await database.query<{ engine: 'local' | 'spark' }>(
-        'UPDATE elections SET engine = coalesce(engine, $2) WHERE election_no = $1 RETURNING engine',
-        [entry.election_no, engine],
-      );
+    async fixEngine({ election_no }, engine) {
+      const sql = 'UPDATE elections SET engine = coalesce(engine, $2) WHERE election_no = $1 RETURNING engine';
+      const [row] = await database.query<{ engine: 'local' | 'spark' }>(sql, [election_no, engine]);
       return row!.engine;
     },
   };
@@ -128,6 +127,14 @@ async function freeId(client: pg.Client, id: ElectionId): Promise<ElectionId> {
     const candidate = number === 1 ? id : (`${id}-${number}` as ElectionId);
     if (!taken.has(candidate)) return candidate;
   }
+}
+
+async function votesInLog(database: Database, electionNo: number): Promise<number[]> {
+  const rows = await database.query<{ next_seq: string }>(
+    "SELECT next_seq FROM log_ends WHERE election_no = $1 AND topic = 'votes' ORDER BY partition",
+    [electionNo],
+  );
+  return rows.map((row) => Number(row.next_seq));
 }
 
 async function createElection(client: pg.Client, entry: NewElection): Promise<ElectionEntry> {

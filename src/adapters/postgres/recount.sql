@@ -1,8 +1,11 @@
 -- The tally of an election from table `votes` alone: a second way beside the fold of the counter.
--- $1 is the number of the election. `kind` is the meaning of a row: ballots of a location; votes of
+-- $1 is the number of the election and $2 that of its partitions. $3 has the number of batches of
+-- each partition that are counted. `kind` is the meaning of a row: ballots of a location; votes of
 -- a candidate there; ballots overvoted in a contest there.
 WITH styles AS (
-  SELECT location_no, selections, count(*) AS ballots FROM votes WHERE election_no = $1 GROUP BY location_no, selections
+  SELECT location_no, selections, count(*) AS ballots FROM votes
+  WHERE election_no = $1 AND batch_no / $2 < ($3::bigint[])[batch_no % $2 + 1]
+  GROUP BY location_no, selections
 ),
 marks AS (
   SELECT s.location_no, s.selections, s.ballots, c.contest_no, c.candidate_no, k.vote_for,

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationalError } from '../../base/errors.ts';
+import { sha256 } from '../../base/sha256.ts';
 import { assert } from '../../domain/assert.ts';
 import type { Election, ElectionId } from '../../domain/election/election.ts';
 import { indexElection } from '../../domain/election/election-index.ts';
@@ -105,7 +106,12 @@ export function createSparkCounter(options: SparkCounterOptions): SparkCounter {
         definition,
         definition_hash,
         home: openQueryHome(client, plan, options.remote.user_id ?? USER),
-        results: new MicroBatchResults({ index: indexElection(definition), definition: definition_hash, partitions }),
+        results: new MicroBatchResults({
+          index: indexElection(definition),
+          definition: definition_hash,
+          partitions,
+          sha256,
+        }),
         offset: 0,
         said: new Set(),
         progress,

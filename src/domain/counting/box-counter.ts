@@ -1,6 +1,7 @@
+import { assert } from '../assert.ts';
 import { createVoteColumns, SELECTIONS_PER_VOTE_MAX, type VoteColumns } from '../ballots/vote-columns.ts';
 import { fractionOf } from '../counts.ts';
-import type { Candidate } from '../election/election.ts';
+import type { Candidate, Election } from '../election/election.ts';
 import { candidateKey, partyNames } from '../election/election.ts';
 import { candidateAt, cellsOf, type ElectionIndex, selectionsMax, slotsOf } from '../election/election-index.ts';
 import { type BoxReader, chainStart, createBoxReader, type Sha256, VOTES_PER_BOX_MAX } from '../log/box.ts';
@@ -9,10 +10,10 @@ import {
   CHECKPOINT_KEY,
   type CheckpointRecord,
   LOCATION_KEY_PREFIX,
-  type LocationResultRecord,
   type TurnoutRecord,
 } from '../log/records.ts';
 import { applyLocationResult, locationResult } from './location-result.ts';
+import { RecordDigest } from './record-digest.ts';
 import { carryOver, countVote, createTally, type Tally } from './tally.ts';
 
 /** A record for one of the result topics. */
@@ -30,10 +31,12 @@ export interface ResultRecord {
 export class BoxCounter {
   readonly tally: Tally;
   readonly offsets: number[];
-  readonly #index: ElectionIndex;
+  #index: ElectionIndex;
+  #revision: number;
+  readonly #generation: number;
   readonly #definition: string;
   readonly #sha256: Sha256;
-  readonly #partyOf: (candidate: Candidate) => string | null;
+  #partyOf: (candidate: Candidate) => string | null;
   readonly #reader: BoxReader;
   readonly #covers: number[];
   readonly #heads: string[];
@@ -41,17 +44,26 @@ export class BoxCounter {
   readonly #candidateTotals: Float64Array;
   /** The votes that `#candidateTotals` include, by cell. */
   readonly #totalled: Float64Array;
-  /**
-   * Locations whose record in the topic is newer than the checkpoint, with what they cover: votes
-   * below it are counted there already. Only a reader that sees uncommitted records meets them.
-   * Elsewhere a flush and its checkpoint are one transaction.
-   */
-  readonly #ahead = new Map<number, readonly number[]>();
+  /** Of the location records as they stand in the topic. */
+  readonly #digest: RecordDigest;
   readonly #box: VoteColumns;
   #everything = true;
 
-  constructor(index: ElectionIndex, definition: string, partitions: number, sha256: Sha256) {
+  /**
+   * @param revision the number of the description in `index`
+   * @param generation the generation of the results
+   */
+  constructor(
+    index: ElectionIndex,
+    definition: string,
+    partitions: number,
+    sha256: Sha256,
+    { revision = 0, generation = 1 } = {},
+  ) {
     this.#index = index;
+    this.#revision = revision;
+    this.#generation = generation;
+    this.#digest = new RecordDigest(index.election.locations.length, sha256);
     this.#definition = definition;
     this.#sha256 = sha256;
     this.#partyOf = partyNames(index.election);
@@ -75,28 +87,40 @@ export class BoxCounter {
   }
 
   /**
-   * Goes on from the results that an earlier counter published: the last record of each key of
-   * `results-by-location`.
-   * @throws Error where the records are of another definition.
+   * Goes on from the results that an earlier counter published: sound ones, as
+   * `CheckpointResults` judges them.
+   * @param locations the records of the locations, by key
    */
-  restore(checkpoint: CheckpointRecord, locations: Iterable<LocationResultRecord>): void {
-    if (checkpoint.definition !== this.#definition)
-      throw new Error(`the published results are of another definition (${checkpoint.definition})`);
+  restore(checkpoint: CheckpointRecord, locations: Iterable<readonly [key: string, value: string]>): void {
     for (const partition of this.#covers.keys()) {
       this.#covers[partition] = checkpoint.covers[partition]!;
       this.#heads[partition] = checkpoint.heads[partition]!;
       this.offsets[partition] = checkpoint.offsets[partition]!;
     }
-    for (const record of locations) {
-      const location = applyLocationResult(this.#index, this.tally, record);
-      if (location === -1)
-        throw new Error(`the published results name "${record.location_id}", which the definition lacks`);
-      if (record.covers.some((seq, partition) => seq > this.#covers[partition]!))
-        this.#ahead.set(location, record.covers);
+    for (const [key, value] of locations) {
+      const location = applyLocationResult(this.#index, this.tally, JSON.parse(value));
+      assert(location !== -1, 'a location of the election');
+      this.#digest.set(location, key, value);
     }
-    // A location that is ahead is ahead of the other topics too: everything is published once more.
-    this.#everything = this.#ahead.size > 0;
+    this.#everything = false;
     for (let location = 0; location < this.tally.ballots.length; location++) this.#totalCandidates(location);
+  }
+
+  /** The next flush publishes every record once more. */
+  publishEverything(): void {
+    this.#everything = true;
+  }
+
+  /**
+   * Takes a later revision of the description. Its numbers are the same, because its counting
+   * definition is. The next flush publishes every record with the new names and electorates.
+   */
+  describe(election: Election, revision: number): void {
+    if (revision <= this.#revision) return;
+    this.#index = { ...this.#index, election };
+    this.#revision = revision;
+    this.#partyOf = partyNames(election);
+    this.#everything = true;
   }
 
   /**
@@ -115,10 +139,8 @@ export class BoxCounter {
     if (this.#sha256(this.#heads[partition]! + box.body) !== box.hash)
       throw new Error(`the chain of hashes breaks at seq ${box.seq}`);
     for (let i = 0; i < box.count; i++) {
-      const location = this.#box.locations[i]!;
-      if (this.#ahead.size > 0 && box.seq + i < (this.#ahead.get(location)?.[partition] ?? 0)) continue;
       countVote(this.#index, this.tally, this.#box, i);
-      this.#changed.add(location);
+      this.#changed.add(this.#box.locations[i]!);
     }
     this.#covers[partition] = box.seq + box.count;
     this.#heads[partition] = box.hash;
@@ -138,17 +160,9 @@ export class BoxCounter {
     const records: ResultRecord[] = [];
     for (const location of changed) {
       this.#totalCandidates(location, candidates);
-      const result = locationResult(this.#index, this.tally, location, epoch, covers);
-      records.push({
-        topic: 'results-by-location',
-        key: LOCATION_KEY_PREFIX + result.location_id,
-        value: JSON.stringify(result),
-      });
-      records.push({
-        topic: 'turnout-by-location',
-        key: result.location_id,
-        value: JSON.stringify(this.#turnout(location, epoch, covers)),
-      });
+      const record = this.#locationRecord(location, epoch, covers);
+      this.#digest.set(location, record.key, record.value);
+      records.push(record, this.#turnoutRecord(location, epoch, covers));
     }
     for (const candidate of candidates) records.push(this.#candidateRecord(candidate, epoch, covers));
     const checkpoint: CheckpointRecord = {
@@ -158,11 +172,32 @@ export class BoxCounter {
       heads: [...this.#heads],
       as_of: asOf,
       definition: this.#definition,
+      revision: this.#revision,
+      generation: this.#generation,
+      digest: `${this.#digest}`,
     };
     records.push({ topic: 'results-by-location', key: CHECKPOINT_KEY, value: JSON.stringify(checkpoint) });
     this.#everything = false;
     this.#changed.clear();
     return records;
+  }
+
+  /** The records that a flush of everything would publish, without their epoch. */
+  everyRecord(): ResultRecord[] {
+    const records: ResultRecord[] = [{ topic: 'results-by-location', key: CHECKPOINT_KEY, value: '{}' }];
+    for (const location of this.tally.ballots.keys())
+      records.push(this.#locationRecord(location, 0, []), this.#turnoutRecord(location, 0, []));
+    for (const candidate of this.#candidateTotals.keys()) records.push(this.#candidateRecord(candidate, 0, []));
+    return records;
+  }
+
+  #locationRecord(location: number, epoch: number, covers: readonly number[]): ResultRecord {
+    const result = locationResult(this.#index, this.tally, location, epoch, covers);
+    return {
+      topic: 'results-by-location',
+      key: LOCATION_KEY_PREFIX + result.location_id,
+      value: JSON.stringify(result),
+    };
   }
 
   #totalCandidates(location: number, changed?: Set<number>): void {
@@ -174,11 +209,22 @@ export class BoxCounter {
       }
   }
 
-  #turnout(location: number, epoch: number, covers: readonly number[]): TurnoutRecord {
+  #turnoutRecord(location: number, epoch: number, covers: readonly number[]): ResultRecord {
     const { id, name, registered_voters } = this.#index.election.locations[location]!;
     const ballots_cast = this.tally.ballots[location]!;
     const turnout = fractionOf(ballots_cast, registered_voters);
-    return { location_id: id, name, registered_voters, ballots_cast, turnout, epoch, covers };
+    const revision = this.#revision;
+    const record: TurnoutRecord = {
+      location_id: id,
+      name,
+      registered_voters,
+      ballots_cast,
+      turnout,
+      epoch,
+      covers,
+      revision,
+    };
+    return { topic: 'turnout-by-location', key: id, value: JSON.stringify(record) };
   }
 
   #candidateRecord(number: number, epoch: number, covers: readonly number[]): ResultRecord {
@@ -186,7 +232,8 @@ export class BoxCounter {
     const { contest_id, id, name } = candidate;
     const party = this.#partyOf(candidate);
     const votes = this.#candidateTotals[number]!;
-    const record: CandidateResultRecord = { contest_id, candidate_id: id, name, party, votes, epoch, covers };
+    const revision = this.#revision;
+    const record: CandidateResultRecord = { contest_id, candidate_id: id, name, party, votes, epoch, covers, revision };
     return { topic: 'votes-per-candidate', key: candidateKey(contest_id, id), value: JSON.stringify(record) };
   }
 }

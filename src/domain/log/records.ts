@@ -4,7 +4,8 @@ import type { RemovalReason } from '../election/voter.ts';
 
 /**
  * The records of the compacted topics. Values are JSON; the key is listed with each. Totals are
- * absolute: a record replaces the last one of its key. `covers` is the next `seq` of each partition
+ * absolute: a record replaces the last one of its key, and the value {@link REMOVED} takes the key
+ * out. `covers` is the next `seq` of each partition
  * of `votes` that the record's totals include.
  *
  * Topic `results-by-location` has one of two sets of keys, by the engine that counts the election.
@@ -12,6 +13,12 @@ import type { RemovalReason } from '../election/voter.ts';
  * `ballots:`, `cell:`, `overvotes:`, `progress:` and `totals`. The records of the other two topics
  * differ only in the field that names their state.
  */
+
+/**
+ * The value of a key of a result topic that stands for nothing any more. A recount takes out keys
+ * that it does not write.
+ */
+export const REMOVED = 'null';
 
 /** Topic `definition`, key `definition`. It is never replaced. */
 export interface DefinitionRecord {
@@ -99,6 +106,15 @@ export interface CheckpointRecord {
   readonly heads: readonly string[];
   /** Hash of the definition the counter counts by. */
   readonly definition: string;
+  /** The revision of the description. Absent in results of earlier versions. */
+  readonly revision?: number;
+  /** The generation of the results; 1 where it is absent. */
+  readonly generation?: number;
+  /**
+   * The digest of the records of all locations as they stand: the sum modulo 2^256 of the SHA-256
+   * of each, over key, tab and value; hex. Absent in results of earlier versions.
+   */
+  readonly digest?: string;
 }
 export const CHECKPOINT_KEY = 'checkpoint';
 
@@ -232,6 +248,8 @@ export interface CandidateResultRecord {
   readonly epoch: number;
   readonly covers?: readonly number[];
   readonly as_of?: string;
+  /** The revision of the description that names the candidate. */
+  readonly revision?: number;
 }
 
 /**
@@ -248,6 +266,8 @@ export interface TurnoutRecord {
   readonly epoch: number;
   readonly covers?: readonly number[];
   readonly as_of?: string;
+  /** The revision of the description that gives name and electorate. */
+  readonly revision?: number;
 }
 
 /**

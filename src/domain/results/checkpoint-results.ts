@@ -1,4 +1,5 @@
 import { applyLocationResult } from '../counting/location-result.ts';
+import { RecordDigest } from '../counting/record-digest.ts';
 import { createTally, type Tally, unbalancedSlots } from '../counting/tally.ts';
 import { isCount, sumOf } from '../counts.ts';
 import {
@@ -6,6 +7,7 @@ import {
   type CheckpointRecord,
   LOCATION_KEY_PREFIX,
   type LocationResultRecord,
+  REMOVED,
 } from '../log/records.ts';
 import {
   describeOtherDefinition,
@@ -38,21 +40,23 @@ export class CheckpointResults implements PublishedResults {
   isDue = false;
   readonly #shape: PublishedShape;
   #newest: CheckpointRecord | null = null;
+  readonly #digest: RecordDigest;
   /** The offset of that record. */
   #offset = -1;
 
   constructor(shape: PublishedShape) {
     this.#shape = shape;
     this.tally = createTally(shape.index);
+    this.#digest = new RecordDigest(shape.index.election.locations.length, shape.sha256);
   }
 
   *take(records: readonly PublishedRecord[]): Generator<TakenRecord> {
     for (const { key, offset, value, record } of newestRecords(records, this.#newest?.epoch)) {
       // A counter that was fenced may leave records of its older epoch behind.
       const isIgnored = record !== null && record.epoch < (this.#newest?.epoch ?? 0);
-      const damage = record === null ? UNREADABLE : isIgnored ? null : this.#take(key, record);
-      if (key === CHECKPOINT_KEY && damage === null && !isIgnored) this.#offset = offset;
-      this.isDue = key === CHECKPOINT_KEY && !isIgnored;
+      const damage = this.#damageOf(key, value, record, isIgnored);
+      if (key === CHECKPOINT_KEY && record !== null && !isIgnored) this.#offset = offset;
+      this.isDue = key === CHECKPOINT_KEY && !isIgnored && value !== REMOVED;
       yield { key, offset, value, damage, isIgnored };
     }
   }
@@ -70,12 +74,20 @@ export class CheckpointResults implements PublishedResults {
     return { epoch, offset: this.#offset, covers, as_of, foreign_records: 0, held: this.#reasonToHold() };
   }
 
+  #damageOf(key: string, value: string, record: ReadRecord['record'], isIgnored: boolean): string | null {
+    if (value === REMOVED) return null;
+    if (record === null) return UNREADABLE;
+    return isIgnored ? null : this.#take(key, value, record);
+  }
+
   /** @returns the fault of the record, or null. */
-  #take(key: string, record: LocationResultRecord | CheckpointRecord): string | null {
+  #take(key: string, value: string, record: LocationResultRecord | CheckpointRecord): string | null {
     if (key === CHECKPOINT_KEY && 'as_of' in record) this.#newest = record;
     else if (key.startsWith(LOCATION_KEY_PREFIX) && 'ballots_cast' in record) {
+      if (key !== LOCATION_KEY_PREFIX + record.location_id) return 'is of another location than its key';
       const location = applyLocationResult(this.#shape.index, this.tally, record);
       if (location === -1) return UNKNOWN_PLACE;
+      this.#digest.set(location, key, value);
       this.changed.add(location);
     } else return UNKNOWN_KIND;
     return null;
@@ -92,6 +104,9 @@ export class CheckpointResults implements PublishedResults {
     // Each ballot has one seq, so a count of ballots has counted exactly the seqs it covers.
     if (index.election.source === 'ballots' && ballots !== covered)
       return `The count covers ${covered} ballots but its locations add up to ${ballots}.`;
+    const { digest } = this.#newest;
+    if (digest !== undefined && digest !== `${this.#digest}`)
+      return 'The results of the locations are not those that were counted: their digest differs.';
     return null;
   }
 }

@@ -1,4 +1,4 @@
-import { CHECKPOINT_KEY, LOCATION_KEY_PREFIX, parseMicroBatchKey } from '../log/records.ts';
+import { CHECKPOINT_KEY, LOCATION_KEY_PREFIX, parseMicroBatchKey, REMOVED } from '../log/records.ts';
 import { CheckpointResults } from './checkpoint-results.ts';
 import { MicroBatchResults } from './micro-batch-results.ts';
 import type { PublishedRecord, PublishedResults, PublishedShape } from './published-results.ts';
@@ -11,7 +11,8 @@ export function createPublishedResults(
   records: readonly PublishedRecord[],
   shape: PublishedShape,
 ): PublishedResults | null {
-  for (const { key } of records) {
+  for (const { key, value } of records) {
+    if (value === REMOVED) continue;
     if (key === CHECKPOINT_KEY || key.startsWith(LOCATION_KEY_PREFIX)) return new CheckpointResults(shape);
     if (parseMicroBatchKey(key) !== null) return new MicroBatchResults(shape);
   }

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { arbitraryElectionWithBallots, type Ballot, tallyOf } from '../../../test/support/elections.ts';
 import { testElection } from '../../../test/support/test-count.ts';
+import { sha256 } from '../../base/sha256.ts';
 import { createTally, type Tally } from '../counting/tally.ts';
 import {
   cellCandidate,
@@ -20,7 +21,7 @@ const HASH = 'a'.repeat(64);
 const PARTITIONS = 2;
 
 const createResults = (index: ElectionIndex): MicroBatchResults =>
-  new MicroBatchResults({ index, definition: HASH, partitions: PARTITIONS });
+  new MicroBatchResults({ index, definition: HASH, partitions: PARTITIONS, sha256 });
 
 /** The stamp of the micro-batch with this number. */
 const timeOf = (batch: number): string => `2026-11-23T20:00:00.${String(batch).padStart(3, '0')}Z`;

@@ -1,7 +1,7 @@
 import { createTally, deriveUndervotes, type Tally } from '../counting/tally.ts';
 import { isCount } from '../counts.ts';
 import { candidateNumber, cellAt, slotAt } from '../election/election-index.ts';
-import { type MicroBatchStamp, parseMicroBatchKey, type TotalsRecord } from '../log/records.ts';
+import { type MicroBatchStamp, parseMicroBatchKey, REMOVED, type TotalsRecord } from '../log/records.ts';
 import {
   describeOtherDefinition,
   describeUnbalanced,
@@ -96,7 +96,7 @@ export class MicroBatchResults implements PublishedResults {
       const outcome = this.#take(key, value);
       const damage = outcome === 'taken' || outcome === 'ignored' ? null : outcome.damage;
       this.#isNews ||= damage !== null;
-      if (outcome === 'taken') this.#offset = offset;
+      if (outcome === 'taken' && value !== REMOVED) this.#offset = offset;
       yield { key, offset, value, damage, isIgnored: outcome === 'ignored' };
     }
   }
@@ -136,6 +136,7 @@ export class MicroBatchResults implements PublishedResults {
   }
 
   #take(key: string, value: string): 'taken' | 'ignored' | { readonly damage: string } {
+    if (value === REMOVED) return 'taken';
     const record = parseObject(value);
     if (record === null || !isStamped(record)) return { damage: UNREADABLE };
     if (record.epoch < this.#epoch) return 'ignored';

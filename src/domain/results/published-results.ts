@@ -1,5 +1,6 @@
 import type { Tally } from '../counting/tally.ts';
 import { type ElectionIndex, slotContest } from '../election/election-index.ts';
+import type { Sha256 } from '../log/box.ts';
 
 /** A record of topic `results-by-location`, as it was read. */
 export interface PublishedRecord {
@@ -70,6 +71,7 @@ export interface PublishedShape {
   readonly definition: string;
   /** The number of partitions of topic `votes`. */
   readonly partitions: number;
+  readonly sha256: Sha256;
 }
 
 export const UNREADABLE = 'cannot be read';

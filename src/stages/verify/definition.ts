@@ -8,15 +8,14 @@ import {
   type RevisionRecord,
 } from '../../domain/log/records.ts';
 import { definitionOf, type ElectionEntry } from '../../ports/elections.ts';
-import { type Log, latestRecords } from '../../ports/log.ts';
+import type { LogRecord } from '../../ports/log.ts';
 
 /**
  * Compares the definition in table `elections` and in topic `definition` with their hashes and with
  * each other, and follows the revisions of the description from the first to the one in force.
  * @returns the places that differ.
  */
-export async function differingDefinitions(entry: ElectionEntry, log: Log): Promise<string[]> {
-  const records = await latestRecords(log, 'definition');
+export function differingDefinitions(entry: ElectionEntry, records: ReadonlyMap<string, LogRecord>): string[] {
   const value = records.get(DEFINITION_KEY)?.value;
   const record = value === undefined ? null : (JSON.parse(value) as DefinitionRecord);
   const inForce = definitionOf(entry);

@@ -1,0 +1,130 @@
+import { sha256 } from '../../base/sha256.ts';
+import { assert } from '../../domain/assert.ts';
+import { BoxCounter } from '../../domain/counting/box-counter.ts';
+import { indexElection } from '../../domain/election/election-index.ts';
+import { chainStart } from '../../domain/log/box.ts';
+import { CHECKPOINT_KEY, type CheckpointRecord, LOCATION_KEY_PREFIX, REMOVED } from '../../domain/log/records.ts';
+import { CheckpointResults } from '../../domain/results/checkpoint-results.ts';
+import { parseObject } from '../../domain/results/published-results.ts';
+import type { ElectionEntry } from '../../ports/elections.ts';
+import { type Log, type LogRecord, latestRecords, type OutgoingRecord, recordsFrom } from '../../ports/log.ts';
+import { damaged } from './damaged.ts';
+
+const RESULT_TOPICS = ['results-by-location', 'votes-per-candidate', 'turnout-by-location'] as const;
+
+/** A counter that goes on where the last one stopped, or begins again. */
+export interface Restored {
+  readonly count: BoxCounter;
+  /**
+   * Why the published results were not gone on with, in a sentence; null where they were, or there
+   * were none.
+   */
+  readonly recounted: string | null;
+  /** Takes out the keys of the result topics that no counter of this election writes. */
+  readonly removals: readonly OutgoingRecord[];
+}
+
+/**
+ * Goes on from the compacted results where they are sound: whole, balanced, with the digest that
+ * their checkpoint gives, and at a place that the log has. The log is trusted more than they are:
+ * otherwise counting begins at its first vote. The time of a sound restart depends on the number of
+ * locations, not of votes.
+ * @throws OperationalError LOG_DAMAGED where the log has fewer votes than were counted.
+ */
+export async function restore(log: Log, entry: ElectionEntry): Promise<Restored> {
+  const topics = new Map<(typeof RESULT_TOPICS)[number], Map<string, LogRecord>>();
+  for (const topic of RESULT_TOPICS) topics.set(topic, await latestRecords(log, topic));
+  const locations = topics.get('results-by-location')!;
+  const checkpoint = parseObject(locations.get(CHECKPOINT_KEY)?.value ?? '') as CheckpointRecord | null;
+  const count = newCount(entry);
+  if (RESULT_TOPICS.every((topic) => topics.get(topic)!.size === 0)) return { count, recounted: null, removals: [] };
+  const reason = whyUnsound(entry, locations) ?? (await whyElsewhere(log, entry, checkpoint!));
+  if (reason === null)
+    count.restore(
+      checkpoint!,
+      [...locations.values()].flatMap(({ key, value }) =>
+        key.startsWith(LOCATION_KEY_PREFIX) ? [[key, value] as const] : [],
+      ),
+    );
+  const records = count.everyRecord();
+  const written = new Set(records.map(({ topic, key }) => `${topic} ${key}`));
+  const removals = RESULT_TOPICS.flatMap((topic) =>
+    [...topics.get(topic)!.keys()].flatMap((key) =>
+      written.has(`${topic} ${key}`) ? [] : [{ topic, key, value: REMOVED }],
+    ),
+  );
+  // The other two topics follow from the counts, so they are published again where they differ.
+  if (reason === null && (removals.length > 0 || !agrees(records, topics))) count.publishEverything();
+  return { count, recounted: reason, removals };
+}
+
+function newCount(entry: ElectionEntry): BoxCounter {
+  assert(entry.definition !== null && entry.definition_hash !== null, 'the election is defined');
+  return new BoxCounter(indexElection(entry.definition), entry.definition_hash, entry.partitions, sha256, entry);
+}
+
+/** @returns why the results are not a sound state of this election, or null. */
+function whyUnsound(entry: ElectionEntry, locations: ReadonlyMap<string, LogRecord>): string | null {
+  assert(entry.definition !== null && entry.definition_hash !== null, 'the election is defined');
+  const shape = { definition: entry.definition_hash, partitions: entry.partitions, sha256 };
+  const results = new CheckpointResults({ ...shape, index: indexElection(entry.definition) });
+  const records = [...locations.values()];
+  // The checkpoint is judged with everything that is in the topic.
+  records.sort((left, right) => Number(left.key === CHECKPOINT_KEY) - Number(right.key === CHECKPOINT_KEY));
+  for (const { key, damage } of results.take(records))
+    if (damage !== null) return `The result record ${key} ${damage}.`;
+  const { generation = 1 } = (parseObject(locations.get(CHECKPOINT_KEY)?.value ?? '') ??
+    {}) as Partial<CheckpointRecord>;
+  if (generation < entry.generation) return 'A recount was ordered.';
+  return results.incomplete ?? results.judge().held;
+}
+
+/**
+ * Compares the place where the checkpoint ends with the log.
+ * @returns why it is not a place of this log, or null.
+ */
+async function whyElsewhere(log: Log, entry: ElectionEntry, checkpoint: CheckpointRecord): Promise<string | null> {
+  const { covers, offsets, heads } = checkpoint;
+  for (const lists of [covers, offsets, heads])
+    if (!Array.isArray(lists) || lists.length !== entry.partitions) return 'The checkpoint is not of these partitions.';
+  for (let partition = 0; partition < entry.partitions; partition++) {
+    const offset = offsets[partition]!;
+    if ((await log.end('votes', partition)) < offset)
+      throw damaged(
+        'votes',
+        partition,
+        new Error(`${covers[partition]} of its votes were counted, and it ends before them`),
+      );
+    const head =
+      offset === 0
+        ? chainStart(sha256, entry.id, entry.definition_hash!, partition)
+        : await hashBefore(log, partition, offset);
+    if (head !== null && head !== heads[partition])
+      return `The checkpoint of partition ${partition} is not a place in the log's chain of hashes.`;
+  }
+  return null;
+}
+
+/** The hash of the last box before an offset; null where the log has it no more. */
+async function hashBefore(log: Log, partition: number, offset: number): Promise<string | null> {
+  for await (const record of recordsFrom(log, 'votes', partition, offset - 1)) {
+    if (record.offset >= offset) return null;
+    const { hash } = parseObject(record.value) ?? {};
+    return typeof hash === 'string' ? hash : '';
+  }
+  return null;
+}
+
+/** Whether the other topics say what the counts say. Their epoch and covers may be older. */
+function agrees(
+  records: readonly OutgoingRecord[],
+  topics: ReadonlyMap<string, ReadonlyMap<string, LogRecord>>,
+): boolean {
+  return records.every(({ topic, key, value }) => {
+    if (topic === 'results-by-location') return true;
+    const published = parseObject(topics.get(topic)?.get(key)?.value ?? '') ?? {};
+    return Object.entries(parseObject(value)!).every(
+      ([name, content]) => name === 'epoch' || name === 'covers' || published[name] === content,
+    );
+  });
+}

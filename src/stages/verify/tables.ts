@@ -1,0 +1,288 @@
+import { isDeepStrictEqual } from 'node:util';
+import { sumOf } from '../../domain/counts.ts';
+import type { Election } from '../../domain/election/election.ts';
+import {
+  DEFINITION_KEY,
+  type DefinitionRecord,
+  REMOVAL_KEY_PREFIX,
+  REVISION_KEY_PREFIX,
+  type RevisionRecord,
+  VOTES_END_KEY_PREFIX,
+} from '../../domain/log/records.ts';
+import { parseObject } from '../../domain/results/published-results.ts';
+import { COMPACTED_TOPICS, type LogRecord, TOPICS } from '../../ports/log.ts';
+import type { Rows } from '../../ports/recount.ts';
+import { type Check, CLOCKS_MS_MAX, noneOf, type Verification } from './check.ts';
+
+type Row = Readonly<Record<string, unknown>>;
+type Records = ReadonlyMap<string, LogRecord>;
+
+/**
+ * Topic `definition`, read before and after the moment of the tables. Everything that was there
+ * before must be in the tables; what the tables have must be there afterwards.
+ */
+export interface DefinitionTopic {
+  readonly before: Records;
+  readonly after: Records;
+}
+
+/** Compares the small tables with the definition, with topic `definition` and with each other. */
+export function compareTables(verification: Verification, definition: DefinitionTopic): Check[] {
+  const record = parseObject(definition.after.get(DEFINITION_KEY)?.value ?? '') as DefinitionRecord | null;
+  return [
+    noneOf('table elections = the definition', differingElection(verification, record)),
+    noneOf('tables contests, parties, candidates, locations = the definition', differingDefinition(verification)),
+    noneOf('table revisions and removed voters = topic definition', differingRevisions(verification, definition)),
+    noneOf('keys of topic definition', unknownKeys(verification, definition.before)),
+    noneOf('table log_ends = the log', differingEnds(verification)),
+    noneOf('the ends of votes = table source_offsets', differingVotesEnds(verification, definition)),
+    noneOf('table rejections = table source_offsets', differingRejections(verification)),
+  ];
+}
+
+function differingElection({ index, moment }: Verification, record: DefinitionRecord | null): string[] {
+  const { election } = index;
+  const row = moment.election;
+  const differences: string[] = [];
+  const compare = (column: string, expected: unknown): void => {
+    if (!isDeepStrictEqual(row[column], expected))
+      differences.push(`elections.${column} is ${JSON.stringify(row[column])} and must be ${JSON.stringify(expected)}`);
+  };
+  compare('election_id', election.id);
+  compare('name', election.name);
+  compare('source', election.source);
+  if (record !== null) {
+    compare('partitions', record.partitions);
+    const made = Date.parse(`${row.created_at}`);
+    const defined = Date.parse(record.defined_at);
+    // A roll is staged between the two, for as long as it takes.
+    if (!(made <= defined + CLOCKS_MS_MAX && defined <= Date.parse(moment.now) + CLOCKS_MS_MAX))
+      differences.push(`the definition was made at ${record.defined_at}, and the election at ${row.created_at}`);
+  }
+  compare('revision', moment.revisions.length);
+  return differences;
+}
+
+function differingDefinition({ index, moment }: Verification): string[] {
+  const { contests, parties, candidates, locations, parents } = index.election;
+  const contestNumbers = new Map(contests.map(({ id }, number) => [id, number]));
+  const byId = (left: Row, right: Row): number => (`${left.party_id}` < `${right.party_id}` ? -1 : 1);
+  return [
+    ...differingRows(
+      'contests',
+      moment.contests,
+      contests.map(({ id, name, vote_for, seats }, contest_no) => ({
+        contest_id: id,
+        contest_no,
+        name,
+        vote_for,
+        seats,
+      })),
+    ),
+    ...differingRows(
+      'parties',
+      [...moment.parties].sort(byId),
+      parties.map(({ id, name }) => ({ party_id: id, name })).sort(byId),
+    ),
+    ...differingRows(
+      'candidates',
+      moment.candidates,
+      candidates.map(({ id, contest_id, ...candidate }, candidate_no) => ({
+        candidate_id: id,
+        candidate_no,
+        contest_no: contestNumbers.get(contest_id),
+        ...candidate,
+      })),
+    ),
+    ...differingRows(
+      'locations',
+      moment.locations,
+      [...locations, ...parents].map(({ id, ...location }, location_no) => ({
+        location_id: id,
+        location_no,
+        ...location,
+      })),
+    ),
+  ];
+}
+
+/** Compares the columns that the definition gives. The rows were read by their `election_no`. */
+function differingRows(table: string, rows: Rows, expected: readonly Row[]): string[] {
+  const differences: string[] = [];
+  for (const [at, wanted] of expected.entries()) {
+    const row = rows[at];
+    if (row === undefined) return [...differences, `table ${table} lacks row ${at}`];
+    for (const [column, value] of Object.entries(wanted))
+      if (column in row && row[column] !== value)
+        differences.push(
+          `${table}.${column} of row ${at} is ${JSON.stringify(row[column])}, not ${JSON.stringify(value)}`,
+        );
+  }
+  const more = rows.length - expected.length;
+  return more > 0 ? [...differences, `table ${table} has ${more} rows too many`] : differences;
+}
+
+function differingRevisions({ moment }: Verification, { before, after }: DefinitionTopic): string[] {
+  const differences: string[] = [];
+  for (const [at, row] of moment.revisions.entries()) {
+    const key = `${REVISION_KEY_PREFIX}${at + 1}`;
+    const record = parseObject(after.get(key)?.value ?? '') as RevisionRecord | null;
+    if (
+      row.revision !== at + 1 ||
+      row.description_hash !== record?.description_hash ||
+      row.reason !== record?.reason ||
+      Date.parse(`${row.made_at}`) !== Date.parse(`${record?.made_at}`)
+    )
+      differences.push(`row ${at + 1} of table revisions is not as record ${key}`);
+  }
+  const removed = sumOf(moment.revisions.map((row) => Number(row.voters_removed)));
+  if (removed !== moment.removals.length)
+    differences.push(`the revisions removed ${removed} voters, and table voters has ${moment.removals.length} removed`);
+  const rows = new Map(moment.removals.map((row) => [`${REMOVAL_KEY_PREFIX}${row.voter_id}`, row]));
+  for (const [key, row] of rows) {
+    const { voter_id, reason, revision } = parseObject(after.get(key)?.value ?? '') ?? {};
+    if (!isDeepStrictEqual({ ...row }, { voter_id, reason, revision }))
+      differences.push(`record ${key} is not as the voter in table voters`);
+  }
+  for (const key of before.keys()) {
+    if (key.startsWith(REMOVAL_KEY_PREFIX) && !rows.has(key)) differences.push(`table voters lacks ${key}`);
+    const [, number] = /^revision:(.*)$/.exec(key) ?? [];
+    if (number !== undefined && moment.revisions[Number(number) - 1] === undefined)
+      differences.push(`table revisions lacks ${key}`);
+  }
+  return differences;
+}
+
+/** Keys that topic `definition` may have here. Later formats add keys of their own. */
+function unknownKeys({ entry }: Verification, definition: Records): string[] {
+  return [...definition.keys()].flatMap((key) => {
+    const [, partition] = /^votes-end:(.*)$/.exec(key) ?? [];
+    if (partition !== undefined)
+      return /^\d+$/.test(partition) && Number(partition) < entry.partitions ? [] : [`unknown key ${key}`];
+    return key === '' ? ['a record without a key'] : [];
+  });
+}
+
+function differingEnds({ entry, moment }: Verification): string[] {
+  const differences: string[] = [];
+  const rows = new Map(moment.log_ends.map((row) => [`${row.topic}/${row.partition}`, row]));
+  for (const topic of TOPICS)
+    for (let partition = 0; partition < (COMPACTED_TOPICS.has(topic) ? 1 : entry.partitions); partition++) {
+      const place = `${topic}/${partition}`;
+      const row = rows.get(place);
+      rows.delete(place);
+      if (row === undefined) {
+        differences.push(`table log_ends lacks ${place}`);
+        continue;
+      }
+      if (topic !== 'votes' && (row.next_batch !== 0 || row.hash !== null))
+        differences.push(`${place} has batches or a hash in table log_ends`);
+      if (topic !== 'votes' && row.next_seq !== (topic === 'voters' ? row.next_offset : 0))
+        differences.push(`${place}: next_seq is ${row.next_seq} in table log_ends`);
+      if (row.stored_end !== null && row.stored_end !== row.next_offset)
+        differences.push(`${place}: next_offset is ${row.next_offset}, and table log ends at ${row.stored_end}`);
+    }
+  return [...differences, ...[...rows.keys()].map((place) => `table log_ends has an unknown ${place}`)];
+}
+
+/** The end of the votes of a partition is announced once its voters have all been asked. */
+function differingVotesEnds({ entry, moment }: Verification, { before, after }: DefinitionTopic): string[] {
+  const differences: string[] = [];
+  const source = (name: string, partition: number): number | undefined =>
+    moment.sources.find((row) => row.source === name && row.partition === partition)?.next_offset;
+  const end = (topic: string, partition: number): number =>
+    moment.log_ends.find((row) => row.topic === topic && row.partition === partition)?.next_seq ?? 0;
+  const hasLateVoters = moment.revisions.some((row) => row.reason === 'voters-added');
+  for (let partition = 0; partition < entry.partitions; partition++) {
+    const asked = source('voters', partition) ?? 0;
+    const voters = end('voters', partition);
+    if (asked > voters)
+      differences.push(`${asked} voters of partition ${partition} were asked, and ${voters} are there`);
+    const key = `${VOTES_END_KEY_PREFIX}${partition}`;
+    const row = source(key, 0);
+    const records = [before, after].map((topic) => parseObject(topic.get(key)?.value ?? ''));
+    if (row === undefined) {
+      if (records[0] !== null) differences.push(`${key} is in topic definition and not in table source_offsets`);
+      continue;
+    }
+    if (!records.some((record) => record?.partition === partition && record.seq_end === row))
+      differences.push(`${key}: the topic has ${records[1]?.seq_end}, and table source_offsets ${row}`);
+    if (row > end('votes', partition))
+      differences.push(`${key} is ${row}, and the log has ${end('votes', partition)} votes`);
+    if (!hasLateVoters && asked !== voters)
+      differences.push(`${key} is there, and of ${voters} voters ${asked} were asked`);
+  }
+  return differences;
+}
+
+const REASONS: ReadonlySet<string> = new Set([
+  'malformed',
+  'unknown-voter',
+  'wrong-location',
+  'already-voted',
+  'unknown-location',
+  'unknown-contest',
+  'contest-not-on-ballot',
+  'unknown-candidate',
+  'repeated-candidate',
+]);
+
+/** A rejection is of a source that was read beyond it. */
+function differingRejections({ moment }: Verification): string[] {
+  const differences: string[] = [];
+  const made = Date.parse(`${moment.election.created_at}`) - CLOCKS_MS_MAX;
+  const now = Date.parse(moment.now) + CLOCKS_MS_MAX;
+  for (const { source, partition, reason, last_offset, first_at, last_at } of moment.rejections) {
+    const read = moment.sources.find((row) => row.source === source && row.partition === partition)?.next_offset ?? 0;
+    const place = `rejections of ${source}, partition ${partition}`;
+    if (last_offset >= read)
+      differences.push(`${place}: ${last_offset} was refused, and the source was read to ${read}`);
+    if (!REASONS.has(reason)) differences.push(`${place}: the reason "${reason}" is unknown`);
+    if (Date.parse(first_at) < made || Date.parse(last_at) > now)
+      differences.push(`${place}: refused outside the time of the election`);
+  }
+  return differences;
+}
+
+/** The sources that Tallyroom has, by their names in table `source_offsets`. */
+const SOURCE = /^(voters|register|publish|stage|votes-end:\d+|(file|topic|identity of topic):.+)$/s;
+
+/**
+ * Each source has a known name, and was read as far as its votes and its refused votes need.
+ * @param votes the votes in the log, by source.
+ */
+export function compareSources({ moment }: Verification, votes: ReadonlyMap<string, number>): Check {
+  const differences: string[] = [];
+  const read = new Map<string, number>();
+  for (const { source, next_offset } of moment.sources) {
+    read.set(source, (read.get(source) ?? 0) + next_offset);
+    if (!SOURCE.test(source)) differences.push(`table source_offsets has an unknown source "${source}"`);
+  }
+  const refused = new Map<string, number>();
+  for (const row of moment.rejections) refused.set(row.source, (refused.get(row.source) ?? 0) + row.votes);
+  for (const source of new Set([...votes.keys(), ...refused.keys()])) {
+    const taken = (votes.get(source) ?? 0) + (refused.get(source) ?? 0);
+    if (taken > (read.get(source) ?? 0))
+      differences.push(`${source} gave ${taken} votes and refusals, and was read to ${read.get(source) ?? 0}`);
+  }
+  const registered = read.get('register');
+  const published = sumOf(moment.log_ends.filter(({ topic }) => topic === 'voters').map(({ next_seq }) => next_seq));
+  if (registered !== undefined && registered !== published)
+    differences.push(`${registered} voters were registered, and topic voters has ${published}`);
+  return noneOf('table source_offsets = what was taken from each source', differences);
+}
+
+/** The description that the election was made with, and every revision that can be read. */
+export function descriptionsOf({ index }: Pick<Verification, 'index'>, definition: Records): Election[] {
+  const descriptions: Election[] = [index.election];
+  for (const [key, { value }] of definition) {
+    if (key !== DEFINITION_KEY && !key.startsWith(REVISION_KEY_PREFIX)) continue;
+    const election = (parseObject(value) as { election?: Election } | null)?.election;
+    if (
+      election?.candidates?.length === index.election.candidates.length &&
+      election.locations?.length === index.election.locations.length
+    )
+      descriptions.push(election);
+  }
+  return descriptions;
+}
