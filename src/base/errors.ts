@@ -23,7 +23,7 @@ export const ERROR_CODES = {
   },
   DATABASE_UNSUITABLE: {
     exitCode: CORRECT_IT,
-    meaning: 'The database is read-only, not in UTF-8, or has no schema to make tables in.',
+    meaning: 'The database is read-only, not in UTF-8, without a schema for tables, or has too few connections.',
   },
   DATABASE_FAILED: { exitCode: 1, meaning: 'PostgreSQL refused a statement, or a table was changed by hand.' },
   KAFKA_UNREACHABLE: { exitCode: MISSING, meaning: 'Kafka does not answer, or a partition has no leader.' },

@@ -10,7 +10,7 @@ import { claimPartition, claimSource, releaseSource, tryClaimPartition, tryClaim
 import { type Connection, type Database, inTransaction, lockOrAbort } from './database.ts';
 import { openIntake } from './intake.ts';
 import { LostCommits } from './lost-commits.ts';
-import { openSharing } from './sharing.ts';
+import { assertConnections, openSharing } from './sharing.ts';
 import { ensurePosition } from './sources.ts';
 import { findVoters } from './voter-lookup.ts';
 
@@ -27,7 +27,10 @@ export function openBallotBox(database: Database, now: () => Date): BallotBox {
     claim: (entry, partition, source, signal) => claim(store, entry, partition, source, signal),
     tryClaim: (entry, partitions, source) => tryClaim(store, entry, partitions, source),
     unasked: ({ election_no }) => unasked(database, election_no),
-    share: (entry, source) => openSharing(database, entry.election_no, source),
+    async share(entry, source) {
+      await assertConnections(database, entry.partitions);
+      return openSharing(database, entry.election_no, source);
+    },
     openIntake: (entry, source) => openIntake(database, now, entry, source, lost),
     recovered: () => lost.settle(),
     lookUp: ({ election_no }, numbers) =>

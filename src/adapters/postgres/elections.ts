@@ -95,14 +95,6 @@ export function openElections(database: Database): Elections {
   };
 }
 
-async function votesInLog(database: Database, electionNo: number): Promise<number[]> {
-  const rows = await database.query<{ next_seq: string }>(
-    "SELECT next_seq FROM log_ends WHERE election_no = $1 AND topic = 'votes' ORDER BY partition",
-    [electionNo],
-  );
-  return rows.map((row) => Number(row.next_seq));
-}
-
 /**
  * The look and the making are one transaction, under a lock that each of them takes. Otherwise two
  * processes could both find nothing, and the same voter would be on the rolls of two elections.
@@ -135,6 +127,14 @@ async function freeId(client: pg.Client, id: ElectionId): Promise<ElectionId> {
     const candidate = number === 1 ? id : (`${id}-${number}` as ElectionId);
     if (!taken.has(candidate)) return candidate;
   }
+}
+
+async function votesInLog(database: Database, electionNo: number): Promise<number[]> {
+  const rows = await database.query<{ next_seq: string }>(
+    "SELECT next_seq FROM log_ends WHERE election_no = $1 AND topic = 'votes' ORDER BY partition",
+    [electionNo],
+  );
+  return rows.map((row) => Number(row.next_seq));
 }
 
 async function createElection(client: pg.Client, entry: NewElection): Promise<ElectionEntry> {
