@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { MAIN } from '../support/tallyroom.ts';
@@ -71,4 +72,18 @@ test('under nohup an election goes on when its terminal goes away', async (t) =>
   await says(/http:/);
   child.kill('SIGHUP');
   succeeded(await ended);
+});
+
+test('a server that was stopped (SIGSTOP) and does not answer: a command ends with 3 and names the process', async (t) => {
+  const workspace = openWorkspace(t);
+  const { home } = await workspace.server();
+  const pid = Number.parseInt(readFileSync(join(home, 'cluster', 'postmaster.pid'), 'utf8'), 10);
+  process.kill(pid, 'SIGSTOP');
+  try {
+    const { code, stderr } = await workspace.run(['doctor']);
+    assert.equal(code, 3, stderr);
+    assert.match(stderr, new RegExp(`process ${pid}\\) runs and has not answered`));
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
 });
