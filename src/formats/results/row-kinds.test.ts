@@ -64,6 +64,20 @@ describe('rows that look like totals are refused, and both readings are offered'
   ] as [string, string[], RegExp][])
     test(what, async (t) => assert.rejects(read(t, rows), refused));
 
+  for (const [what, rows] of [
+    [
+      'a place that is the sum of its own parent',
+      ['c,a,P,Ada,3', 'c,b,P,Ada,4', 'c,all,P,Ada,7', 'c,z,Q,Ada,9', 'c,y,Q,Ada,2'],
+    ],
+    ['a place that is a level above', ['c,a,P,Ada,3', 'c,b,P,Ada,4', 'c,P,,Ada,7', 'c,z,Q,Ada,9']],
+  ] as const)
+    test(what, async (t) =>
+      assert.rejects(
+        read(t, rows, {}, 'contest,location_id,parent_id,candidate,votes\n'),
+        /location_id: "(all|P)" in the file equals the sum of the others/,
+      ),
+    );
+
   test('left out: the votes of the others', async (t) => {
     const rows = rowsOf({ a: { Ada: 3, Total: 3 }, TOTAL: { Ada: 3, Total: 3 } });
     const { totals, notices } = await read(t, rows, { readings: { ...NO_READINGS, leave_out: ['total'] } });

@@ -1,4 +1,4 @@
-import type { ResultsTable } from './results-table.ts';
+import type { LocationDraft, ResultsTable } from './results-table.ts';
 import type { RowKind } from './row-kinds.ts';
 
 /** The fewest rows above zero that a total sums: one row alone equals itself. */
@@ -11,15 +11,25 @@ export interface Sums {
   readonly table: ResultsTable;
   /** By candidate: its rows, as positions in the table's cells. */
   readonly rowsOf: readonly (readonly number[])[];
-  /** By candidate: its votes in all places. */
-  readonly totals: Float64Array;
   /** By slot, the contest of a place. */
   readonly slots: ReadonlyMap<number, Slot>;
   /** By location: its rows. */
   readonly rowsAt: readonly (readonly number[])[];
-  /** How many locations have votes. */
-  readonly placesWithVotes: number;
+  /** The locations with their ids, by number. */
+  readonly places: readonly (readonly [id: string, draft: LocationDraft])[];
+  /** All locations, and those of each parent. */
+  readonly everywhere: Group;
+  readonly peers: ReadonlyMap<string, Group>;
   readonly isBook: (candidate: number) => boolean;
+}
+
+/** Some places together. */
+interface Group {
+  readonly members: ReadonlySet<number>;
+  /** By candidate: the votes there. */
+  readonly totals: ReadonlyMap<number, number>;
+  readonly placesWithVotes: number;
+  readonly sum: number;
 }
 
 interface Slot {
@@ -37,12 +47,10 @@ export function createSums(table: ResultsTable, kindOf: (candidate: number) => R
   };
   const rowsOf: number[][] = table.candidates.map(() => []);
   const rowsAt: number[][] = Array.from({ length: table.locations.size }, () => []);
-  const totals = new Float64Array(table.candidates.length);
   const slots = new Map<number, Slot>();
   for (const [row, { candidate, location, votes }] of table.cells.entries()) {
     rowsOf[candidate]!.push(row);
     rowsAt[location]!.push(row);
-    totals[candidate]! += votes;
     const kind = kindOf(candidate);
     if (kind === 'out' || kind === 'registered' || kind === 'ballots') continue;
     const key = slotKey(table, candidate, location);
@@ -52,8 +60,19 @@ export function createSums(table: ResultsTable, kindOf: (candidate: number) => R
     if (votes > 0) slot.positive++;
     slots.set(key, slot);
   }
-  const placesWithVotes = rowsAt.filter((rows) => rows.some((row) => table.cells[row]!.votes > 0)).length;
-  return { table, rowsOf, totals, slots, rowsAt, placesWithVotes, isBook };
+  const places = [...table.locations];
+  const byParent = Map.groupBy(places, ([, { parent_id }]) => parent_id);
+  const numbersOf = (group: typeof places): number[] => group.map(([, { number }]) => number);
+  return {
+    table,
+    rowsOf,
+    slots,
+    rowsAt,
+    places,
+    everywhere: groupOf(table, rowsAt, numbersOf(places)),
+    peers: new Map([...byParent].map(([parent, group]) => [parent, groupOf(table, rowsAt, numbersOf(group))])),
+    isBook,
+  };
 }
 
 const slotKey = (table: ResultsTable, candidate: number, location: number): number =>
@@ -80,18 +99,45 @@ export function equalsItsSiblings({ table, rowsOf, slots, isBook }: Sums, candid
 }
 
 /**
- * Whether a location equals the sum of all others in every contest and candidate, where enough
- * others have votes.
+ * Whether a location equals the sum of others in every contest and candidate, where enough of them
+ * have votes: of all others, of those of its own parent, or of those that name it as their parent.
  */
-export function isSumOfOthers({ table, rowsAt, totals, placesWithVotes }: Sums, location: number): boolean {
-  const rows = rowsAt[location]!;
+export function isSumOfOthers(sums: Sums, location: number): boolean {
+  const { table, peers } = sums;
+  const [id, { parent_id }] = sums.places[location]!;
+  if (equalsSumOf(sums, location, sums.everywhere)) return true;
+  const siblings = peers.get(parent_id);
+  if (parent_id !== '' && siblings !== undefined && equalsSumOf(sums, location, siblings)) return true;
+  const children = table.parents.has(id) ? peers.get(id) : undefined;
+  return children !== undefined && equalsSumOf(sums, location, children);
+}
+
+/** @param group places, which may be with or without the location itself */
+function equalsSumOf({ table, rowsAt }: Sums, location: number, group: Group): boolean {
+  const isMember = group.members.has(location);
   let own = 0;
-  for (const row of rows) {
+  for (const row of rowsAt[location]!) {
     const { candidate, votes } = table.cells[row]!;
-    if (2 * votes !== totals[candidate]) return false;
+    if ((isMember ? 2 : 1) * votes !== (group.totals.get(candidate) ?? 0)) return false;
     own += votes;
   }
-  let all = 0;
-  for (const total of totals) all += total;
-  return own > 0 && placesWithVotes - 1 >= SIBLINGS_MIN && 2 * own === all;
+  const others = group.placesWithVotes - Number(isMember && own > 0);
+  return own > 0 && others >= SIBLINGS_MIN && (isMember ? 2 : 1) * own === group.sum;
+}
+
+function groupOf(table: ResultsTable, rowsAt: readonly (readonly number[])[], members: readonly number[]): Group {
+  const totals = new Map<number, number>();
+  let placesWithVotes = 0;
+  let sum = 0;
+  for (const location of members) {
+    let own = 0;
+    for (const row of rowsAt[location]!) {
+      const { candidate, votes } = table.cells[row]!;
+      totals.set(candidate, (totals.get(candidate) ?? 0) + votes);
+      own += votes;
+    }
+    sum += own;
+    placesWithVotes += Number(own > 0);
+  }
+  return { members: new Set(members), totals, placesWithVotes, sum };
 }
