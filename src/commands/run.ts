@@ -22,11 +22,17 @@ import { type Command, EXIT, withBackend } from './shared.ts';
  */
 export const command: Command = (config, terminal) =>
   withBackend(config, terminal, async (backend, progress) => {
-    const { host, port, once, json } = config;
+    const { host, port, proxies, once, json } = config;
     const { signal, stdout } = terminal;
     const entry = await openElection(backend, config, progress, signal);
     const feed = createFeed();
-    await using server = await startServer({ port, host, results: feed, gauges: () => progress.sums.gauges });
+    await using server = await startServer({
+      port,
+      host,
+      results: feed,
+      gauges: () => progress.sums.gauges,
+      viewers: { proxies },
+    });
     progress.say(`Election ${entry.id} (seed ${entry.seed}). Results: ${server.url}`);
     await using stages = await startStages({ backend, entry, progress, signal }, feed, config);
     const results = await Promise.race([stages.results, stages.ended.then(() => null)]);

@@ -18,8 +18,8 @@ const MAKING = ['--voters', '3000', '--seed', '21'];
 
 /** Every field of the document, by path. One contest and one candidate stand for all. */
 const FIELDS = {
-  '': ['election', 'as_of', 'sequence', 'totals', 'contests', 'locations'],
-  election: ['id', 'name', 'date', 'status', 'is_test'],
+  '': ['election', 'as_of', 'sequence', 'is_counted', 'held', 'totals', 'contests', 'locations'],
+  election: ['id', 'name', 'date', 'status', 'is_test', 'ballots_simulated'],
   totals: ['registered_voters', 'ballots_cast', 'turnout', 'candidates', 'locations', 'locations_reporting'],
   contest: ['id', 'name', 'votes_counted', 'undervotes', 'seats', 'candidates'],
   candidate: ['id', 'name', 'party', 'votes', 'share', 'leading', 'elected'],
