@@ -8,6 +8,7 @@ import { definitionOf, type ElectionEntry } from '../../ports/elections.ts';
 import type { Electorate, Moment, Recount, Turnout, VoteEnds, VoterRange } from '../../ports/recount.ts';
 import { type Database, lockOrAbort } from './database.ts';
 import { openBatches } from './recount-batches.ts';
+import { recountParticipation } from './recount-participation.ts';
 
 /** A few differences show the fault. */
 const DIFFERENCES_MAX = 5;
@@ -25,6 +26,7 @@ export function openRecount(database: Database): Recount {
       const [row] = await ask<pg.QueryResultRow & Turnout>(database, signal, sql, [election_no, DIFFERENCES_MAX]);
       return row!;
     },
+    participation: ({ election_no }, signal) => recountParticipation(database, election_no, signal),
     electorate: ({ election_no }, signal) => readElectorate(database, election_no, signal),
     openBatches: ({ election_no }, signal) => openBatches(database, election_no, signal),
     compareVoters: (entry, range) => compareVoters(database, entry, range),
