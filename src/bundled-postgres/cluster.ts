@@ -98,6 +98,8 @@ export async function writeSettings(places: Places): Promise<void> {
   const more = places.settings ?? '';
   await withFileErrors(home, async () => {
     const socketDirectory = await prepareSocketDirectory(places);
+    // A start that was killed or failed here leaves its draft.
+    await removeLeftovers(join(home, CLUSTER), 'conf-');
     await writeFile(draft, settings(socketDirectory) + more, { flag: 'wx', mode: 0o600 });
     if (account !== undefined) await chown(draft, account.uid, account.gid);
     await rename(draft, join(home, CLUSTER, 'postgresql.conf'));
