@@ -1,6 +1,7 @@
 import { ERROR_CODES, OperationalError } from './base/errors.ts';
 import { type CommandName, helpOf, parseCommandLine } from './cli/command-table.ts';
 import { resolveConfig } from './cli/config.ts';
+import { flushed, isUnderNohup, type Outputs, watchOutputs } from './cli/outputs.ts';
 import type { Command } from './commands/shared.ts';
 
 /** A module is imported only when its command runs: `--help` answers without a database driver. */
@@ -16,7 +17,7 @@ const COMMAND_MODULES: Record<CommandName, () => Promise<{ command: Command }>> 
   stack: () => import('./commands/stack.ts'),
 };
 
-async function main(argv: readonly string[]): Promise<number> {
+async function main(argv: readonly string[], { unwritten }: Outputs): Promise<number> {
   let debug = argv.includes('--debug');
   try {
     const line = parseCommandLine(argv);
@@ -27,7 +28,8 @@ async function main(argv: readonly string[]): Promise<number> {
     const config = resolveConfig(line, process.env);
     debug = config.debug;
     const { command } = await COMMAND_MODULES[line.command]();
-    return await command(config, { stdout: process.stdout, stderr: process.stderr, signal: stopSignal() }, line);
+    const { stdout, stderr } = process;
+    return await command(config, { stdout, stderr, signal: stopSignal(), unwritten }, line);
   } catch (error) {
     return explain(error, debug);
   }
@@ -37,13 +39,12 @@ async function main(argv: readonly string[]): Promise<number> {
 const SAME_SIGNAL_MS = 1_000;
 
 /**
- * The first Ctrl-C or SIGTERM lets every stage finish what it holds; a second Ctrl-C ends at once,
- * which loses nothing either.
+ * The first Ctrl-C, SIGTERM or SIGHUP lets every stage finish what it holds; a second one ends at
+ * once, which loses nothing either. Under `nohup` SIGHUP does nothing.
  */
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
   let first = 0;
-  stopWhenUnread(() => controller.abort());
   const stop = (): void => {
     if (controller.signal.aborted) {
       if (performance.now() - first > SAME_SIGNAL_MS) process.exit(130);
@@ -55,6 +56,7 @@ function stopSignal(): AbortSignal {
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
+  process.on('SIGHUP', isUnderNohup(process.env) ? () => {} : stop);
   return controller.signal;
 }
 
@@ -68,15 +70,22 @@ function causeOf({ code, cause }: OperationalError): unknown {
 }
 
 /**
- * A reader that has gone (`| head`) ends the command as Ctrl-C does, so nothing that it started is
- * left behind.
+ * The exit code of a command whose output could not be written is never 0. A reader that has gone
+ * (`| head`) needs no words.
  */
-function stopWhenUnread(stop: () => void): void {
-  for (const stream of [process.stdout, process.stderr])
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      stop();
-    });
+async function checkWritten(code: number, { unwritten }: Outputs): Promise<number> {
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  if (!unwritten.aborted) return code;
+  const { code: reason, message } = unwritten.reason as NodeJS.ErrnoException;
+  if (reason === 'ENOSPC' || reason === 'EDQUOT')
+    explain(
+      new OperationalError('DISK_FULL', {
+        message: `standard output could not be written: ${message}`,
+        nextStep: 'Free some space on the disk of the output file, then run the command again: nothing is lost.',
+      }),
+      false,
+    );
+  return code === 0 ? 1 : code;
 }
 
 function explain(error: unknown, debug: boolean): number {
@@ -94,4 +103,5 @@ function explain(error: unknown, debug: boolean): number {
   return 1;
 }
 
-process.exitCode = await main(process.argv.slice(2));
+const outputs = watchOutputs(process.stdout, process.stderr);
+process.exitCode = await checkWritten(await main(process.argv.slice(2), outputs), outputs);

@@ -11,6 +11,7 @@ const MISSING = 3;
 export const ERROR_CODES = {
   USAGE: { exitCode: CORRECT_IT, meaning: 'An option or a name on the command line is wrong.' },
   PORT_IN_USE: { exitCode: 1, meaning: 'Another program listens on the port.' },
+  ADDRESS_UNUSABLE: { exitCode: CORRECT_IT, meaning: 'The dashboard cannot listen at --host and --port.' },
   DATABASE_UNREACHABLE: {
     exitCode: MISSING,
     meaning: 'PostgreSQL does not answer, refuses the user, or the connection is not secure.',
@@ -19,6 +20,10 @@ export const ERROR_CODES = {
   DATABASE_UNSAFE: {
     exitCode: 1,
     meaning: 'PostgreSQL is set up so that a committed vote could be lost or counted twice.',
+  },
+  DATABASE_UNSUITABLE: {
+    exitCode: CORRECT_IT,
+    meaning: 'The database is read-only, not in UTF-8, without a schema for tables, or has too few connections.',
   },
   DATABASE_FAILED: { exitCode: 1, meaning: 'PostgreSQL refused a statement, or a table was changed by hand.' },
   KAFKA_UNREACHABLE: { exitCode: MISSING, meaning: 'Kafka does not answer, or a partition has no leader.' },

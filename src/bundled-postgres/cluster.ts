@@ -19,6 +19,13 @@ import { runProgram } from './programs.ts';
  * The role that owns everything; no password, since only the account itself (and root) can enter
  * the socket's directory.
  */
+/**
+ * Voting takes one connection for each partition, of which `--partitions` allows 64, and in the
+ * cluster profile the relay takes one more. The rest is for some ten processes beside these. An
+ * unused connection costs some kilobytes.
+ */
+const CONNECTIONS_MAX = 2 * 64 + 72;
+
 export const ROLE = 'tallyroom';
 export const CLUSTER = 'cluster';
 export const SERVER_LOG = 'server.log';
@@ -104,7 +111,7 @@ function settings(socketDirectory: string): string {
 listen_addresses = ''
 unix_socket_directories = '${socketDirectory}'
 unix_socket_permissions = 0700
-max_connections = 50
+max_connections = ${CONNECTIONS_MAX}
 
 # What is committed stays.
 fsync = on

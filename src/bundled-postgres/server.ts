@@ -64,6 +64,11 @@ export const START_RETRY_MS_MAX = 30_000;
  * Recovery after a crash reads the log since the last checkpoint: seconds, minutes on a slow disk.
  */
 const RECOVERY_S_MAX = 600;
+/**
+ * A server that starts, recovers or stops answers at once, with a refusal. One that says nothing
+ * for this long is stopped (SIGSTOP) or hangs on its disk.
+ */
+const ANSWER_MS_MAX = 20_000;
 /** A start or a stop takes some tenths of a second; asking this often costs nothing. */
 const RETRY_PAUSE_MS = 50;
 
@@ -142,6 +147,7 @@ export async function connect(home: string): Promise<pg.Client | undefined> {
     ssl: false,
     options: '-c synchronous_commit=on',
     application_name: 'tallyroom-in-use',
+    connectionTimeoutMillis: ANSWER_MS_MAX,
   });
   client.on('error', () => {}); // Without a listener a session that breaks would end the process.
   try {
@@ -149,6 +155,7 @@ export async function connect(home: string): Promise<pg.Client | undefined> {
     return client;
   } catch (error) {
     await client.end().catch(() => {});
+    if (/^timeout expired/.test((error as Error).message)) throw silent(home, lockFile.pid, error);
     if (isPassing(error)) return undefined;
     throw unreachable(`PostgreSQL in ${home} runs and refuses us.`, home, error);
   }
@@ -330,6 +337,13 @@ async function stop(places: Places): Promise<void> {
   while ((await readLockFile(places.home))?.pid === pid && (await isRunning(places))) await delay(RETRY_PAUSE_MS);
   crashPoint('postgres.after-stop');
 }
+
+const silent = (home: string, pid: number, cause: unknown): OperationalError =>
+  new OperationalError('DATABASE_UNREACHABLE', {
+    message: `PostgreSQL in ${home} (process ${pid}) runs and has not answered for ${ANSWER_MS_MAX / 1000} s.`,
+    nextStep: `Let it go on (\`kill -CONT ${pid}\`) or end it, then start again: nothing committed is lost.`,
+    cause,
+  });
 
 function unreachable(message: string, home: string, cause: unknown): OperationalError {
   const reason = cause instanceof Error ? ` ${cause.message}` : '';

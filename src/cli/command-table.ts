@@ -11,6 +11,8 @@ interface OptionSpec {
   /** The name of the value in the help; null for a flag. */
   readonly value: string | null;
   readonly help: string;
+  /** Whether it may be given several times. Its values are then the lines of one text. */
+  readonly repeats?: boolean;
   /** @returns what is wrong with the value, or null. */
   readonly check?: (text: string) => string | null;
 }
@@ -52,6 +54,20 @@ export const OPTIONS = {
   results: { value: 'FILE', help: 'cast the votes of a real election again, from its results as CSV' },
   electorate: { value: 'FILE', help: 'registered voters by location as CSV, for --results' },
   scale: { value: 'X', help: 'cast only this share of --results, e.g. 0.01 (default: all)', check: positive },
+  'keep-row': {
+    value: 'NAME',
+    help: 'a row of --results called like a total is a candidate, a place or a contest; may be repeated',
+    repeats: true,
+  },
+  'leave-out': {
+    value: 'NAME',
+    help: 'leave out the rows of --results with this name; may be repeated',
+    repeats: true,
+  },
+  'split-contests': {
+    value: null,
+    help: 'places of --results without a common candidate have a contest each',
+  },
   voters: {
     value: 'N',
     help: 'number of voters to generate or fetch (default: 100000)',
@@ -167,6 +183,9 @@ const ORIGIN = [
   'results',
   'electorate',
   'scale',
+  'keep-row',
+  'leave-out',
+  'split-contests',
   'voters',
   'turnout',
   'seed',
@@ -286,7 +305,7 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
       options: Object.fromEntries(
         spec.options.map((option) => [
           option,
-          { type: OPTIONS[option].value === null ? 'boolean' : 'string' } as const,
+          { type: OPTIONS[option].value === null ? 'boolean' : 'string', multiple: repeats(option) } as const,
         ]),
       ),
     });
@@ -300,7 +319,9 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
       `${name} takes one of ${spec.choices.join(', ')}${positional === null ? '' : `, not "${positional}"`}`,
       name,
     );
-  const options = parsed.values as RawOptions;
+  const options = Object.fromEntries(
+    Object.entries(parsed.values).map(([option, value]) => [option, Array.isArray(value) ? value.join('\n') : value]),
+  ) as RawOptions;
   checkValues(options, name);
   return { command: name, options, positional };
 }
@@ -313,6 +334,8 @@ export function checkValues(options: RawOptions, command: string): void {
     if (problem != null) throw usage(`--${option} "${value}" ${problem}`, command);
   }
 }
+
+const repeats = (option: OptionName): boolean => (OPTIONS[option] as OptionSpec).repeats === true;
 
 const isCommand = (name: string): name is CommandName => Object.hasOwn(COMMANDS, name);
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type KafkaSettings, SASL_MECHANISMS } from '../adapters/kafka/settings.ts';
 import { parseSparkRemote, type SparkRemote } from '../adapters/spark/remote.ts';
 import { OperationalError } from '../base/errors.ts';
+import type { RowReadings } from '../domain/election/origin.ts';
 import type { Engine } from '../ports/counter.ts';
 import type { OriginOptions } from '../registration/origin.ts';
 import {
@@ -90,6 +91,7 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
       results: text('results'),
       electorate: text('electorate'),
       scale: number('scale'),
+      readings: readingsOf(options),
       voters: number('voters'),
       turnout: number('turnout'),
       seed: text('seed'),
@@ -209,6 +211,19 @@ const refuse = (message: string, nextStep: string): never => {
   throw new OperationalError('USAGE', { message, nextStep });
 };
 
+function readingsOf(options: RawOptions): RowReadings | null {
+  const lines = (name: 'keep-row' | 'leave-out'): string[] => {
+    const text = options[name];
+    return typeof text === 'string' ? text.split('\n') : [];
+  };
+  const readings = {
+    keep: lines('keep-row'),
+    leave_out: lines('leave-out'),
+    split_contests: options['split-contests'] === true,
+  };
+  return readings.keep.length + readings.leave_out.length > 0 || readings.split_contests ? readings : null;
+}
+
 function changeOf(options: RawOptions): ElectionChange | null {
   const given = CHANGES.flatMap((kind) => {
     const file = options[kind];
@@ -240,6 +255,7 @@ function checkTogether({
   results,
   electorate,
   scale,
+  readings,
   voters,
   turnout,
 }: OriginOptions): void {
@@ -254,7 +270,7 @@ function checkTogether({
       );
     return;
   }
-  const lonely = given({ electorate, scale });
+  const lonely = given({ electorate, scale, 'keep-row, --leave-out or --split-contests': readings });
   if (lonely.length > 0)
     refuse(`${lonely.join(' and ')} without --results`, 'Name the results to cast again with --results FILE.');
   // The value is not repeated: an address may hold a password.

@@ -123,7 +123,10 @@ function untilShown(feed: ResultsFeed, isWanted: (results: Results) => boolean):
 const whole = new Intl.NumberFormat('en-GB');
 
 function summary(results: Results): string {
-  const { ballots_cast, registered_voters } = results.totals;
-  const of = registered_voters === null ? '' : ` of ${whole.format(registered_voters)} registered voters`;
+  const { ballots_cast, registered_voters, turnout } = results.totals;
+  const isKnown = registered_voters !== null && turnout !== null;
+  const of = isKnown ? ` of ${whole.format(registered_voters)} registered voters` : '';
+  if (results.election.ballots_simulated)
+    return `${whole.format(ballots_cast)} ${ballots_cast === 1 ? 'ballot' : 'ballots'}, simulated: the source states votes alone.${leaderText(results)}`;
   return `${whole.format(ballots_cast)} ${ballots_cast === 1 ? 'ballot' : 'ballots'} cast${of}.${leaderText(results)}`;
 }

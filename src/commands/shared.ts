@@ -13,8 +13,10 @@ import { openBackend } from '../wire/backend.ts';
 export interface Terminal {
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
-  /** Aborts at the first Ctrl-C or SIGTERM. */
+  /** Aborts at the first Ctrl-C, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
+  /** Aborts where standard output cannot be written: its reader, terminal or disk has gone. */
+  readonly unwritten: AbortSignal;
 }
 
 /**

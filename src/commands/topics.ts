@@ -33,13 +33,15 @@ const unknownTopic = (name: string): never => {
 
 /**
  * Prints a line per record, `key TAB value`, as the log holds it. Stops early at Ctrl-C, or when
- * the reader of the output has ended.
+ * the output cannot be written.
  */
-async function printTopic(log: Log, topic: Topic, partitions: number, { stdout, signal }: Terminal): Promise<void> {
+async function printTopic(log: Log, topic: Topic, partitions: number, terminal: Terminal): Promise<void> {
+  const { stdout } = terminal;
+  const signal = AbortSignal.any([terminal.signal, terminal.unwritten]);
   for (let partition = 0; partition < partitions; partition++)
     for await (const batch of batchesFrom(log, topic, partition, 0))
       for (const { key, value } of recordsOf(batch)) {
-        if (signal.aborted || stdout.destroyed) return;
+        if (signal.aborted) return;
         if (!stdout.write(`${key === '' ? '' : `${key}\t`}${value}\n`))
           await once(stdout, 'drain', { signal }).catch(() => {});
       }

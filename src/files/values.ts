@@ -1,3 +1,4 @@
+import { hasDirectionControl, hasHiddenCharacter } from '../domain/election/comparison-key.ts';
 import { TEXT_LENGTH_MAX } from '../domain/election/election.ts';
 import { err, type Outcome, ok } from '../domain/outcome.ts';
 
@@ -25,7 +26,8 @@ export function parseWholeNumber(text: string): Outcome<number, ValueProblem> {
     if (Number.isSafeInteger(value)) return ok(value);
     return whole('is above 9007199254740991 (2^53 - 1), the largest count kept exactly', 'check the number');
   }
-  if (text === '') return whole('is empty', 'write a whole number; 0 if there were none');
+  if (text === '')
+    return whole('is empty', 'write the number that the source gives; leave the row out where it gives none');
   if (GROUPED.test(text)) return whole('has a separator between its digits', 'write the digits alone, e.g. 1233');
   if (/^-\d+([.,]\d+)?$/.test(text)) return whole('is negative', 'write a whole number from 0');
   if (/^\d*[.,]\d+$|^\d+[.,]$/.test(text)) return whole('is not whole', 'write a whole number without a fraction');
@@ -44,12 +46,30 @@ export function textProblem(text: string, lengthMax = TEXT_LENGTH_MAX): ValuePro
   return proseProblem(text, lengthMax);
 }
 
+/**
+ * The same check for an id or a registration number: two that look the same would be two.
+ * @returns null when there is nothing wrong.
+ */
+export function idProblem(text: string, lengthMax = TEXT_LENGTH_MAX): ValueProblem | null {
+  const problem = textProblem(text, lengthMax);
+  if (problem !== null || !hasHiddenCharacter(text)) return problem;
+  return {
+    reason: 'contains a character that nobody sees (a zero-width space, a direction mark or the like)',
+    nextStep: 'remove it; typing the text anew does',
+  };
+}
+
 /** The same check for a text that may have several lines. */
 export function proseProblem(text: string, lengthMax: number): ValueProblem | null {
   if (text.length > lengthMax) return { reason: `is longer than ${lengthMax} characters`, nextStep: 'shorten it' };
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
   if (/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(text))
     return { reason: 'contains a control character', nextStep: 'remove it' };
+  if (hasDirectionControl(text))
+    return {
+      reason: 'contains a character that reverses the direction of writing (U+202A-202E, U+2066-2069)',
+      nextStep: 'remove it; the text then reads as it is written',
+    };
   if (!text.isWellFormed()) return { reason: 'contains half a character (a lone surrogate)', nextStep: 'remove it' };
   return null;
 }

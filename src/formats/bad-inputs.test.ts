@@ -214,7 +214,7 @@ const WHOLE_FILES: readonly Case[] = [
     'empty number',
     'results',
     `${RESULTS}c,1,Ada,\n`,
-    /:2: votes: is empty\. Next: .*0 if there were none/,
+    /:2: votes: is empty\. Next: .*leave the row out where it gives none/,
     'refused whole',
   ],
   [
@@ -244,7 +244,7 @@ const WHOLE_FILES: readonly Case[] = [
     'duplicate row',
     'results',
     `${RESULTS}c,1,Ada,5\nc,2,Ada,5\nc,1,Ada,5\n`,
-    /:4: "Ada" in location "1" is on line 2 already\. Next: keep one/,
+    /:4: "Ada" in location "1" is on line 2 already\. Next: if they are two people/,
     'refused whole',
   ],
   [

@@ -1,3 +1,4 @@
+import { comparisonKey, idFromName } from '../domain/election/comparison-key.ts';
 import {
   type Candidate,
   type Contest,
@@ -5,6 +6,7 @@ import {
   type Party,
   TEXT_LENGTH_MAX,
 } from '../domain/election/election.ts';
+import { lookAlikes } from '../domain/election/look-alikes.ts';
 import { columnOf, openTable, unusedColumns } from '../files/csv.ts';
 import { ProblemList, quoteValue, refusal } from '../files/problems.ts';
 import {
@@ -66,12 +68,15 @@ export async function readCandidates(path: string): Promise<CandidatesFile> {
     }
   }
   checkRepeats(drafts, problems);
+  for (const column of ['contest', 'party'] as const) checkSpellings(drafts, column, problems);
   problems.refuse();
   if (drafts.length === 0)
     throw refusal(path, null, null, 'there is no row below the header', 'check that the export was complete');
   const unused = unusedColumns(file, COLUMNS);
   const { sha256 } = file.identity();
-  return { ...groupDrafts(path, drafts), sha256, notices: unused === null ? [] : [unused] };
+  const notices = lookAlikes(drafts).map((notice) => `${path}: ${notice}`);
+  if (unused !== null) notices.unshift(unused);
+  return { ...groupDrafts(path, drafts), sha256, notices };
 }
 
 function readDraft(
@@ -112,7 +117,7 @@ function readDraft(
 function checkRepeats(drafts: readonly Draft[], problems: ProblemList): void {
   const lines = new Map<string, number>();
   for (const { line, contest, name, party } of drafts) {
-    const key = JSON.stringify([contest, name, party]);
+    const key = JSON.stringify([contest, name, party].map(comparisonKey));
     const before = lines.get(key);
     if (before !== undefined)
       problems.add(
@@ -125,13 +130,34 @@ function checkRepeats(drafts: readonly Draft[], problems: ProblemList): void {
   }
 }
 
+/** The text of a contest or a party is its id, so two spellings that look the same are refused. */
+function checkSpellings(drafts: readonly Draft[], column: 'contest' | 'party', problems: ProblemList): void {
+  const spellings = new Map<string, Draft>();
+  const told = new Set<string>();
+  for (const draft of drafts) {
+    const text = draft[column];
+    const key = comparisonKey(text);
+    const first = spellings.get(key);
+    if (first === undefined) spellings.set(key, draft);
+    else if (first[column] !== text && !told.has(text)) {
+      told.add(text);
+      problems.add(
+        draft.line,
+        column,
+        `${quoteValue(text)} looks like the one on line ${first.line} and is spelled with other characters`,
+        'copy the spelling of one of the two to every row',
+      );
+    }
+  }
+}
+
 function groupDrafts(
   path: string,
   drafts: readonly Draft[],
 ): Pick<CandidatesFile, 'contests' | 'parties' | 'candidates'> {
-  const byContest = Map.groupBy(drafts, ({ contest }) => contest as ContestId);
-  const contestIds = [...byContest.keys()];
-  const candidates = [...byContest].flatMap(([contest_id, group]) => {
+  const byContest = Map.groupBy(drafts, ({ contest }) => contest);
+  const candidates = [...byContest].flatMap(([contest, group]) => {
+    const contest_id = idFromName(contest) as ContestId;
     const ids = candidateIds(group);
     const repeated = firstRepeated(ids);
     if (repeated !== -1)
@@ -143,19 +169,25 @@ function groupDrafts(
         'rename one',
       );
     return group.map(({ name, party, described }, i): Candidate => {
-      return { id: ids[i]!, contest_id, name, party_id: party === '' ? null : party, ...described };
+      return { id: ids[i]!, contest_id, name, party_id: party === '' ? null : idFromName(party), ...described };
     });
   });
   const parties = [...new Set(drafts.map(({ party }) => party))].filter((party) => party !== '');
   return {
-    contests: contestIds.map((id) => ({ id, name: id, vote_for: 1, seats: 1, location_ids: null })),
-    parties: parties.map((party) => ({ id: party, name: party })),
+    contests: [...byContest.keys()].map((name) => ({
+      id: idFromName(name) as ContestId,
+      name,
+      vote_for: 1,
+      seats: 1,
+      location_ids: null,
+    })),
+    parties: parties.map((party) => ({ id: idFromName(party), name: party })),
     candidates,
   };
 }
 
-/** @returns the position of the first text that repeats an earlier one, or -1. */
+/** @returns the position of the first text that looks like an earlier one, or -1. */
 function firstRepeated(texts: readonly string[]): number {
   const seen = new Set<string>();
-  return texts.findIndex((text) => seen.size === seen.add(text).size);
+  return texts.findIndex((text) => seen.size === seen.add(comparisonKey(text)).size);
 }

@@ -1,10 +1,8 @@
 import { isUtf8 } from 'node:buffer';
-import type { RejectionReason } from '../domain/ballots/rejection.ts';
-import { SELECTIONS_PER_VOTE_MAX } from '../domain/ballots/vote-columns.ts';
-import { candidateNumber, type ElectionIndex, slotAt } from '../domain/election/election-index.ts';
-import { err, type Outcome, ok } from '../domain/outcome.ts';
+import { comparisonKey, findSameKey, IdLookup } from '../domain/election/comparison-key.ts';
+import type { ElectionIndex } from '../domain/election/election-index.ts';
 import { type CsvFile, columnOf, openCsv, readRows } from '../files/csv.ts';
-import { type InputProblem, quoteValue, refusal } from '../files/problems.ts';
+import { quoteValue, refusal } from '../files/problems.ts';
 import {
   assertReadableTwice,
   type FileIdentity,
@@ -12,6 +10,7 @@ import {
   LINE_BYTES_MAX,
   readLines,
 } from '../files/text-files.ts';
+import { type CastVote, type CheckedVotes, type Choices, VoteChecker } from './cast-vote-checker.ts';
 
 /**
  * Real cast votes, as CSV or NDJSON. The choice of a voter is the most private data there is, so no
@@ -19,42 +18,11 @@ import {
  * whether the voter is known and may vote.
  */
 
-/** The reasons why a line is not a vote of this election. */
-export type CastVoteReason = Extract<
-  RejectionReason,
-  | 'malformed'
-  | 'unknown-location'
-  | 'unknown-contest'
-  | 'contest-not-on-ballot'
-  | 'unknown-candidate'
-  | 'repeated-candidate'
->;
+export type { CastVote };
 
-/** One ballot, checked. An overvote is accepted, and counts as an overvote. */
-export interface CastVote {
-  /**
-   * The place in the source: in a file the line where the row begins, from 1; in a topic the offset
-   * of the record.
-   */
-  readonly line: number;
-  readonly registration_number: string;
-  /** Location number. */
-  readonly location: number;
-  /** Candidate numbers, ascending, no repeats. */
-  readonly selections: readonly number[];
-}
-
-export interface RefusedVote {
-  readonly line: number;
-  readonly reason: CastVoteReason;
-  readonly problem: InputProblem;
-}
-
-export interface CastVotes {
+export interface CastVotes extends CheckedVotes {
   /** The line to go on reading at. */
   readonly next_line: number;
-  readonly votes: readonly CastVote[];
-  readonly refused: readonly RefusedVote[];
 }
 
 export interface CastVotesFile extends FileIdentity {
@@ -64,8 +32,6 @@ export interface CastVotesFile extends FileIdentity {
   readonly first_line: number;
 }
 
-/** The limit of the roll: a longer number is not on it. */
-const REGISTRATION_NUMBER_LENGTH_MAX = 100;
 /** Columns of CSV that are not contests. */
 const COLUMNS = ['registration_number', 'location_id', 'selections'] as const;
 
@@ -93,24 +59,13 @@ async function formatOf(path: string): Promise<CastVotesFile['format']> {
 }
 
 async function openVotesCsv(path: string, index: ElectionIndex): Promise<CsvFile> {
-  const contests = [...index.contestNumbers.keys()].map((id) => id.trim().toLowerCase());
   const required = ['registration_number', 'location_id'];
   const file = await openCsv(path, { required, optional: ['selections'], personal: true });
-  const rest = file.columns.filter((column) => !COLUMNS.some((name) => name === column.toLowerCase()));
-  const unknown = rest.find((column) => !index.contestNumbers.has(column));
+  const contests = file.columns.filter((column) => !COLUMNS.some((name) => name === column.toLowerCase()));
   const line = file.first_row_line - 1;
-  if (unknown !== undefined) {
-    const hint = contests.includes(unknown.toLowerCase()) ? '; its case differs' : '';
-    throw refusal(
-      path,
-      line,
-      quoteValue(unknown),
-      `it is not a contest of the election${hint}`,
-      'name the column as the id of the contest, or remove it',
-    );
-  }
+  checkContestColumns(path, line, contests, index);
   const hasSelections = columnOf(file, 'selections') !== -1;
-  if (hasSelections === rest.length > 0)
+  if (hasSelections === contests.length > 0)
     throw refusal(
       path,
       line,
@@ -119,6 +74,31 @@ async function openVotesCsv(path: string, index: ElectionIndex): Promise<CsvFile
       'give either selections as JSON or a column for each contest',
     );
   return file;
+}
+
+function checkContestColumns(path: string, line: number, columns: readonly string[], index: ElectionIndex): void {
+  const ids = new IdLookup(index.contestNumbers);
+  const unknown = columns.find((column) => ids.find(column) === -1);
+  if (unknown !== undefined) {
+    const lower = comparisonKey(unknown).toLowerCase();
+    const differsByCase = [...index.contestNumbers.keys()].some((id) => comparisonKey(id).toLowerCase() === lower);
+    throw refusal(
+      path,
+      line,
+      quoteValue(unknown),
+      `it is not a contest of the election${differsByCase ? '; its case differs' : ''}`,
+      'name the column as the id of the contest, or remove it',
+    );
+  }
+  const same = findSameKey(columns);
+  if (same !== null)
+    throw refusal(
+      path,
+      line,
+      quoteValue(columns[same.second]!),
+      'it looks like another column and is spelled with other characters',
+      'remove or rename one',
+    );
 }
 
 /**
@@ -152,11 +132,7 @@ export const RECORD_BYTES_MAX = LINE_BYTES_MAX;
  * refused with its reason.
  * @param name the name of the source, as problems show it
  */
-export function checkCastVotes(
-  name: string,
-  index: ElectionIndex,
-  records: readonly CastVoteRecord[],
-): Omit<CastVotes, 'next_line'> {
+export function checkCastVotes(name: string, index: ElectionIndex, records: readonly CastVoteRecord[]): CheckedVotes {
   const checked = new VoteChecker(name, index);
   for (const { offset, value } of records)
     if (value === null) checked.malformed(offset, null, 'the record has no value', ONE_RECORD_HINT);
@@ -168,9 +144,6 @@ export function checkCastVotes(
 }
 
 const ONE_RECORD_HINT = 'write one vote a record';
-
-/** The selections of a row before the check: contest ids with candidate ids. */
-type Choices = Iterable<readonly [contestId: string, candidateIds: readonly unknown[]]>;
 
 async function* readCsvVotes(path: string, index: ElectionIndex, fromLine: number): AsyncGenerator<CastVotes> {
   const file = await openVotesCsv(path, index);
@@ -184,7 +157,8 @@ async function* readCsvVotes(path: string, index: ElectionIndex, fromLine: numbe
     for (const { line, fields } of rows) {
       const choices = selectionsAt === -1 ? cellChoices(contestColumns, fields) : jsonChoices(fields[selectionsAt]!);
       if (choices === null) checked.malformed(line, 'selections', 'is not an object of lists', SELECTIONS_HINT);
-      else checked.take(line, fields[numberAt]!, fields[locationAt]!, choices);
+      else if (selectionsAt === -1 || !checked.refuseRepeatedKey(line, fields[selectionsAt]!))
+        checked.take(line, fields[numberAt]!, fields[locationAt]!, choices);
     }
     yield checked.finish(next_line);
   }
@@ -252,106 +226,5 @@ function takeJson(checked: VoteChecker, line: number, text: string, place: 'line
     checked.malformed(line, 'registration_number', 'is not text', 'write it in quotes');
   else if (typeof location_id !== 'string') checked.malformed(line, 'location_id', 'is not text', 'write it in quotes');
   else if (choices === null) checked.malformed(line, 'selections', 'is not an object of lists', SELECTIONS_HINT);
-  else checked.take(line, registration_number, location_id, choices);
+  else if (!checked.refuseRepeatedKey(line, text)) checked.take(line, registration_number, location_id, choices);
 }
-
-/** Checks the rows of one block against the definition. */
-class VoteChecker {
-  readonly #path: string;
-  readonly #index: ElectionIndex;
-  readonly #votes: CastVote[] = [];
-  readonly #refused: RefusedVote[] = [];
-
-  constructor(path: string, index: ElectionIndex) {
-    this.#path = path;
-    this.#index = index;
-  }
-
-  taken(): Omit<CastVotes, 'next_line'> {
-    return { votes: this.#votes, refused: this.#refused };
-  }
-
-  finish(next_line: number): CastVotes {
-    return { next_line, ...this.taken() };
-  }
-
-  refuse(line: number, reason: CastVoteReason, problem: InputProblem): void {
-    this.#refused.push({ line, reason, problem });
-  }
-
-  malformed(line: number, column: string | null, reason: string, nextStep: string): void {
-    this.refuse(line, 'malformed', { file: this.#path, line, column, reason, nextStep });
-  }
-
-  take(line: number, registrationNumber: string, locationId: string, choices: Choices): void {
-    const registration_number = registrationNumber.trim();
-    if (!isRegistrationNumber(registration_number)) {
-      this.malformed(line, 'registration_number', 'is empty, too long or not text', 'write it as it is on the roll');
-      return;
-    }
-    const location = this.#index.locationNumbers.get(locationId.trim());
-    const selections = location === undefined ? err('unknown-location' as const) : this.#select(location, choices);
-    if (selections.ok && location !== undefined)
-      this.#votes.push({ line, registration_number, location, selections: selections.value });
-    else if (!selections.ok)
-      this.refuse(line, selections.error, { file: this.#path, line, ...REFUSALS[selections.error] });
-  }
-
-  #select(location: number, choices: Choices): Outcome<number[], CastVoteReason> {
-    const selections: number[] = [];
-    for (const [contestId, candidateIds] of choices) {
-      const contest = this.#index.contestNumbers.get(contestId);
-      if (contest === undefined) return err('unknown-contest');
-      if (slotAt(this.#index, location, contest) === -1) return err('contest-not-on-ballot');
-      if (selections.length + candidateIds.length > SELECTIONS_PER_VOTE_MAX) return err('malformed');
-      for (const id of candidateIds) {
-        const candidate = typeof id === 'string' ? candidateNumber(this.#index, contest, id) : -1;
-        if (candidate === -1) return err('unknown-candidate');
-        selections.push(candidate);
-      }
-    }
-    selections.sort((a, b) => a - b);
-    return selections.some((candidate, i) => candidate === selections[i - 1])
-      ? err('repeated-candidate')
-      : ok(selections);
-  }
-}
-
-type Refusal = Pick<InputProblem, 'column' | 'reason' | 'nextStep'>;
-
-/** The message for each reason that the definition gives. */
-const REFUSALS: Readonly<Record<CastVoteReason, Refusal>> = {
-  malformed: {
-    column: 'selections',
-    reason: `there are more than ${SELECTIONS_PER_VOTE_MAX} selections`,
-    nextStep: 'select fewer',
-  },
-  'unknown-location': {
-    column: 'location_id',
-    reason: 'is not a location of the election',
-    nextStep: 'correct the id',
-  },
-  'unknown-contest': {
-    column: 'selections',
-    reason: 'names a contest that is not in the election',
-    nextStep: 'correct the id',
-  },
-  'contest-not-on-ballot': {
-    column: 'selections',
-    reason: 'names a contest that is not on the ballot of this location',
-    nextStep: 'check the location and the contest',
-  },
-  'unknown-candidate': {
-    column: 'selections',
-    reason: 'names a candidate who does not stand in the contest',
-    nextStep: 'correct the id of the candidate',
-  },
-  'repeated-candidate': {
-    column: 'selections',
-    reason: 'names a candidate twice',
-    nextStep: 'name each candidate once',
-  },
-};
-
-const isRegistrationNumber = (text: string): boolean =>
-  text !== '' && text.length <= REGISTRATION_NUMBER_LENGTH_MAX && !text.includes('\0') && text.isWellFormed();

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { comparisonKey, IdLookup, idFromName } from '../domain/election/comparison-key.ts';
 import {
   type Candidate,
   type CandidateId,
@@ -12,10 +13,13 @@ import {
   TEXT_LENGTH_MAX,
 } from '../domain/election/election.ts';
 import { LOCATION_CONTEST_PAIRS_MAX } from '../domain/election/election-index.ts';
+import { lookAlikes } from '../domain/election/look-alikes.ts';
 import { err, type Outcome, ok } from '../domain/outcome.ts';
-import { formatPath, ProblemList, refusal } from '../files/problems.ts';
+import { findRepeatedKey, lineOfValue } from '../files/json-places.ts';
+import { formatPath, ProblemList, quoteValue, refusal } from '../files/problems.ts';
 import { readWhole } from '../files/text-files.ts';
 import {
+  idProblem,
   isDate,
   PHOTO_LENGTH_MAX,
   PROSE_LENGTH_MAX,
@@ -52,7 +56,7 @@ const prose = () =>
     .min(1)
     .max(PROSE_LENGTH_MAX)
     .check(refine((value) => proseProblem(value, PROSE_LENGTH_MAX)));
-const id = () => text().check(refine((value) => (value === value.trim() ? null : SURROUNDED)));
+const id = () => text().check(refine((value) => (value === value.trim() ? idProblem(value) : SURROUNDED)));
 const SURROUNDED: ValueProblem = { reason: 'begins or ends with a space', nextStep: 'remove it' };
 const parsed =
   (parse: (value: string) => Outcome<unknown, string>, nextStep: string) =>
@@ -146,12 +150,19 @@ type ElectionFile = z.output<typeof electionFileSchema>;
 /** The schema of the file as JSON Schema, for docs/election.schema.json. */
 export const electionJsonSchema = (): unknown => z.toJSONSchema(electionFileSchema, { io: 'input' });
 
+export interface ElectionFileRead {
+  readonly election: Election;
+  readonly sha256: string;
+  /** Names that may be one, and are counted as two. */
+  readonly notices: readonly string[];
+}
+
 /**
  * Reads an election file (docs/election.schema.json). The `column` of a problem is a path such as
  * `candidates[2].party_id`.
  * @throws InputRefused
  */
-export async function readElectionFile(path: string): Promise<{ election: Election; sha256: string }> {
+export async function readElectionFile(path: string): Promise<ElectionFileRead> {
   const { text: json, sha256 } = await readWhole(path, ELECTION_FILE_BYTES_MAX);
   let value: unknown;
   try {
@@ -166,6 +177,15 @@ export async function readElectionFile(path: string): Promise<{ election: Electi
       'look for a missing comma, quote or bracket here or on the line before',
     );
   }
+  const repeated = findRepeatedKey(json);
+  if (repeated !== null)
+    throw refusal(
+      path,
+      repeated.line,
+      quoteValue(repeated.key),
+      `the object has this key already, on line ${repeated.first_line}, and only one of the two can be meant`,
+      'remove or rename one',
+    );
   const parsedFile = electionFileSchema.safeParse(value);
   const problems = new ProblemList(path);
   if (!parsedFile.success)
@@ -173,16 +193,25 @@ export async function readElectionFile(path: string): Promise<{ election: Electi
       const nextStep = issue.code === 'custom' ? issue.params?.nextStep : undefined;
       const column = formatPath(issue.path);
       problems.add(
-        null,
+        lineOfValue(json, issue.path),
         column === '' ? null : column,
         lowerFirst(issue.message),
         typeof nextStep === 'string' ? nextStep : 'write it as docs/election.schema.json says',
       );
     }
   problems.refuse();
-  const election = electionOf(parsedFile.data!);
+  const file = parsedFile.data!;
+  for (const { first, second, id: text, is_equal } of sameIds(file))
+    problems.add(
+      lineOfValue(json, second),
+      formatPath(second),
+      `${quoteValue(text)} ${is_equal ? 'is given twice: so is' : 'looks the same as'} ${formatPath(first)} on line ${lineOfValue(json, first)}`,
+      'give one of them another id',
+    );
+  problems.refuse();
+  const election = electionOf(file);
   if (!election.ok) throw refusal(path, null, null, election.error, 'correct it in the file');
-  return { election: election.value, sha256 };
+  return { election: election.value, sha256, notices: noticesOf(path, json, file) };
 }
 
 /**
@@ -215,6 +244,65 @@ function isBeginning(json: string): boolean {
 
 const lowerFirst = (message: string): string => message.charAt(0).toLowerCase() + message.slice(1);
 
+interface SameId {
+  readonly id: string;
+  readonly is_equal: boolean;
+  readonly first: readonly PropertyKey[];
+  readonly second: readonly PropertyKey[];
+}
+
+/** The ids that repeat or look like an earlier one, with the paths of both. */
+function* sameIds(file: ElectionFile): Generator<SameId> {
+  const candidates = file.candidates.map(({ id, name }) => id ?? idFromName(name));
+  const contests = new IdLookup(new Map(file.contests.map((contest, number) => [contest.id, number])));
+  const lists: readonly (readonly [path: string, id: string, scope: string][])[] = [
+    file.contests.map(({ id }, i) => [`contests.${i}.id`, id, '']),
+    file.parties.map(({ id }, i) => [`parties.${i}.id`, id, '']),
+    file.candidates.map(({ id, contest_id = '' }, i) => [
+      `candidates.${i}.${id === undefined ? 'name' : 'id'}`,
+      candidates[i]!,
+      String(contests.find(contest_id)),
+    ]),
+    [
+      ...file.locations.map(({ id }, i): [string, string, string] => [`locations.${i}.id`, id, '']),
+      ...file.parents.map(({ id }, i): [string, string, string] => [`parents.${i}.id`, id, '']),
+    ],
+  ];
+  for (const list of lists) {
+    const seen = new Map<string, (typeof list)[number]>();
+    for (const entry of list) {
+      const [path, id, scope] = entry;
+      const key = `${scope}\t${comparisonKey(id)}`;
+      const first = seen.get(key);
+      if (first === undefined) seen.set(key, entry);
+      else yield { id, is_equal: first[1] === id, first: pathOf(first[0]), second: pathOf(path) };
+    }
+  }
+}
+
+const pathOf = (text: string): PropertyKey[] =>
+  text.split('.').map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+
+function noticesOf(path: string, json: string, { contests, candidates, parties }: ElectionFile): string[] {
+  const partyNames = new Map(parties.map(({ id, name }) => [id, name ?? id]));
+  const entries = candidates.map(({ name, party_id, contest_id = contests[0]!.id }, i) => ({
+    contest: contest_id,
+    name,
+    party: party_id == null ? '' : (partyNames.get(party_id) ?? party_id),
+    // Each look for a line reads the text up to it, and few names are told.
+    get line() {
+      return lineOfValue(json, ['candidates', i, 'name']);
+    },
+  }));
+  return lookAlikes(entries).map((notice) => `${path}: ${notice}`);
+}
+
+/** Turns a reference into the spelling of the id that it names; an unknown one stays as it is. */
+function referenceTo(ids: readonly string[]): (text: string) => string {
+  const lookup = new IdLookup(new Map(ids.map((id, number) => [id, number])));
+  return (text) => ids[lookup.find(text)] ?? text;
+}
+
 function electionOf(file: ElectionFile): Outcome<Election, string> {
   if (file.contests.length * file.locations.length > LOCATION_CONTEST_PAIRS_MAX)
     return err(`contests x locations are more than ${LOCATION_CONTEST_PAIRS_MAX}`);
@@ -222,15 +310,20 @@ function electionOf(file: ElectionFile): Outcome<Election, string> {
   const homeless = file.candidates.find((candidate) => candidate.contest_id === undefined);
   if (file.contests.length > 1 && homeless !== undefined)
     return err(`candidate "${homeless.name}" has no contest_id, and there are ${file.contests.length} contests`);
+  const contestId = referenceTo(file.contests.map(({ id }) => id));
+  const partyId = referenceTo(file.parties.map(({ id }) => id));
+  const locationId = referenceTo(file.locations.map(({ id }) => id));
+  const parentId = referenceTo(file.parents.map(({ id }) => id));
   const byContest = new Map<string, Candidate[]>(file.contests.map((contest) => [contest.id, []]));
-  for (const { contest_id = onlyContest!.id, ...given } of file.candidates) {
+  for (const { contest_id: given_id, ...given } of file.candidates) {
+    const contest_id = given_id === undefined ? onlyContest!.id : contestId(given_id);
     const group = byContest.get(contest_id);
     if (group === undefined) return err(`candidate "${given.name}" stands in the unknown contest "${contest_id}"`);
     group.push({
-      id: (given.id ?? given.name) as CandidateId,
+      id: (given.id ?? idFromName(given.name)) as CandidateId,
       contest_id: contest_id as ContestId,
       name: given.name,
-      party_id: given.party_id ?? null,
+      party_id: given.party_id == null ? null : partyId(given.party_id),
       aggregate: given.aggregate,
       biography: given.biography ?? null,
       platform: given.platform ?? null,
@@ -245,30 +338,38 @@ function electionOf(file: ElectionFile): Outcome<Election, string> {
     date: file.date ?? null,
     is_test: file.is_test,
     source: 'ballots',
-    contests: file.contests.map(contestOf),
+    contests: file.contests.map((contest) => contestOf(contest, locationId)),
     parties: file.parties.map((party) => ({ id: party.id, name: party.name ?? party.id })),
     candidates: [...byContest.values()].flat(),
-    locations: file.locations.map((location) => locationOf(location, 'location')),
-    parents: file.parents.map((parent) => locationOf(parent, 'parent')),
+    locations: file.locations.map((location) => locationOf(location, 'location', parentId)),
+    parents: file.parents.map((parent) => locationOf(parent, 'parent', parentId)),
   });
 }
 
-function contestOf({ id: contestId, name, vote_for, seats, location_ids }: ElectionFile['contests'][number]): Contest {
+function contestOf(
+  { id: contestId, name, vote_for, seats, location_ids }: ElectionFile['contests'][number],
+  locationId: (text: string) => string,
+): Contest {
   return {
     id: contestId as ContestId,
     name: name ?? contestId,
     vote_for,
     seats,
-    location_ids: location_ids == null ? null : [...new Set(location_ids as LocationId[])],
+    location_ids:
+      location_ids == null ? null : [...new Set(location_ids.map((text) => locationId(text) as LocationId))],
   };
 }
 
-function locationOf(given: ElectionFile['locations'][number], type: string): Location {
+function locationOf(
+  given: ElectionFile['locations'][number],
+  type: string,
+  parentId: (text: string) => string,
+): Location {
   return {
     id: given.id as LocationId,
     name: given.name ?? given.id,
     type: given.type ?? type,
-    parent_id: (given.parent_id ?? null) as LocationId | null,
+    parent_id: given.parent_id == null ? null : (parentId(given.parent_id) as LocationId),
     registered_voters: given.registered_voters ?? null,
   };
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { OperationalError } from '../base/errors.ts';
+import { comparisonKey, idFromName } from '../domain/election/comparison-key.ts';
 import { getJson, type HttpOptions, unusable } from '../files/http.ts';
 import { formatPath, type InputProblem } from '../files/problems.ts';
 import { isDate, photoProblem, proseProblem, textProblem } from '../files/values.ts';
@@ -129,7 +130,7 @@ export async function fetchCandidates(api: PeopleApi, count: number): Promise<Ca
     for (const { person } of people) {
       const name = [person.first_name, person.last_name].filter((part) => part !== null).join(' ');
       const hasPhoto = person.picture !== null && photoProblem(person.picture) === null;
-      if (name !== '') found.set(name, { name, photo: hasPhoto ? person.picture : null });
+      if (name !== '') found.set(comparisonKey(name), { name, photo: hasPhoto ? person.picture : null });
     }
   }
   if (found.size >= count) return [...found.values()].slice(0, count);
@@ -178,7 +179,7 @@ function readPerson(value: unknown, locationField: 'state' | 'county' | 'city'):
       ok: false,
       problem: { column: `location.${locationField}`, reason: problem ?? 'is not given', nextStep },
     };
-  return { ok: true, value: { location, person: personOf(parsed.data) } };
+  return { ok: true, value: { location: idFromName(location), person: personOf(parsed.data) } };
 }
 
 function personOf(api: ApiPerson): LocatedPerson['person'] {

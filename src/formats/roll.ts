@@ -1,8 +1,9 @@
+import { comparisonKey, IdLookup, idFromName } from '../domain/election/comparison-key.ts';
 import type { Election, Location, LocationId } from '../domain/election/election.ts';
 import type { VoterPerson } from '../domain/election/voter.ts';
 import { type CsvFile, type CsvOptions, columnOf, openCsv, openTable, readRows, unusedColumns } from '../files/csv.ts';
 import { type InputProblem, InputRefused, PROBLEMS_SHOWN_MAX, refusal } from '../files/problems.ts';
-import { isDate, parseWholeNumber, proseProblem, textProblem, type ValueProblem } from '../files/values.ts';
+import { idProblem, isDate, parseWholeNumber, proseProblem, textProblem, type ValueProblem } from '../files/values.ts';
 import { LOCATIONS_MAX } from './results/results-table.ts';
 
 /**
@@ -85,7 +86,7 @@ export async function scanRoll(path: string, election: Election | null): Promise
   await using file = await openTable(path, CSV_OPTIONS);
   assertLocated(file);
   const reader = new RollReader(file, election);
-  const drafts = new Map<string, { name: string; voters: number }>();
+  const drafts = new Map<string, { id: string; name: string; voters: number }>();
   const shown: InputProblem[] = [];
   let problemCount = 0;
   let voters = 0;
@@ -95,7 +96,8 @@ export async function scanRoll(path: string, election: Election | null): Promise
       const row = reader.read(line, fields, found);
       if (row === null) continue;
       voters++;
-      const draft = drafts.get(row.location);
+      const key = comparisonKey(row.location);
+      const draft = drafts.get(key);
       if (draft !== undefined) draft.voters++;
       else if (drafts.size === LOCATIONS_MAX)
         throw refusal(
@@ -105,7 +107,7 @@ export async function scanRoll(path: string, election: Election | null): Promise
           `there are more than ${LOCATIONS_MAX} locations`,
           'check that the right column names the location',
         );
-      else drafts.set(row.location, { name: reader.locationName(fields), voters: 1 });
+      else drafts.set(key, { id: row.location, name: reader.locationName(fields), voters: 1 });
     }
     problemCount += found.length;
     shown.push(...found.slice(0, PROBLEMS_SHOWN_MAX - shown.length));
@@ -114,7 +116,7 @@ export async function scanRoll(path: string, election: Election | null): Promise
   if (voters === 0)
     throw refusal(path, null, null, 'there is no row below the header', 'check that the export was complete');
   const known = new Map(election?.locations.map((location) => [location.id as string, location]));
-  const locations = [...drafts].map(([id, { name, voters: registered_voters }]): Location => {
+  const locations = [...drafts.values()].map(({ id, name, voters: registered_voters }): Location => {
     const defined = known.get(id);
     if (defined !== undefined) return { ...defined, registered_voters };
     return {
@@ -156,6 +158,36 @@ export async function* readRoll(path: string, election: Election | null, fromLin
   }
 }
 
+/**
+ * Reads a roll again for voters whose registration number or UUID an earlier row has.
+ * @returns the line of that row, by the line of the repetition; a voter who is missing there was on
+ * the roll before this file
+ */
+export async function findFirstLines(
+  path: string,
+  election: Election | null,
+  repeated: readonly RollRow[],
+): Promise<ReadonlyMap<number, number>> {
+  const wanted = new Set(repeated.flatMap(({ person }) => identitiesOf(person)));
+  const end = Math.max(...repeated.map(({ line }) => line));
+  const lines = new Map<string, number>();
+  for await (const { rows, next_line } of readRoll(path, election)) {
+    for (const { line, person } of rows)
+      for (const identity of identitiesOf(person))
+        if (wanted.has(identity) && !lines.has(identity)) lines.set(identity, line);
+    if (next_line > end) break;
+  }
+  const found = new Map<number, number>();
+  for (const { line, person } of repeated) {
+    const first = Math.min(...identitiesOf(person).map((identity) => lines.get(identity) ?? line));
+    if (first < line) found.set(line, first);
+  }
+  return found;
+}
+
+const identitiesOf = ({ registration_number, uuid }: VoterPerson): string[] =>
+  uuid === null ? [`number ${registration_number}`] : [`number ${registration_number}`, `uuid ${uuid}`];
+
 /** @throws InputRefused where no column names the locations of voters */
 function assertLocated(file: CsvFile): void {
   if (columnOf(file, 'location_id') !== -1 || columnOf(file, 'location_name') !== -1) return;
@@ -172,8 +204,8 @@ class RollReader {
   readonly #path: string;
   readonly #at = new Map<string, number>();
   readonly #textColumns: readonly (readonly [column: string, field: string, at: number])[];
-  /** Location ids by id and by unique name; null where any location may come. */
-  readonly #known: ReadonlyMap<string, string | null> | null;
+  /** Null where any location may come. */
+  readonly #known: LocationLookup | null;
 
   constructor(file: CsvFile, election: Election | null) {
     this.#path = file.path;
@@ -208,14 +240,14 @@ class RollReader {
       'registration_number',
       number === ''
         ? { reason: 'is empty', nextStep: 'fill it in' }
-        : textProblem(number, REGISTRATION_NUMBER_LENGTH_MAX),
+        : idProblem(number, REGISTRATION_NUMBER_LENGTH_MAX),
     );
     const location = this.#location(fields, complain);
     const texts: { [field: string]: string | null } = {};
     for (const [column, field, at] of this.#textColumns) {
       const text = fields[at]!;
       texts[field] = text === '' ? null : text;
-      if (text !== '') complain(column, proseProblem(text, FIELD_LENGTH_MAX));
+      if (text !== '') complain(column, (field === 'uuid' ? idProblem : proseProblem)(text, FIELD_LENGTH_MAX));
     }
     const birthDate = this.#text(fields, 'birth_date');
     if (birthDate !== '' && !isDate(birthDate))
@@ -235,7 +267,9 @@ class RollReader {
       ...EMPTY_PERSON,
       ...(name === '' ? {} : splitName(name)),
       ...texts,
-      registration_number: number,
+      // The database keeps the key, so no two spellings of one number are on the roll.
+      registration_number: comparisonKey(number),
+      uuid: texts.uuid == null ? null : comparisonKey(texts.uuid),
       birth_date: birthDate === '' ? null : birthDate,
       registered_age: registeredAge?.ok ? registeredAge.value : null,
     };
@@ -246,13 +280,14 @@ class RollReader {
     const id = this.#text(fields, 'location_id');
     const column = id === '' ? 'location_name' : 'location_id';
     const text = id === '' ? this.#text(fields, 'location_name') : id;
-    const problem = text === '' ? { reason: 'is empty', nextStep: 'fill it in' } : textProblem(text);
+    const check = id === '' ? textProblem : idProblem;
+    const problem = text === '' ? { reason: 'is empty', nextStep: 'fill it in' } : check(text);
     if (problem !== null) {
       complain(this.#at.has(column) ? column : 'location_id', problem);
       return null;
     }
-    if (this.#known === null) return text;
-    const known = this.#known.get(text);
+    if (this.#known === null) return idFromName(text);
+    const known = this.#known(text);
     if (known != null) return known;
     const reason = known === null ? 'is the name of several locations' : 'is not a location of the election';
     complain(column, { reason, nextStep: 'write the id of a location of the election' });
@@ -260,11 +295,18 @@ class RollReader {
   }
 }
 
-function locationsByText(election: Election): Map<string, string | null> {
-  const known = new Map<string, string | null>();
-  for (const { id, name } of election.locations) known.set(name, known.has(name) ? null : id);
-  for (const { id } of election.locations) known.set(id, id);
-  return known;
+/** Finds the id of a location; null where several locations have that name. */
+type LocationLookup = (text: string) => string | null | undefined;
+
+/** Finds locations by id and by unique name, both compared by their keys. */
+function locationsByText({ locations }: Election): LocationLookup {
+  const ids = new IdLookup(new Map(locations.map(({ id }, number) => [id, number])));
+  const names = new Map<string, string | null>();
+  for (const { id, name } of locations) {
+    const key = comparisonKey(name);
+    names.set(key, names.has(key) ? null : id);
+  }
+  return (text) => locations[ids.find(text)]?.id ?? names.get(comparisonKey(text));
 }
 
 /** The last word is the family name; so is a single word. */

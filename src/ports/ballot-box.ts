@@ -40,6 +40,11 @@ export interface BallotBox {
    * that name.
    */
   openIntake(entry: ElectionEntry, source: IdentifiedSource): Promise<Intake>;
+  /**
+   * What those commits have stored whose answer was lost, each of them once. Their `commit` has
+   * failed, so nobody has counted them. Ask at each new try, and when the work is done.
+   */
+  recovered(): Promise<Committed>;
   /** Finds voters by registration number. Unknown numbers are missing from the map. */
   lookUp(entry: ElectionEntry, registrationNumbers: readonly string[]): Promise<ReadonlyMap<string, KnownVoter>>;
 }

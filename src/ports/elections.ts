@@ -36,12 +36,27 @@ export function definitionOf({ definition }: ElectionEntry): Election {
 
 export interface NewElection extends Pick<ElectionEntry, 'id' | 'name' | 'arguments' | 'seed' | 'partitions'> {}
 
+/** The election that a start asks for. */
+export interface WantedElection extends NewElection {
+  /** True where no other id will do; false where a number may stand behind it. */
+  readonly exact_id: boolean;
+  /** True where a new election is made in any case. */
+  readonly fresh: boolean;
+}
+
 export interface Elections {
   /** The election made last, or null in a new database. */
   latest(): Promise<ElectionEntry | null>;
   find(id: ElectionId): Promise<ElectionEntry | null>;
   /** @throws OperationalError ELECTION_DIFFERS where the id is taken. */
   create(entry: NewElection): Promise<ElectionEntry>;
+  /**
+   * Finds the election that was made from the same inputs, or makes it. Of any number of processes
+   * that ask at once, one makes it and the others find it. Where none is of these inputs, but
+   * there are others, it gives the one made last, which the caller refuses.
+   * @throws OperationalError ELECTION_DIFFERS where a new election needs an id that is taken.
+   */
+  findOrCreate(wanted: WantedElection): Promise<ElectionEntry>;
   /**
    * Fixes the definition, once: tables and topic `definition` in one transaction. A second call
    * with the same one does nothing.

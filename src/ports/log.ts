@@ -1,4 +1,5 @@
 import { REMOVED } from '../domain/log/records.ts';
+import { parseObject } from '../domain/results/published-results.ts';
 
 /**
  * The log: topics of records in partitions, each record at a dense offset. It only grows; nothing
@@ -122,6 +123,20 @@ export async function* recordsFrom(
 ): AsyncGenerator<LogRecord, void> {
   for await (const batch of batchesFrom(log, topic, partition, from))
     for (const record of recordsOf(batch, from)) yield record;
+}
+
+/**
+ * One past the last `seq` of a partition of topic `votes`, from its last box; 0 where that is no
+ * box.
+ */
+export async function seqEnd(log: Log, partition: number): Promise<number> {
+  const end = await log.end('votes', partition);
+  let seq = 0;
+  for await (const { value } of recordsFrom(log, 'votes', partition, Math.max(0, end - 1))) {
+    const box = parseObject(value);
+    if (typeof box?.seq === 'number' && Array.isArray(box.votes)) seq = box.seq + box.votes.length;
+  }
+  return seq;
 }
 
 /**

@@ -76,6 +76,8 @@ export interface Moment {
   readonly sources: readonly SourceEntry[];
   readonly rejections: readonly RejectionEntry[];
   readonly writers: readonly { readonly name: string; readonly epoch: number }[];
+  /** All rows of table `batches`, and the votes in them. */
+  readonly batches: { readonly rows: number; readonly votes: number };
   readonly revisions: Rows;
   readonly removals: Rows;
   readonly contests: Rows;

@@ -17,7 +17,7 @@ export interface GivenElection {
 export async function readGivenElection(options: OriginOptions, say: Say): Promise<GivenElection> {
   const file = options.election === null ? null : await readElectionFile(options.election);
   const candidates = options.candidates === null ? null : await readCandidates(options.candidates);
-  for (const notice of candidates?.notices ?? []) say(notice);
+  for (const notice of [...(file?.notices ?? []), ...(candidates?.notices ?? [])]) say(notice);
   return {
     election: file?.election ?? null,
     candidates,

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { BACKENDS } from '../../test/contracts/backends.ts';
 import { silent } from '../../test/support/progress.ts';
+import { temporaryDirectory } from '../../test/support/tallyroom.ts';
+import type { Backend } from '../ports/backend.ts';
 import { type OpenOptions, openElection } from './make-election.ts';
 
 const NOTHING_SAID = {
@@ -12,6 +16,7 @@ const NOTHING_SAID = {
   results: null,
   electorate: null,
   scale: null,
+  readings: null,
   voters: null,
   turnout: null,
   seed: null,
@@ -33,4 +38,48 @@ test('of starts at once all find the one election, and of fresh ones each makes 
   } finally {
     await under.close();
   }
+});
+
+/** A process that looked for an election before there was one. */
+const thatLookedBefore = (backend: Backend): Backend => ({
+  ...backend,
+  elections: { ...backend.elections, latest: async () => null },
+});
+
+test('a start that looked before another made the election of the same inputs finds that one', async (t) => {
+  const under = await BACKENDS[0]!.open();
+  const directory = temporaryDirectory();
+  t.after(() => directory.remove());
+  t.after(() => under.close());
+  const write = (name: string, text: string): string => {
+    const path = join(directory.path, name);
+    writeFileSync(path, text);
+    return path;
+  };
+  const roll = write('roll.csv', 'registration_number,location_id\nA1,North\nA2,South\n');
+  const moved = write('moved.csv', 'registration_number,location_id\nA1,North\nA2,South\n');
+  const results = write('results.csv', 'contest,location_id,candidate,votes\nMayor,North,Ada,3\nMayor,North,Bo,2\n');
+  const before = thatLookedBefore(await under.openAnother());
+  const open = (backend: Backend, given: Partial<OpenOptions['origin']>): Promise<{ id: string }> =>
+    openElection(
+      backend,
+      { id: null, fresh: false, partitions: 2, origin: { ...NOTHING_SAID, ...given } },
+      silent(),
+      never,
+    );
+  for (const [first, second] of [
+    [{ voters: 10 }, { voters: 10 }],
+    [{ roll }, { roll: moved }],
+    [{ results }, { results }],
+  ]) {
+    const made = await openElection(
+      under.backend,
+      { id: null, fresh: true, partitions: 2, origin: { ...NOTHING_SAID, ...first } },
+      silent(),
+      never,
+    );
+    assert.equal((await open(before, second!)).id, made.id);
+  }
+  await assert.rejects(open(before, { voters: 11 }), { code: 'ELECTION_DIFFERS' });
+  await before.close();
 });

@@ -52,39 +52,26 @@ function electionId(text: string): ElectionId {
 }
 
 /**
- * Where two processes start for the first time at once, one makes the election and the other finds
- * it. Two starts with `fresh` make one election each.
+ * Makes the election, or finds the one that another process has made since this one looked. Two
+ * starts with `fresh` make one election each.
  */
 async function createOrFind(
-  backend: Backend,
-  options: OpenOptions,
-  { origin, id: proposed, name }: OpenedOrigin,
+  { elections }: Backend,
+  { fresh, partitions, origin: { seed } }: OpenOptions,
+  { origin, id, name }: OpenedOrigin,
   wanted: ElectionId | null,
 ): Promise<ElectionEntry> {
-  const { elections } = backend;
-  const seed = options.origin.seed ?? String(randomInt(SEED_MAX));
-  for (;;) {
-    const id = wanted ?? (await freeId(backend, proposed));
-    try {
-      return await elections.create({ id, name, arguments: origin, seed, partitions: options.partitions });
-    } catch (error) {
-      if (options.fresh && wanted === null && isTaken(error)) continue;
-      const other = await elections.find(id);
-      if (other === null || options.fresh) throw error;
-      assertSame(other, origin, options.origin.seed);
-      return other;
-    }
-  }
-}
-
-const isTaken = (error: unknown): boolean => error instanceof OperationalError && error.code === 'ELECTION_DIFFERS';
-
-/** The id itself where no election has it, otherwise the first free one of id-2, id-3... */
-async function freeId(backend: Backend, id: ElectionId): Promise<ElectionId> {
-  for (let number = 1; ; number++) {
-    const candidate = number === 1 ? id : (`${id}-${number}` as ElectionId);
-    if ((await backend.elections.find(candidate)) === null) return candidate;
-  }
+  const entry = await elections.findOrCreate({
+    id: wanted ?? id,
+    name,
+    arguments: origin,
+    seed: seed ?? String(randomInt(SEED_MAX)),
+    partitions,
+    exact_id: wanted !== null,
+    fresh,
+  });
+  assertSame(entry, origin, seed);
+  return entry;
 }
 
 /**
@@ -109,7 +96,7 @@ function assertSame(entry: ElectionEntry, now: ElectionOrigin, seed: string | nu
 
 /** The options that an election was made with, read back. */
 function optionsOf({ arguments: origin }: ElectionEntry): OriginOptions {
-  const { paths, voters, turnout, scale, api } = origin;
+  const { paths, voters, turnout, scale, api, readings } = origin;
   return {
     election: paths.election ?? null,
     candidates: paths.candidates ?? null,
@@ -118,6 +105,7 @@ function optionsOf({ arguments: origin }: ElectionEntry): OriginOptions {
     electorate: paths.electorate ?? null,
     api,
     scale,
+    readings,
     voters,
     turnout,
     seed: null,

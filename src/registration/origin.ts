@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { ReplayedVotes } from '../domain/ballots/replay.ts';
 import type { Election, ElectionId } from '../domain/election/election.ts';
-import type { ElectionOrigin } from '../domain/election/origin.ts';
+import type { ElectionOrigin, RowReadings } from '../domain/election/origin.ts';
 import type { StageContext } from '../ports/stage-context.ts';
 
 /**
@@ -16,6 +16,7 @@ export interface OriginOptions {
   readonly results: string | null;
   readonly electorate: string | null;
   readonly scale: number | null;
+  readonly readings: RowReadings | null;
   readonly voters: number | null;
   readonly turnout: number | null;
   readonly seed: string | null;

@@ -1,4 +1,5 @@
-import { layOutVotes, type ReplayedVotes, scaleCells } from '../domain/ballots/replay.ts';
+import { layOutVotes, type ReplayedVotes, STATED_BALLOTS, scaleCells } from '../domain/ballots/replay.ts';
+import { sumOf } from '../domain/counts.ts';
 import type { Election, ElectionId } from '../domain/election/election.ts';
 import { cellAt, indexElection } from '../domain/election/election-index.ts';
 import { originOf } from '../domain/election/origin.ts';
@@ -20,7 +21,7 @@ export async function readOrigin(options: OriginOptions, say: Say): Promise<Open
   if (options.results !== null) return openResultsOrigin(options, options.results, say);
   if (options.roll !== null) return openRollOrigin(options, options.roll, say);
   if (options.api !== null) return openApiOrigin(options, options.api, say);
-  return options.election === null ? generated(options) : generatedVoters(options, options.election);
+  return options.election === null ? generated(options) : generatedVoters(options, options.election, say);
 }
 
 /** Tallyroom's own election: everything in it is generated. */
@@ -46,8 +47,9 @@ function generated(options: OriginOptions): OpenedOrigin {
  * A defined election with generated voters, which makes it a test. Each location has as many voters
  * as the file says are registered there, or its share of `voters`.
  */
-async function generatedVoters(options: OriginOptions, path: string): Promise<OpenedOrigin> {
-  const { election, sha256 } = await readElectionFile(path);
+async function generatedVoters(options: OriginOptions, path: string, say: Say): Promise<OpenedOrigin> {
+  const { election, sha256, notices } = await readElectionFile(path);
+  for (const notice of notices) say(notice);
   const registered = election.locations.map((location) => location.registered_voters);
   if (options.voters === null && registered.includes(null))
     throw refusal(
@@ -79,6 +81,7 @@ async function generatedVoters(options: OriginOptions, path: string): Promise<Op
 async function openResultsOrigin(options: OriginOptions, path: string, say: Say): Promise<OpenedOrigin> {
   const { election, votes, sha256, electorate_sha256, notices } = await readResults(path, {
     electorate: options.electorate,
+    ...(options.readings === null ? {} : { readings: options.readings }),
   });
   for (const notice of notices) say(notice);
   const sampled =
@@ -87,6 +90,7 @@ async function openResultsOrigin(options: OriginOptions, path: string, say: Say)
     origin: originOf({
       kind: 'results',
       scale: options.scale,
+      readings: options.readings,
       ...filesOf({ results: sha256, electorate: electorate_sha256 }, options),
     }),
     id: election.id,
@@ -102,6 +106,10 @@ function scaled(
 ): { election: Election; votes: ReplayedVotes[] } {
   const index = indexElection(election);
   const electorate = election.locations.map((location) => location.registered_voters);
+  const cast = votes.filter(({ candidate }) => candidate !== STATED_BALLOTS);
+  const stated = votes.filter(({ candidate }) => candidate === STATED_BALLOTS);
+  const counts = stated.map((row) => row.votes);
+  const ballots = apportion(counts, Math.round(sumOf(counts) * factor));
   const sample = scaleCells(index, layOutVotes(index, votes), electorate, factor);
   const locations = election.locations.map((location, i) => ({
     ...location,
@@ -109,6 +117,9 @@ function scaled(
   }));
   return {
     election: { ...election, locations },
-    votes: votes.map((row) => ({ ...row, votes: sample.cells[cellAt(index, row.location, row.candidate)]! })),
+    votes: [
+      ...cast.map((row) => ({ ...row, votes: sample.cells[cellAt(index, row.location, row.candidate)]! })),
+      ...stated.map((row, i) => ({ ...row, votes: ballots[i]! })),
+    ],
   };
 }

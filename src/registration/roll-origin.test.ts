@@ -20,6 +20,7 @@ test('a roll from a pipe is refused by name before there is an election', async 
     results: null,
     electorate: null,
     scale: null,
+    readings: null,
     voters: null,
     turnout: null,
     seed: null,

@@ -1,8 +1,9 @@
+import type { Election } from '../domain/election/election.ts';
 import { originOf } from '../domain/election/origin.ts';
-import type { InputProblem } from '../files/problems.ts';
+import { type InputProblem, PROBLEMS_SHOWN_MAX } from '../files/problems.ts';
 import { assertReadableTwice } from '../files/text-files.ts';
 import { electionNameOf } from '../formats/results/results.ts';
-import { readRoll, scanRoll } from '../formats/roll.ts';
+import { findFirstLines, type RollRow, readRoll, scanRoll } from '../formats/roll.ts';
 import { describeElection, readGivenElection } from './given-election.ts';
 import { filesOf, type OpenedOrigin, type OriginOptions, type Say, TURNOUT_DEFAULT } from './origin.ts';
 import { createReporter, openStagedRoll } from './staged-roll.ts';
@@ -26,10 +27,11 @@ export async function openRollOrigin(options: OriginOptions, path: string, say: 
     define: async (context) => {
       await using staged = await openStagedRoll(context, given.election);
       const report = createReporter(say);
+      const reportRepeated = createRepeatReporter(path, given.election, report);
       for await (const block of readRoll(path, given.election, Math.max(1, staged.position))) {
         report(block.problems);
         const repeated = await staged.add(block.rows, block.next_line);
-        report(repeated.map((position) => onTheRollAlready(path, block.rows[position]!.line)));
+        await reportRepeated(repeated.map((position) => block.rows[position]!));
         context.signal.throwIfAborted();
       }
       return { election: await staged.define(describeElection(given, context.entry, named.name), names) };
@@ -37,10 +39,28 @@ export async function openRollOrigin(options: OriginOptions, path: string, say: 
   };
 }
 
-const onTheRollAlready = (file: string, line: number): InputProblem => ({
+/** Reports voters who are on the roll twice, with both lines for as many as are shown. */
+function createRepeatReporter(
+  path: string,
+  election: Election | null,
+  report: (problems: readonly InputProblem[]) => void,
+): (rows: readonly RollRow[]) => Promise<void> {
+  let told = 0;
+  return async (rows) => {
+    const shown = rows.slice(0, Math.max(0, PROBLEMS_SHOWN_MAX - told));
+    told += shown.length;
+    const lines = shown.length === 0 ? new Map<number, number>() : await findFirstLines(path, election, shown);
+    report(rows.map(({ line }) => onTheRollAlready(path, line, lines.get(line) ?? null)));
+  };
+}
+
+const onTheRollAlready = (file: string, line: number, first: number | null): InputProblem => ({
   file,
   line,
   column: 'registration_number',
-  reason: 'this voter is on the roll already; the first entry stays',
+  reason:
+    first === null
+      ? 'this voter is on the roll already; the first entry stays'
+      : `this voter is on the roll already, from line ${first}; the first entry stays`,
   nextStep: 'remove the line, or correct its number',
 });

@@ -1,4 +1,5 @@
 import { assert } from '../domain/assert.ts';
+import { comparisonKey } from '../domain/election/comparison-key.ts';
 import type { Election, Location, LocationId } from '../domain/election/election.ts';
 import { formatProblem, type InputProblem, PROBLEMS_SHOWN_MAX } from '../files/problems.ts';
 import type { LocatedPerson } from '../formats/roll.ts';
@@ -31,7 +32,9 @@ export async function openStagedRoll(
   { backend, entry, progress, signal }: StageContext,
   election: Election | null,
 ): Promise<StagedRoll> {
-  const roll = await backend.openRoll(entry, signal);
+  await using opening = new AsyncDisposableStack();
+  // A query that fails here gives the lock of the roll back, so the next try does not wait for us.
+  const roll = opening.use(await backend.openRoll(entry, signal));
   const known = election?.locations.map((location) => location.id as string);
   const locations = new StagedLocations(
     known ?? (await roll.stagedLocations()).map((location) => location.name),
@@ -41,6 +44,7 @@ export async function openStagedRoll(
   let voters = 0;
   for (const count of (await roll.stagedBefore(Number.MAX_SAFE_INTEGER)).values()) voters += count;
   progress.registered(voters);
+  opening.move();
   return {
     get position() {
       return position;
@@ -85,10 +89,11 @@ async function locationsOf(roll: Roll, election: Election, names: ReadonlyMap<st
 
 /**
  * Numbers the locations of staged people in the order of their appearance. They keep their numbers
- * over restarts.
+ * over restarts. The first spelling of a location is its name; others that look the same mean it.
  */
 class StagedLocations {
   readonly #numbers: Map<string, number>;
+  readonly #byKey = new Map<string, number>();
   #fresh: string[] = [];
 
   /**
@@ -99,15 +104,17 @@ class StagedLocations {
 
   constructor(known: Iterable<string>, closed: boolean) {
     this.#numbers = new Map([...known].map((name, number) => [name, number]));
+    for (const [name, number] of this.#numbers) this.#byKey.set(comparisonKey(name), number);
     this.#closed = closed;
   }
 
   numberOf(name: string): number {
-    const known = this.#numbers.get(name);
+    const known = this.#numbers.get(name) ?? this.#byKey.get(comparisonKey(name));
     if (known !== undefined) return known;
     assert(!this.#closed, 'a location of the election');
     const number = this.#numbers.size;
     this.#numbers.set(name, number);
+    this.#byKey.set(comparisonKey(name), number);
     this.#fresh.push(name);
     return number;
   }

@@ -1,5 +1,11 @@
 import type { Chooser } from '../domain/ballots/chooser.ts';
-import { createReplay, layOutVotes, type ReplayedVotes, replayedVoters } from '../domain/ballots/replay.ts';
+import {
+  createReplay,
+  layOutVotes,
+  type ReplayedVotes,
+  replayedVoters,
+  statedBallots,
+} from '../domain/ballots/replay.ts';
 import { createSimulation } from '../domain/ballots/simulate.ts';
 import { indexElection } from '../domain/election/election-index.ts';
 import { definitionOf, type ElectionEntry } from '../ports/elections.ts';
@@ -11,7 +17,7 @@ export function votersByLocation(entry: ElectionEntry, replayed: readonly Replay
   if (entry.arguments.kind !== 'results')
     return definition.locations.map((location) => location.registered_voters ?? 0);
   const index = indexElection(definition);
-  return replayedVoters(index, layOutVotes(index, replayed));
+  return replayedVoters(index, layOutVotes(index, replayed), statedBallots(index, replayed));
 }
 
 /** The number of voters on the roll. */
@@ -25,6 +31,6 @@ export function chooserOf(entry: ElectionEntry, replayed: readonly ReplayedVotes
   const { kind, turnout } = entry.arguments;
   const index = indexElection(definitionOf(entry));
   return kind === 'results'
-    ? createReplay(index, layOutVotes(index, replayed), entry.seed)
+    ? createReplay(index, layOutVotes(index, replayed), entry.seed, statedBallots(index, replayed))
     : createSimulation(index, votersByLocation(entry, []), turnout ?? TURNOUT_DEFAULT, entry.seed);
 }

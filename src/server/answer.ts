@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { acceptedEncodings } from './encoding.ts';
 
 const compress = promisify(gzip);
 
@@ -48,9 +49,6 @@ export function errorAnswer(status: number, code: string, message: string, next_
   return { status, body: jsonBody({ error: { code, message, next_step } }), headers: { ...NEVER_STORE, ...retry } };
 }
 
-export const acceptsGzip = ({ headers }: IncomingMessage): boolean =>
-  /\bgzip\b/.test(String(headers['accept-encoding'] ?? ''));
-
 /** Sends an answer: 304 where the client has the body already, compressed where it accepts gzip. */
 export async function sendAnswer(
   { status, body, headers = {} }: Answer,
@@ -64,7 +62,8 @@ export async function sendAnswer(
     response.writeHead(304).end();
     return;
   }
-  const isPacked = body.plain.length > PLAIN_BYTES_MAX && acceptsGzip(request);
+  const accepted = acceptedEncodings(request);
+  const isPacked = accepted.gzip && (body.plain.length > PLAIN_BYTES_MAX || !accepted.identity);
   const content = isPacked ? await body.packed() : body.plain;
   if (isPacked) response.setHeader('content-encoding', 'gzip');
   response.writeHead(status, { 'content-type': body.type, 'content-length': content.length });

@@ -5,7 +5,7 @@ import type { ContestResult, LocationResult } from '../domain/results/results.ts
 import { resultsDelta } from '../domain/results/results-delta.ts';
 import type { ResultsFeed } from '../live/results-feed.ts';
 import type { DashboardState } from '../live/state-builder.ts';
-import { acceptsGzip } from './answer.ts';
+import { acceptedEncodings } from './encoding.ts';
 
 /**
  * From one tick to the next: at most 33 updates a second to a browser. With the counter's spacing,
@@ -113,7 +113,7 @@ export class Hub {
    */
   connect(request: IncomingMessage, response: ServerResponse): boolean {
     if (this.#viewers.size >= VIEWERS_MAX) return false;
-    const isPacked = acceptsGzip(request);
+    const isPacked = acceptedEncodings(request).gzip;
     const viewer: Viewer = { response, isPacked, isBehind: false };
     response.writeHead(200, {
       'content-type': EVENT_STREAM_TYPE,

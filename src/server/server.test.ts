@@ -69,6 +69,36 @@ async function openEvents(context: TestContext, url: URL, headers: Record<string
   return { response: response!, isPacked, next };
 }
 
+describe('sloppy proxies', () => {
+  for (const path of ['//api/results', '/api//results', '///api///results?x=//y'])
+    test(`${path} is answered as one address`, async (context) => {
+      const { server } = await serve(context);
+      const request = get({ host: '127.0.0.1', port: server.port, path });
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      response.resume();
+      assert.equal(response.statusCode, 200);
+      assert.match(response.headers['content-type']!, /json/);
+    });
+
+  test('a text that is not an address is 400', async (context) => {
+    const { server } = await serve(context);
+    const request = get({ host: '127.0.0.1', port: server.port, path: 'http://' });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    response.resume();
+    assert.equal(response.statusCode, 400);
+  });
+
+  test('gzip that is refused by its weight is not sent: neither documents nor events', async (context) => {
+    const { at, server } = await serve(context, { locations: 200 });
+    const headers = { 'accept-encoding': 'gzip;q=0' };
+    const request = get({ host: '127.0.0.1', port: server.port, path: '/api/results', headers });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    response.resume();
+    assert.equal(response.headers['content-encoding'], undefined);
+    assert.equal((await openEvents(context, at('/api/events'), headers)).isPacked, false);
+  });
+});
+
 describe('the snapshot', () => {
   test('is the results document, with an ETag that answers 304 until something changes', async (context) => {
     const { at, feed, vote } = await serve(context);
@@ -260,7 +290,7 @@ describe('the rest', () => {
     ['GET', '/', 503],
     ['GET', '/api/nothing', 404],
     ['GET', '/../../package.json', 404],
-    ['GET', '//', 400],
+    ['GET', '//', 503],
     ['GET', '/api/photo?contest=contest-1&candidate=Ada', 200],
     ['GET', '/api/photo?contest=contest-1&candidate=nobody', 404],
   ] as const)

@@ -89,13 +89,54 @@ async function listen(server: Server, port: number, host: string): Promise<void>
   try {
     await promise;
   } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE')) throw cause;
-    throw new OperationalError('PORT_IN_USE', {
-      message: `Port ${port} is in use by another program.`,
+    throw explainListen(cause, port, host);
+  }
+}
+
+/** Failures to listen that a person can mend, by the code of the system. Others are defects. */
+const LISTEN_FAILURES: Readonly<Record<string, { readonly reason: string; readonly nextStep: string }>> = {
+  EACCES: {
+    reason: 'this user may not use that port',
+    nextStep: 'Take a port from 1024 on, such as --port 8080, or let a proxy listen there.',
+  },
+  EADDRNOTAVAIL: {
+    reason: 'this machine does not have that address',
+    nextStep: 'Give an address of this machine: --host 127.0.0.1, or --host 0.0.0.0 for all of them.',
+  },
+  ENOTFOUND: {
+    reason: 'no address is known for that name',
+    nextStep: 'Correct --host: 127.0.0.1, or 0.0.0.0 for all addresses of this machine.',
+  },
+  EAI_AGAIN: {
+    reason: 'the name could not be looked up',
+    nextStep: 'Give --host as an address: 127.0.0.1, or 0.0.0.0 for all addresses of this machine.',
+  },
+  EINVAL: {
+    reason: 'the system refuses that address',
+    nextStep: 'Give --host as an address of this machine, with its interface where it is link-local (fe80::1%eth0).',
+  },
+  EAFNOSUPPORT: {
+    reason: 'this machine does not have that kind of address',
+    nextStep: 'Give an address of the other kind: --host 127.0.0.1 or --host ::1.',
+  },
+};
+
+/** Turns a failure to listen into an error with a next step. Returns an unknown error unchanged. */
+export function explainListen(cause: unknown, port: number, host: string): unknown {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  if (code === 'EADDRINUSE')
+    return new OperationalError('PORT_IN_USE', {
+      message: `Port ${port} is in use by another program, at address ${host}.`,
       nextStep: 'Stop that program, or take another port: --port 0 finds a free one.',
       cause,
     });
-  }
+  const failure = LISTEN_FAILURES[code];
+  if (failure === undefined) return cause;
+  return new OperationalError('ADDRESS_UNUSABLE', {
+    message: `the dashboard cannot listen at --host ${host}, --port ${port}: ${failure.reason}`,
+    nextStep: failure.nextStep,
+    cause,
+  });
 }
 
 async function answerRequest(
@@ -120,10 +161,8 @@ function route(
       ...errorAnswer(405, 'READ_ONLY', 'This server only answers GET.', 'See /api/openapi.json.'),
       headers: { allow: 'GET, HEAD' },
     };
-  const target = request.url ?? '/';
-  if (!URL.canParse(target, 'http://host'))
-    return errorAnswer(400, 'BAD_ADDRESS', 'No address.', 'See /api/openapi.json.');
-  const url = new URL(target, 'http://host');
+  const url = addressOf(request.url ?? '/');
+  if (url === null) return errorAnswer(400, 'BAD_ADDRESS', 'No address.', 'See /api/openapi.json.');
   const found = ROUTES.find(({ path }) => path === url.pathname);
   if (found !== undefined) return found.answer(context, url, request, response);
   const file = files.get(url.pathname);
@@ -135,4 +174,17 @@ function route(
   if (url.pathname === '/')
     return errorAnswer(503, 'PAGE_NOT_BUILT', 'The page is not built.', 'Run npm start once: it builds the page.');
   return errorAnswer(404, 'NOT_FOUND', 'There is nothing at this address.', 'See /api/openapi.json.');
+}
+
+/**
+ * The address of a request. Proxies that join paths carelessly send `//api/results`: a row of
+ * slashes counts as one, and is never read as the name of another host. @returns null for a text
+ * that is not an address.
+ */
+function addressOf(target: string): URL | null {
+  const text = target.startsWith('/') ? `http://host${target}` : target;
+  if (!URL.canParse(text, 'http://host')) return null;
+  const url = new URL(text, 'http://host');
+  url.pathname = url.pathname.replace(/\/{2,}/g, '/');
+  return url;
 }

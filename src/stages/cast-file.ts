@@ -26,6 +26,8 @@ export async function castFile(context: StageContext, path: string): Promise<voi
       await backend.assertSafe(entry);
       const source = { name: `file:${file.sha256}`, partition: 0 };
       await using claimed = await backend.ballotBox.claim(entry, 'any', source, signal);
+      // No transaction of an earlier try is left, since it would hold the source.
+      progress.cast(await backend.ballotBox.recovered());
       const booth = openBooth(entry, 0, 0);
       for await (const block of readCastVotes(file, index, claimed.next_offset)) {
         await castBlock(context, booth, block, refusals, claimed.commit);

@@ -62,6 +62,7 @@ interface TopicContext extends StageContext {
 async function takeVotes(context: TopicContext): Promise<void> {
   const { backend, entry, topic, ends, progress, signal } = context;
   const source = { name: `topic:${topic.name}`, identity: topic.identity };
+  progress.cast(await backend.ballotBox.recovered());
   await using sharing = await backend.ballotBox.share(entry, source.name);
   await using intake = await backend.ballotBox.openIntake(entry, source);
   const all = await topic.partitions();
@@ -85,6 +86,7 @@ async function takeVotes(context: TopicContext): Promise<void> {
     },
     shared: (partitions) => progress.say(sayShare(partitions, topic.name)),
   });
+  progress.cast(await backend.ballotBox.recovered());
 }
 
 /** @returns e.g. `Taking votes from partitions 0, 2 of topic ballots.` */

@@ -64,7 +64,8 @@ export async function removeVoters(context: StageContext, path: string): Promise
  * them where the election has a roll.
  */
 export async function reviseElection({ backend, entry, progress }: StageContext, path: string): Promise<void> {
-  const { election } = await readElectionFile(path);
+  const { election, notices } = await readElectionFile(path);
+  for (const notice of notices) progress.say(notice);
   const inForce = definitionOf(entry);
   const counted = new Map(inForce.locations.map(({ id, registered_voters }) => [id, registered_voters]));
   const keepsElectorates = entry.arguments.kind !== 'results';

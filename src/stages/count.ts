@@ -27,7 +27,9 @@ export async function count(context: StageContext, engine: Engine, once = false)
 }
 
 async function countLog(context: StageContext, log: Log, engine: Engine, once: boolean): Promise<boolean> {
-  const { backend, entry, progress, signal } = context;
+  const { backend, progress, signal } = context;
+  // Another process may have ordered a recount since the last attempt.
+  const entry = (await backend.elections.find(context.entry.id)) ?? context.entry;
   const counter = backend.createCounter(engine, log, entry);
   const fixed = await backend.elections.fixEngine(entry, engine);
   if (fixed !== engine)

@@ -112,7 +112,12 @@ class Counted {
   #recount(entry: ElectionEntry): Recount {
     const { batches, count, boxes } = this;
     return {
-      moment: async () => ({ ...NOTHING_STORED, election: { ...rowOf(entry) }, log_ends: this.#logEnds(boxes.length) }),
+      moment: async () => ({
+        ...NOTHING_STORED,
+        election: { ...rowOf(entry) },
+        log_ends: this.#logEnds(boxes.length),
+        batches: { rows: batches.length, votes: this.#seq },
+      }),
       tally: async () => ({ tally: count.tally, offBallot: 0 }),
       turnout: async () => ({ participants: this.#seq, batched: this.#seq, strangers: 0, removed: 0, differing: [] }),
       participation: async () => ({ sum: null, batches: [] }),
@@ -160,6 +165,9 @@ const rowOf = (entry: ElectionEntry): object => ({
   name: entry.name,
   source: 'ballots',
   partitions: 1,
+  format: 1,
+  instance: null,
+  defined_at: null,
   engine: 'spark',
   definition: entry.definition,
   definition_hash: entry.definition_hash,
@@ -170,7 +178,7 @@ const rowOf = (entry: ElectionEntry): object => ({
 
 /** The tables of the election that hold its definition. */
 const { contests, parties, candidates, locations, parents } = election;
-const NOTHING_STORED: Omit<Moment, 'election' | 'log_ends'> = {
+const NOTHING_STORED: Omit<Moment, 'election' | 'log_ends' | 'batches'> = {
   now: '2026-11-24T00:00:00.000Z',
   sources: [{ source: 'file:votes', partition: 0, next_offset: 10 }],
   rejections: [],

@@ -39,14 +39,19 @@ export async function voteFromRoll(context: StageContext, chooser: Chooser, pace
   await keepGoing(
     async () => {
       await backend.assertSafe(entry);
+      progress.cast(await backend.ballotBox.recovered());
       await using sharing = await backend.ballotBox.share(entry, ROLL);
+      // All partitions read the roll by one log, so the connections do not double with them.
+      await using log = await backend.openLog(entry);
       await workShare({
         sharing,
         signal,
         left: () => backend.ballotBox.unasked(entry),
-        tryClaim: (partitions) => claimPartition(context, chooser, pace, partitions),
+        tryClaim: (partitions) => claimPartition({ ...context, log, pace }, chooser, partitions),
         shared: (partitions) => progress.say(sayShare(partitions, entry.partitions)),
       });
+      // Every partition is done, so the fate of each lost commit is known by now.
+      progress.cast(await backend.ballotBox.recovered());
     },
     progress.say,
     signal,
@@ -76,9 +81,8 @@ export function assertTest({ id, definition }: ElectionEntry): void {
 
 /** Claims the first of these partitions that is free. @returns null where none is free. */
 async function claimPartition(
-  context: StageContext,
+  context: VoteContext,
   chooser: Chooser,
-  pace: Pace,
   partitions: readonly number[],
 ): Promise<PartitionWork | null> {
   const { backend, entry } = context;
@@ -88,8 +92,7 @@ async function claimPartition(
     partition: claimed.partition,
     async work(signal) {
       await using _claim = claimed;
-      await using log = await backend.openLog(entry);
-      await votePartition({ ...context, signal, log, pace }, chooser, claimed);
+      await votePartition({ ...context, signal }, chooser, claimed);
     },
   };
 }

@@ -195,6 +195,19 @@ for (const { name, open } of BACKENDS)
           'a checkpoint with another head',
           edit('checkpoint', (value) => value.replace(/"heads":\["[0-9a-f]{8}/, '"heads":["00000000')),
         ],
+        ['a checkpoint that cannot be read', edit('checkpoint', () => '{')],
+        [
+          'an older record that came back',
+          (records) => [
+            ...records,
+            {
+              key: 'location:L0002',
+              value: locationOf(records, 'L0002')
+                .replace('"Ada":7', '"Ada":0')
+                .replace('"ballots_cast":7', '"ballots_cast":0'),
+            },
+          ],
+        ],
         ['everything but the checkpoint', (records) => records.filter(({ key }) => key === 'checkpoint')],
       ] as [string, (records: StoredRecord[]) => StoredRecord[]][])
         test(what, async () => {
@@ -247,6 +260,51 @@ for (const { name, open } of BACKENDS)
       await under.backend.settle(entry, AbortSignal.timeout(SETTLE_MS_MAX));
       assert.equal(said.filter((line) => line.includes('A recount was ordered')).length, 1);
       await assertWhole(ordered);
+    });
+
+    test('a counter that begins after the order takes it over, although it found the election before', async () => {
+      const entry = await defineElection(under.backend, testElection());
+      await cast(entry, 24);
+      await countAll(entry);
+      await under.backend.elections.beginGeneration(entry);
+      const { said, progress } = listening();
+      await count({ backend: under.backend, entry, progress, signal: never }, 'local', true);
+      await under.backend.settle(entry, AbortSignal.timeout(SETTLE_MS_MAX));
+      assert.match(said.join('\n'), /A recount was ordered/);
+      await assertWhole(entry);
+    });
+
+    test('a checkpoint of an earlier version is gone on with, and the next one has a digest', async () => {
+      const entry = await defineElection(under.backend, testElection());
+      await cast(entry, 2);
+      await countAll(entry);
+      await tamper(entry, 'results-by-location', (records) =>
+        // The last location has no ballot, so no sum notices that its record is gone.
+        without('location:L0003')(lastOfEach(records)).map(({ key, value }) => ({
+          key,
+          value: value.replace(/,"revision":\d+,"generation":\d+,"digest":"[0-9a-f]+"/, ''),
+        })),
+      );
+      const { said, progress } = listening();
+      await count({ backend: under.backend, entry, progress, signal: never }, 'local', true);
+      assert.deepEqual(said, []);
+      await under.backend.settle(entry, AbortSignal.timeout(SETTLE_MS_MAX));
+      const records = lastOfEach(await under.tampering.records(entry, 'results-by-location'));
+      assert.match(records.at(-1)!.value, /"digest":"[0-9a-f]{64}"/);
+      assert.ok(records.some(({ key }) => key === 'location:L0003'));
+    });
+
+    test('a recount that finds fewer votes than were counted says so', async () => {
+      const entry = await defineElection(under.backend, testElection());
+      await cast(entry, 24);
+      await countAll(entry);
+      await tamper(entry, 'results-by-location', (records) =>
+        edit('checkpoint', (value) => value.replace('"covers":[24,', '"covers":[30,'))(lastOfEach(records)),
+      );
+      const { said, progress } = listening();
+      await count({ backend: under.backend, entry, progress, signal: never }, 'local', true);
+      assert.match(said.join('\n'), /topic votes holds 24 votes, and 30 of it were counted before/);
+      await assertWhole(entry);
     });
 
     test('a log that ends before its counted votes is an alarm', async () => {

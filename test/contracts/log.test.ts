@@ -89,6 +89,26 @@ for (const { name, open } of BACKENDS)
       await Promise.all([log.close(), other.close()]);
     });
 
+    test('a reader that waits for records which were removed from the end is told, and does not ask for ever', {
+      skip: name !== 'embedded' && 'readers of Kafka do not read table log',
+    }, async () => {
+      const entry = await defineElection(under.backend, testElection());
+      for (const size of [2, 3]) await registerVoters(under.backend, entry, new Array(size).fill(1));
+      await under.database.query(
+        "DELETE FROM log WHERE election_no = $1 AND topic = 'voters' AND partition = 0 AND base_offset = 2",
+        [entry.election_no],
+      );
+      await using log = await under.backend.openLog(entry);
+      await log.wait('voters', 0, 2, never);
+      await assert.rejects(
+        log.read('voters', 0, 2),
+        (error) =>
+          error instanceof OperationalError &&
+          error.code === 'LOG_DAMAGED' &&
+          /topic voters, partition 0: .* offset 2, and .* says 5/.test(error.message),
+      );
+    });
+
     test('a topic has as many partitions as its election, each with a seq of its own', async () => {
       const entry = await defineElection(under.backend, testElection(), 5);
       for (let partition = 0; partition < 5; partition++)

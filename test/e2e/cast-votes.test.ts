@@ -200,10 +200,13 @@ describe('cast votes', { concurrency: 2 }, () => {
     assert.equal(died.signal, 'SIGKILL', died.stderr);
     const registered = await workspace.run(args);
     succeeded(registered);
-    for (const line of [4, 6])
+    for (const [line, first] of [
+      [4, 2],
+      [6, 3],
+    ])
       assert.ok(
         registered.stderr.includes(
-          `${roll}:${line}: registration_number: this voter is on the roll already; the first entry stays. Next: `,
+          `${roll}:${line}: registration_number: this voter is on the roll already, from line ${first}; the first entry stays. Next: `,
         ),
         registered.stderr,
       );

@@ -223,7 +223,11 @@ describe('inputs', () => {
         if (says === null) assert.equal(problem, undefined);
         else assert.match(problem ?? stderr, says);
         if (verdict === 'refused whole') assert.match(stderr, /\nNext: {2}.*nothing of it was used/);
-        else assert.match(stderr, new RegExp(`\\b${verdict} (ballots cast|voters are registered|votes? cast)`));
+        else
+          assert.match(
+            stderr,
+            new RegExp(`\\b${verdict} (ballots cast|ballots, simulated|voters are registered|votes? cast)`),
+          );
       });
   });
 

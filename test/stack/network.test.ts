@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { topicId } from '../../src/adapters/kafka/topics.ts';
 import { openDatabase } from '../../src/adapters/postgres/database.ts';
 import { openSparkClient } from '../../src/adapters/spark/client.ts';
-import { queryName } from '../../src/adapters/spark/counter.ts';
+import { queryName } from '../../src/adapters/spark/plan.ts';
 import { openQueryHome } from '../../src/adapters/spark/query.ts';
 import { parseSparkRemote } from '../../src/adapters/spark/remote.ts';
 import type { ElectionId } from '../../src/domain/election/election.ts';
@@ -291,7 +291,7 @@ describe(`networks that fail (TALLYROOM_SEED=${SEED})`, { skip: NEEDS_STACK, con
 async function runOf({ id, kafka }: StackElection): Promise<string | null> {
   const client = openSparkClient(parseSparkRemote(process.env.SPARK_REMOTE ?? ''));
   try {
-    const name = queryName(id as ElectionId, await topicId(kafka, `${id}.votes`));
+    const name = queryName(id as ElectionId, await topicId(kafka, `${id}.votes`), 1);
     const plan = { name, configuration: {}, source: {}, statement: '', sink: {} };
     return (await openQueryHome(client, plan, 'tallyroom').find())?.run_id ?? null;
   } finally {

@@ -323,39 +323,45 @@ describe('PostgreSQL by TLS', { skip: NEEDS_STACK, concurrency: 1 }, () => {
       'an unknown authority',
       ({ other }) => ({ sslmode: 'verify-full', sslrootcert: other.cert }),
       {},
-      /PostgreSQL is not secure: .*certificate/,
+      /PostgreSQL at \S+ is not secure: .*certificate/,
       insecure,
     ],
     [
       'the authorities of the system',
       () => ({ sslmode: 'verify-full' }),
       {},
-      /PostgreSQL is not secure: .*certificate/,
+      /PostgreSQL at \S+ is not secure: .*certificate/,
       insecure,
     ],
     [
       'a host that its certificate does not name',
       verified,
       { hostname: '127.0.0.1' },
-      /PostgreSQL is not secure: .*altnames/,
+      /PostgreSQL at \S+ is not secure: .*altnames/,
       insecure,
     ],
-    ['no TLS to a server that takes nothing else', () => ({}), {}, /PostgreSQL refuses us: .*no encryption/, /sslmode/],
+    [
+      'no TLS to a server that takes nothing else',
+      () => ({}),
+      {},
+      /PostgreSQL at \S+ refuses us: .*no encryption/,
+      /sslmode/,
+    ],
     [
       'no certificate where one is asked for',
       verified,
       { username: 'office' },
-      /PostgreSQL refuses us: .*certificate/,
+      /PostgreSQL at \S+ refuses us: .*certificate/,
       /DATABASE_URL/,
     ],
     [
       'a certificate of an unknown authority',
       (all) => ({ ...verified(all), sslcert: all.stranger.cert, sslkey: all.stranger.key }),
       { username: 'office' },
-      /PostgreSQL is not secure: .*/,
+      /PostgreSQL at \S+ is not secure: .*/,
       /sslcert and sslkey/,
     ],
-    ['a wrong password', verified, { password: WRONG }, /PostgreSQL refuses us: password/, /DATABASE_URL/],
+    ['a wrong password', verified, { password: WRONG }, /PostgreSQL at \S+ refuses us: password/, /DATABASE_URL/],
   ] as const satisfies readonly (readonly [string, Parameters, object, RegExp, RegExp])[])
     test(`refused in one sentence, at once: ${name}`, async () => {
       const url = address(parameters(certificates), changes);
@@ -370,7 +376,7 @@ describe('PostgreSQL by TLS', { skip: NEEDS_STACK, concurrency: 1 }, () => {
     const { authority, client } = certificates;
     const files = { sslrootcert: authority.cert, sslcert: client.cert, sslkey: client.cert };
     const ended = await run(address({ sslmode: 'verify-full', ...files }), 'verify');
-    assertRefused(ended, /PostgreSQL is not secure: /, /sslcert and sslkey/, certificates);
+    assertRefused(ended, /PostgreSQL at \S+ is not secure: /, /sslcert and sslkey/, certificates);
 
     const { code, stderr } = await run(address({ sslrootcert: '/none/ca.pem' }), 'verify');
     assert.equal(code, 2);

@@ -16,7 +16,8 @@ import type { KafkaSettings } from '../../src/adapters/kafka/settings.ts';
 import { topicId, withAdmin } from '../../src/adapters/kafka/topics.ts';
 import { openKafkaWriter } from '../../src/adapters/kafka/writer.ts';
 import { openSparkClient } from '../../src/adapters/spark/client.ts';
-import { createSparkCounter, queryName, type SparkCounter } from '../../src/adapters/spark/counter.ts';
+import { createSparkCounter, type SparkCounter } from '../../src/adapters/spark/counter.ts';
+import { queryName } from '../../src/adapters/spark/plan.ts';
 import { openQueryHome, sessionId } from '../../src/adapters/spark/query.ts';
 import { parseSparkRemote } from '../../src/adapters/spark/remote.ts';
 import { OperationalError } from '../../src/base/errors.ts';
@@ -34,6 +35,7 @@ import {
 } from '../../src/domain/election/election-index.ts';
 import { originOf } from '../../src/domain/election/origin.ts';
 import { chainStart, createBoxWriter } from '../../src/domain/log/box.ts';
+import { cellKey, REMOVED } from '../../src/domain/log/records.ts';
 import type { ClosableLog } from '../../src/ports/backend.ts';
 import type { ElectionEntry } from '../../src/ports/elections.ts';
 import { recordsOf, TOPICS, type Topic } from '../../src/ports/log.ts';
@@ -173,7 +175,9 @@ async function latest(log: ClosableLog, topic: Topic): Promise<Map<string, Recor
     const batches = await log.read(topic, 0, from);
     if (batches.length === 0) return values;
     for (const batch of batches) {
-      for (const { key, value } of recordsOf(batch)) values.set(key, JSON.parse(value));
+      for (const { key, value } of recordsOf(batch))
+        if (value === REMOVED) values.delete(key);
+        else values.set(key, JSON.parse(value));
       from = batch.base_offset + batch.count;
     }
   }
@@ -219,7 +223,7 @@ const numberIn = (value: Record<string, unknown>): number => {
 async function publishedResults({ log }: Played): Promise<Map<string, number>> {
   const results = new Map<string, number>();
   for (const [key, value] of await latest(log, 'results-by-location'))
-    if (key !== 'totals' && !key.startsWith('progress:')) results.set(key, numberIn(value));
+    if (key !== 'totals' && key !== 'recount' && !key.startsWith('progress:')) results.set(key, numberIn(value));
   for (const [key, value] of await latest(log, 'votes-per-candidate')) results.set(`candidate ${key}`, numberIn(value));
   for (const [key, value] of await latest(log, 'turnout-by-location')) results.set(`turnout ${key}`, numberIn(value));
   return results;
@@ -300,7 +304,13 @@ async function startChild({ entry, topic_id }: Played): Promise<ChildProcess> {
 
 const homeOf = ({ entry, topic_id }: Played) => {
   const client = openSparkClient(parseSparkRemote(remote));
-  const plan = { name: queryName(entry.id, topic_id), configuration: {}, source: {}, statement: '', sink: {} };
+  const plan = {
+    name: queryName(entry.id, topic_id, entry.generation),
+    configuration: {},
+    source: {},
+    statement: '',
+    sink: {},
+  };
   return { client, home: openQueryHome(client, plan, 'tallyroom') };
 };
 
@@ -343,7 +353,7 @@ async function untilResults(
 async function closeSession({ entry, topic_id }: Played, number: number): Promise<void> {
   const { host, port } = parseSparkRemote(remote);
   const connection = connect(`http://${host}:${port}`);
-  const session = Buffer.from(sessionId(queryName(entry.id, topic_id), number));
+  const session = Buffer.from(sessionId(queryName(entry.id, topic_id, entry.generation), number));
   const user = Buffer.from('tallyroom');
   const context = Buffer.concat([Buffer.from([0x0a, user.length]), user]);
   const message = Buffer.concat([
@@ -651,6 +661,69 @@ describe('the Spark counter', { skip: SKIPPED, concurrency: 1 }, () => {
     await second.cast(manyBallots(second.index, 100));
     await second.countAll();
     await assertCounted(second);
+  });
+
+  test('results that were damaged while no counter ran are an alarm, and no wait without end', {
+    timeout: 120_000,
+  }, async () => {
+    const election = await play(testElection());
+    await election.cast(manyBallots(election.index, 90));
+    await election.countAll();
+    const key = cellKey('L0001', 'contest-1', 'Ada');
+    const cell = (await latest(election.log, 'results-by-location')).get(key);
+    const topic = `${election.entry.id}.results-by-location`;
+    const value = JSON.stringify({ ...cell, votes: 20 });
+    await producer.send({ messages: [{ topic, partition: 0, key, value }], acks: -1 });
+    await assert.rejects(
+      election.countAll(),
+      damaged(/the votes of its candidates add up to 80, and its totals say 90/),
+    );
+    assert.equal(await findQuery(election), null);
+    const recount: Played = { ...election, entry: { ...election.entry, generation: 2 } };
+    const counter = startCounter(recount);
+    await counter.covers(90);
+    counter.stop.abort();
+    await counter.done;
+    await assertCounted(recount);
+  });
+
+  test('a recount replaces every record, and fences the counter of the results before it', {
+    timeout: 300_000,
+  }, async () => {
+    const election = await play(testElection());
+    await election.cast(manyBallots(election.index, 90));
+    const earlier = startCounter(election);
+    await earlier.covers(90);
+    // Two cells of one contest and location are changed by opposite amounts, so all sums hold.
+    const known = (await latest(election.log, 'results-by-location')).get(cellKey('L0001', 'contest-1', 'Ada'));
+    const forge = (topic: Topic, key: string, value: object) =>
+      producer.send({
+        messages: [{ topic: `${election.entry.id}.${topic}`, partition: 0, key, value: JSON.stringify(value) }],
+        acks: -1,
+      });
+    for (const [candidate_id, votes] of [
+      ['Ada', 20],
+      ['Ben', 10],
+    ] as const)
+      await forge('results-by-location', cellKey('L0001', 'contest-1', candidate_id), {
+        ...known,
+        candidate_id,
+        votes,
+      });
+    await forge('votes-per-candidate', 'X', {});
+    const recount: Played = { ...election, entry: { ...election.entry, generation: 2 } };
+    const later = startCounter(recount);
+    await later.covers(90);
+    await assert.rejects(earlier.done, (error) => error instanceof OperationalError && error.code === 'FENCED');
+    assert.equal(await findQuery(election), null);
+    await recount.cast(manyBallots(recount.index, 9), 1);
+    await later.covers(99);
+    later.stop.abort();
+    await later.done;
+    await assertCounted(recount);
+    for (const topic of ['results-by-location', 'votes-per-candidate', 'turnout-by-location'] as const)
+      for (const [key, { epoch }] of await latest(election.log, topic)) assert.equal(epoch, 2, `${topic} ${key}`);
+    assert.equal(election.said.filter((line) => line.includes('Counting again from the first vote')).length, 1);
   });
 
   test('says why the query has ended', { timeout: 300_000 }, async () => {

@@ -132,10 +132,10 @@ interface Pair {
 
 /**
  * A handle that Node resets after its `end()` never closes. The process then spins for ever at its
- * exit (Node 24.21).
+ * exit (Node 24.21). A Unix socket has no address and cannot be reset.
  */
 function reset(socket: Socket): void {
-  if (socket.writableEnded) socket.destroy();
+  if (socket.writableEnded || socket.remoteFamily === undefined) socket.destroy();
   else socket.resetAndDestroy();
 }
 

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+/** The program, for a test that starts it with streams of its own. */
+export const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 /**
  * A process is ready in half the time if it need not compile the code that the one before has

@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import type { CandidateResult, ContestResult } from '../../src/domain/results/results.ts';
 import { colourOf } from '../charts/colours.ts';
-import { contest } from '../live/store.ts';
+import { contest, results } from '../live/store.ts';
 import { countOf, formatCount, formatShare } from '../text/format.ts';
 import { Name } from '../text/name.tsx';
 import { type Column, compareValues, Head, Section, type Sorting } from './table.tsx';
@@ -62,7 +62,8 @@ export function CandidateTable() {
         </table>
       </div>
       <p class="aside">
-        {countOf(chosen.votes_counted, 'vote')} for candidates, {countOf(chosen.undervotes, 'choice')} left blank.
+        {countOf(chosen.votes_counted, 'vote')} for candidates
+        {results.value?.election.ballots_simulated ? '' : `, ${countOf(chosen.undervotes, 'choice')} left blank`}.
       </p>
     </Section>
   );

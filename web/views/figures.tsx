@@ -7,12 +7,16 @@ export function Figures({ state }: { state: Results }) {
   const isUnknown = registered_voters === null;
   return (
     <dl class="figures" aria-label="The election in numbers">
-      <Figure id="ballots" name="Ballots cast" value={formatCount(ballots_cast)} />
+      <Figure
+        id="ballots"
+        name={state.election.ballots_simulated ? 'Ballots, simulated' : 'Ballots cast'}
+        value={formatCount(ballots_cast)}
+      />
       <Figure
         id="turnout"
         name="Turnout"
         value={formatShare(turnout)}
-        title={turnout === null ? 'Unknown: the number of registered voters is not known' : undefined}
+        title={turnout === null ? 'Unknown: the registered voters of at least one location are not known' : undefined}
         part={turnout}
         note={turnout !== null && turnout > 1 ? 'more ballots than registered voters' : undefined}
       />

@@ -11,6 +11,12 @@ export function Notes({ state }: { state: Results }) {
           election.
         </p>
       )}
+      {state.election.ballots_simulated && (
+        <p class="note">
+          <strong>Ballots are simulated.</strong> The source of this result states votes and no ballots. Ballots and
+          turnout are the fewest that hold these votes.
+        </p>
+      )}
       {!state.is_counted && (
         <p class="note" role="status">
           <strong>Counting has not begun.</strong> No count is published yet. The numbers appear with the first one.

@@ -5,9 +5,9 @@ import { indexElection } from '../../domain/election/election-index.ts';
 import { chainStart } from '../../domain/log/box.ts';
 import { CHECKPOINT_KEY, type CheckpointRecord, LOCATION_KEY_PREFIX, REMOVED } from '../../domain/log/records.ts';
 import { CheckpointResults } from '../../domain/results/checkpoint-results.ts';
-import { parseObject } from '../../domain/results/published-results.ts';
+import { describeLostVotes, parseObject } from '../../domain/results/published-results.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
-import { type Log, type LogRecord, latestRecords, type OutgoingRecord, recordsFrom } from '../../ports/log.ts';
+import { type Log, type LogRecord, latestRecords, type OutgoingRecord, recordsFrom, seqEnd } from '../../ports/log.ts';
 import { damaged } from './damaged.ts';
 
 const RESULT_TOPICS = ['results-by-location', 'votes-per-candidate', 'turnout-by-location'] as const;
@@ -55,7 +55,8 @@ export async function restore(log: Log, entry: ElectionEntry): Promise<Restored>
   );
   // The other two topics follow from the counts, so they are published again where they differ.
   if (reason === null && (removals.length > 0 || !agrees(records, topics))) count.publishEverything();
-  return { count, recounted: reason, removals };
+  const recounted = reason === null ? null : [reason, ...(await votesLost(log, entry, checkpoint))].join(' ');
+  return { count, recounted, removals };
 }
 
 function newCount(entry: ElectionEntry): BoxCounter {
@@ -105,6 +106,21 @@ async function whyElsewhere(log: Log, entry: ElectionEntry, checkpoint: Checkpoi
   return null;
 }
 
+/**
+ * Sentences about votes that the results covered and the log has no more. A recount cannot find
+ * them.
+ */
+async function votesLost(log: Log, entry: ElectionEntry, checkpoint: CheckpointRecord | null): Promise<string[]> {
+  const { covers } = checkpoint ?? {};
+  if (!Array.isArray(covers)) return [];
+  const lost: string[] = [];
+  for (let partition = 0; partition < entry.partitions; partition++) {
+    const end = await seqEnd(log, partition);
+    if (Number(covers[partition]) > end) lost.push(describeLostVotes(partition, covers[partition]!, end));
+  }
+  return lost;
+}
+
 /** The hash of the last box before an offset; null where the log has it no more. */
 async function hashBefore(log: Log, partition: number, offset: number): Promise<string | null> {
   for await (const record of recordsFrom(log, 'votes', partition, offset - 1)) {
@@ -121,7 +137,8 @@ function agrees(
   topics: ReadonlyMap<string, ReadonlyMap<string, LogRecord>>,
 ): boolean {
   return records.every(({ topic, key, value }) => {
-    if (topic === 'results-by-location') return true;
+    // A location without a ballot may lack its record and change no sum.
+    if (topic === 'results-by-location') return topics.get(topic)!.has(key);
     const published = parseObject(topics.get(topic)?.get(key)?.value ?? '') ?? {};
     return Object.entries(parseObject(value)!).every(
       ([name, content]) => name === 'epoch' || name === 'covers' || published[name] === content,

@@ -2,48 +2,44 @@ import type pg from 'pg';
 import { crashPoint } from '../../base/crash-points.ts';
 import { VOTES_END_KEY_PREFIX, type VotesEndRecord } from '../../domain/log/records.ts';
 import type { BallotSource } from '../../ports/ballot-batch.ts';
-import type { BallotBox, ClaimedPartition, KnownVoter } from '../../ports/ballot-box.ts';
+import type { BallotBox, ClaimedPartition } from '../../ports/ballot-box.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
 import { appendDefinition, readLogEnd } from './append.ts';
 import { BatchWriter, type ClaimedEnd } from './batch.ts';
 import { claimPartition, claimSource, releaseSource, tryClaimPartition, tryClaimSource } from './claims.ts';
 import { type Connection, type Database, inTransaction, lockOrAbort } from './database.ts';
 import { openIntake } from './intake.ts';
-import { openSharing } from './sharing.ts';
+import { LostCommits } from './lost-commits.ts';
+import { assertConnections, openSharing } from './sharing.ts';
 import { ensurePosition } from './sources.ts';
+import { findVoters } from './voter-lookup.ts';
+
+interface Store {
+  readonly database: Database;
+  readonly now: () => Date;
+  readonly lost: LostCommits;
+}
 
 export function openBallotBox(database: Database, now: () => Date): BallotBox {
+  const lost = new LostCommits(database);
+  const store: Store = { database, now, lost };
   return {
-    claim: (entry, partition, source, signal) => claim(database, now, entry, partition, source, signal),
-    tryClaim: (entry, partitions, source) => tryClaim(database, now, entry, partitions, source),
+    claim: (entry, partition, source, signal) => claim(store, entry, partition, source, signal),
+    tryClaim: (entry, partitions, source) => tryClaim(store, entry, partitions, source),
     unasked: ({ election_no }) => unasked(database, election_no),
-    share: (entry, source) => openSharing(database, entry.election_no, source),
-    openIntake: (entry, source) => openIntake(database, now, entry, source),
-    async lookUp(entry, registrationNumbers) {
-      const rows = await database.query<{
-        registration_number: string;
-        voter_id: string;
-        location_no: number;
-        has_voted: boolean;
-      }>(
-        `SELECT registration_number, v.voter_id, location_no, p.voter_id IS NOT NULL AS has_voted
-         FROM voters v LEFT JOIN participation_${entry.election_no} p ON p.voter_id = v.voter_id
-         WHERE v.election_no = $1 AND registration_number = ANY($2) AND removed_in IS NULL`,
-        [entry.election_no, registrationNumbers],
-      );
-      return new Map<string, KnownVoter>(
-        rows.map(({ registration_number, voter_id, location_no, has_voted }) => [
-          registration_number,
-          { voter_id: Number(voter_id), location: location_no, has_voted },
-        ]),
-      );
+    async share(entry, source) {
+      await assertConnections(database, entry.partitions);
+      return openSharing(database, entry.election_no, source);
     },
+    openIntake: (entry, source) => openIntake(database, now, entry, source, lost),
+    recovered: () => lost.settle(),
+    lookUp: ({ election_no }, numbers) =>
+      findVoters((sql, values) => database.query(sql, values), election_no, numbers),
   };
 }
 
 async function claim(
-  database: Database,
-  now: () => Date,
+  store: Store,
   entry: ElectionEntry,
   wanted: number | 'any',
   source: BallotSource,
@@ -51,13 +47,13 @@ async function claim(
 ): Promise<ClaimedPartition> {
   signal.throwIfAborted();
   await using opening = new AsyncDisposableStack();
-  const client = opening.use(await database.connect());
-  const claimed = await lockOrAbort(database, client, signal, async () => {
+  const client = opening.use(await store.database.connect());
+  const claimed = await lockOrAbort(store.database, client, signal, async () => {
     // Claim the source first, then the partition. The order is the same everywhere, so two
     // processes cannot wait for each other.
     await claimSource(client, entry.election_no, source);
     const partition = await claimWanted(client, entry, wanted);
-    return openPartition(client, now, entry, partition, source);
+    return openPartition(client, store, entry, partition, source);
   });
   opening.move();
   return claimed;
@@ -82,19 +78,18 @@ async function claimWanted(
 }
 
 async function tryClaim(
-  database: Database,
-  now: () => Date,
+  store: Store,
   entry: ElectionEntry,
   partitions: readonly number[],
   name: BallotSource['name'],
 ): Promise<ClaimedPartition | null> {
   await using opening = new AsyncDisposableStack();
-  const client = opening.use(await database.connect());
+  const client = opening.use(await store.database.connect());
   for (const partition of partitions) {
     const source = { name, partition };
     if (!(await tryClaimSource(client, entry.election_no, source))) continue;
     if (await tryClaimPartition(client, entry.election_no, partition)) {
-      const claimed = await openPartition(client, now, entry, partition, source);
+      const claimed = await openPartition(client, store, entry, partition, source);
       opening.move();
       return claimed;
     }
@@ -133,7 +128,7 @@ async function unasked(database: Database, electionNo: number): Promise<number[]
  */
 async function openPartition(
   client: Connection,
-  now: () => Date,
+  { now, lost }: Store,
   entry: ElectionEntry,
   partition: number,
   source: BallotSource,
@@ -141,7 +136,7 @@ async function openPartition(
   const number = entry.election_no;
   let nextOffset = await ensurePosition(client, number, source);
   const claimed: ClaimedEnd = { partition, end: await readLogEnd(client, number, 'votes', partition) };
-  const writer = new BatchWriter(client, now, entry);
+  const writer = new BatchWriter(client, now, entry, lost);
   const release = (): Promise<void> => client[Symbol.asyncDispose]();
   return {
     partition,

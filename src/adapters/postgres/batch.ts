@@ -7,6 +7,7 @@ import type { ElectionEntry } from '../../ports/elections.ts';
 import { appendDefinition, appendLog, type LogEnd } from './append.ts';
 import { copyIn, participationRows, RowBuffer, voteRows } from './copy.ts';
 import { isConnectionLost, sqlState } from './explain.ts';
+import type { LostCommit, LostCommits } from './lost-commits.ts';
 import { participationDigest, readNonce } from './nonce.ts';
 import { beginBatch } from './sources.ts';
 
@@ -33,15 +34,17 @@ export class BatchWriter {
   readonly #client: pg.Client;
   readonly #now: () => Date;
   readonly #entry: ElectionEntry;
+  readonly #lost: LostCommits;
   readonly #participation = new RowBuffer();
   readonly #votes = new RowBuffer();
   /** Made with the first batch; null in an election made before digests. */
   #digest: ParticipationDigest | null | undefined;
 
-  constructor(client: pg.Client, now: () => Date, entry: ElectionEntry) {
+  constructor(client: pg.Client, now: () => Date, entry: ElectionEntry, lost: LostCommits) {
     this.#client = client;
     this.#now = now;
     this.#entry = entry;
+    this.#lost = lost;
   }
 
   /**
@@ -103,12 +106,35 @@ export class BatchWriter {
       if (rows !== null && !(await copyParticipation(client, number, rows))) return null;
       if (sealed !== null) await this.#storeVotes(source, claimed, sealed, participation);
     }
-    if (rejections.length > 0) await insertRejections(client, number, source, rejections, this.#now());
+    const rejectedAt = this.#now();
+    if (rejections.length > 0) await insertRejections(client, number, source, rejections, rejectedAt);
     crashPoint('vote.before-commit');
-    await client.query('COMMIT');
+    const committed = { votes: sealed?.votes.count ?? 0, rejected: rejections.length };
+    await this.#commit({
+      election_no: number,
+      source,
+      from,
+      committed,
+      votes:
+        claimed === null || sealed === null
+          ? null
+          : { partition: claimed.partition, first_seq: claimed.end.next_seq, hash: sealed.records.hash },
+      rejection:
+        rejections.length === 0 ? null : { source_offset: rejections[0]!.source_offset, rejected_at: rejectedAt },
+    });
     crashPoint('vote.after-commit');
     if (claimed !== null && sealed !== null) claimed.end = endAfter(claimed.end, sealed, participation);
-    return { votes: sealed?.votes.count ?? 0, rejected: rejections.length };
+    return committed;
+  }
+
+  /** Remembers the batch where nobody says whether it was stored. */
+  async #commit(batch: LostCommit): Promise<void> {
+    try {
+      await this.#client.query('COMMIT');
+    } catch (error) {
+      if (isConnectionLost(error)) this.#lost.add(batch);
+      throw error;
+    }
   }
 
   /** The sum over the participants of the partition, with the accepted voters of the batch. */

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { OperationalError } from '../../base/errors.ts';
 import { explain, isConnectionLost } from './explain.ts';
+import { prepareSession } from './session.ts';
 import { SharedConnections } from './shared-connections.ts';
 
 /** A connection with one owner. Disposing of it ends it, and never throws. */
@@ -23,13 +24,6 @@ export interface Database {
  * notifications for ever.
  */
 const PATIENT = { keepAlive: true, keepAliveInitialDelayMillis: 10_000, connectionTimeoutMillis: 20_000 };
-
-/**
- * The same on the side of the server. A machine that vanished must not keep its locks, and so its
- * partitions, for the two hours of the system's default. A Unix socket ignores these settings.
- */
-const NOTICE_LOST_PEER =
-  'SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 30000';
 
 /** @param configure is called before every new connection, so that a restarted server is found. */
 export function openDatabase(configure: () => Promise<pg.ClientConfig>): Database {
@@ -62,14 +56,20 @@ async function openConnection(config: pg.ClientConfig): Promise<Connection> {
   client.on('error', () => {});
   try {
     await client.connect();
-    await client.query(NOTICE_LOST_PEER);
+    await prepareSession(client);
   } catch (cause) {
     await end();
-    throw explain(cause);
+    throw explain(cause, `PostgreSQL at ${addressOf(client)}`);
   }
   explainQueries(client);
   return Object.assign(client, { [Symbol.asyncDispose]: end });
 }
+
+/** The directory of a Unix socket, or host and port. */
+const addressOf = ({ host, port }: pg.Client): string => {
+  if (host.startsWith('/')) return `${host}/.s.PGSQL.${port}`;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+};
 
 const closed = (): OperationalError =>
   new OperationalError('DATABASE_UNREACHABLE', {
@@ -84,7 +84,10 @@ function makeClient(config: pg.ClientConfig): pg.Client {
   } catch (cause) {
     throw new OperationalError('USAGE', {
       message: `DATABASE_URL cannot be used: ${cause instanceof Error ? cause.message : cause}`,
-      nextStep: 'Name readable PEM files in its sslrootcert, sslcert and sslkey.',
+      nextStep:
+        cause instanceof TypeError
+          ? 'Write it like postgresql://user:password@host:5432/database; a port is at most 65535.'
+          : 'Name readable PEM files in its sslrootcert, sslcert and sslkey.',
       cause,
     });
   }

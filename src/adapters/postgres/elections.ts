@@ -8,17 +8,17 @@ import { DEFINITION_FORMAT, type DefinitionFormat, hashedDefinition } from '../.
 import { canonicalDefinition, type Election, type ElectionId } from '../../domain/election/election.ts';
 import { parseOrigin } from '../../domain/election/origin.ts';
 import { DEFINITION_KEY, type DefinitionRecord } from '../../domain/log/records.ts';
-import type { ElectionEntry, Elections, NewElection } from '../../ports/elections.ts';
+import type { ElectionEntry, Elections, NewElection, WantedElection } from '../../ports/elections.ts';
 import { TOPICS } from '../../ports/log.ts';
 import { appendKeyed } from './append.ts';
 import { type Database, inTransaction } from './database.ts';
-import { sqlState } from './explain.ts';
 import { insertNonce } from './nonce.ts';
 import { reviseDescription } from './revisions.ts';
 
 /** 128 random bits are drawn twice by no two elections. */
 const INSTANCE_BYTES = 16;
-const UNIQUE_VIOLATION = '23505';
+/** Any number of our own: processes that make elections wait for each other on this lock. */
+const MAKING_LOCK = 0x7a11_0002;
 const PARTITIONED_TOPICS = new Set(['voters', 'votes', 'returns']);
 
 export type ElectionRow = Omit<ElectionEntry, 'id' | 'arguments' | 'voters_total'> & {
@@ -58,18 +58,8 @@ export function openElections(database: Database): Elections {
   return {
     latest: () => find('ORDER BY election_no DESC LIMIT 1', []),
     find: (id) => find('WHERE election_id = $1', [id]),
-    async create(entry) {
-      try {
-        return await transact((client) => createElection(client, entry));
-      } catch (cause) {
-        if (sqlState(cause) !== UNIQUE_VIOLATION) throw cause;
-        throw new OperationalError('ELECTION_DIFFERS', {
-          message: `there is already an election ${entry.id}`,
-          nextStep: 'Give this one another --id.',
-          cause,
-        });
-      }
-    },
+    create: (entry) => transact((client) => createElection(client, entry)),
+    findOrCreate: (wanted) => transact((client) => findOrCreate(client, wanted)),
     async define(entry, election, replayed = []) {
       const defined = await transact(async (client) => {
         const written = await define(client, entry, election, replayed);
@@ -106,6 +96,40 @@ export function openElections(database: Database): Elections {
   };
 }
 
+/**
+ * The look and the making are one transaction, under a lock that each of them takes. Otherwise two
+ * processes could both find nothing, and the same voter would be on the rolls of two elections.
+ */
+async function findOrCreate(client: pg.Client, wanted: WantedElection): Promise<ElectionEntry> {
+  await client.query('SELECT pg_advisory_xact_lock($1)', [MAKING_LOCK]);
+  const found = wanted.fresh ? null : await findWanted(client, wanted);
+  if (found !== null) return found;
+  return createElection(client, wanted.exact_id ? wanted : { ...wanted, id: await freeId(client, wanted.id) });
+}
+
+/** A file may move, so the paths are not compared. */
+async function findWanted(client: pg.Client, wanted: WantedElection): Promise<ElectionEntry | null> {
+  const { rows } = wanted.exact_id
+    ? await client.query<ElectionRow>(`SELECT ${ELECTION_COLUMNS} FROM elections WHERE election_id = $1`, [wanted.id])
+    : await client.query<ElectionRow>(
+        `SELECT ${ELECTION_COLUMNS} FROM elections
+         ORDER BY jsonb_strip_nulls(arguments - 'paths') = jsonb_strip_nulls($1::jsonb - 'paths') DESC,
+           election_no DESC LIMIT 1`,
+        [JSON.stringify(wanted.arguments)],
+      );
+  return rows[0] === undefined ? null : entryOf(rows[0]);
+}
+
+/** The id itself where no election has it, otherwise the first free one of id-2, id-3... */
+async function freeId(client: pg.Client, id: ElectionId): Promise<ElectionId> {
+  const { rows } = await client.query<{ election_id: string }>('SELECT election_id FROM elections');
+  const taken = new Set(rows.map((row) => row.election_id));
+  for (let number = 1; ; number++) {
+    const candidate = number === 1 ? id : (`${id}-${number}` as ElectionId);
+    if (!taken.has(candidate)) return candidate;
+  }
+}
+
 async function votesInLog(database: Database, electionNo: number): Promise<number[]> {
   const rows = await database.query<{ next_seq: string }>(
     "SELECT next_seq FROM log_ends WHERE election_no = $1 AND topic = 'votes' ORDER BY partition",
@@ -117,9 +141,14 @@ async function votesInLog(database: Database, electionNo: number): Promise<numbe
 async function createElection(client: pg.Client, entry: NewElection): Promise<ElectionEntry> {
   const { rows } = await client.query<ElectionRow>(
     `INSERT INTO elections (election_id, name, source, arguments, seed, partitions) VALUES ($1, $2, 'ballots', $3, $4, $5)
-     RETURNING ${ELECTION_COLUMNS}`,
+     ON CONFLICT (election_id) DO NOTHING RETURNING ${ELECTION_COLUMNS}`,
     [entry.id, entry.name, JSON.stringify(entry.arguments), entry.seed, entry.partitions],
   );
+  if (rows.length === 0)
+    throw new OperationalError('ELECTION_DIFFERS', {
+      message: `there is already an election ${entry.id}`,
+      nextStep: 'Give this one another --id.',
+    });
   const created = entryOf(rows[0]!);
   const number = created.election_no;
   await insertNonce(client, number);

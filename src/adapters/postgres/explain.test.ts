@@ -6,10 +6,16 @@ import { explain, sqlState } from './explain.ts';
 
 const sqlError = (code: string): Error => Object.assign(new pg.DatabaseError('it says why', 0, 'error'), { code });
 const systemError = (code: string): Error => Object.assign(new Error('it says why'), { code });
+const full = (code: string, what: string): Error =>
+  Object.assign(new pg.DatabaseError(`${what}: No space left on device`, 0, 'error'), { code });
 
 for (const [name, cause, code, canRetry] of [
   ['a full disk', sqlError('53100'), 'DISK_FULL', false],
   ['a full disk here', systemError('ENOSPC'), 'DISK_FULL', false],
+  ['a used-up quota here', systemError('EDQUOT'), 'DISK_FULL', false],
+  ['a log of changes that cannot grow', full('XX000', 'could not write to file "pg_wal/x"'), 'DISK_FULL', false],
+  ['a table that cannot be flushed', full('58030', 'could not fsync file "base/1/2"'), 'DISK_FULL', false],
+  ['another internal error', sqlError('XX000'), 'DATABASE_FAILED', false],
   ['a server that stops', sqlError('57P01'), 'DATABASE_UNREACHABLE', true],
   ['a server that starts', sqlError('57P03'), 'DATABASE_UNREACHABLE', true],
   ['a broken connection', sqlError('08006'), 'DATABASE_UNREACHABLE', true],

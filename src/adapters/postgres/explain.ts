@@ -20,6 +20,7 @@ const CONNECTION_ERRORS = new Set([
   'EHOSTUNREACH',
   'EAI_AGAIN',
   'ENETUNREACH',
+  'EADDRNOTAVAIL',
   'EHOSTDOWN',
 ]);
 /**
@@ -27,6 +28,8 @@ const CONNECTION_ERRORS = new Set([
  * record.
  */
 const TLS_ERROR = /^ERR_SSL_/;
+/** The words of the driver where the first answer is none of PostgreSQL. */
+const NOT_POSTGRES = /There was an error establishing an SSL connection|unexpected message|Unknown message/i;
 /**
  * PostgreSQL's classes: 08 connection exception, 57P01-05 shutdown and crash; 53300 no connection
  * is free.
@@ -34,15 +37,25 @@ const TLS_ERROR = /^ERR_SSL_/;
 const CONNECTION_STATES = /^(08...|57P0[1-5]|53300)$/;
 
 /**
+ * PostgreSQL gives a full disk its own state (53100) only in some places. Elsewhere the state is
+ * that of an internal or an input/output error, and the words of the system alone tell it. Our
+ * server speaks English.
+ */
+const isDiskFull = (code: string, message: string): boolean =>
+  /^(53100|ENOSPC|EDQUOT)$/.test(code) ||
+  (/^(XX...|58...)$/.test(code) && /No space left on device|Disk quota exceeded/.test(message));
+
+/**
  * Turns an error of the driver into an error with a code and a next step. Returns an unknown error
  * unchanged.
+ * @param server the server as a message names it; with its address where a connection is made.
  */
-export function explain(cause: unknown): unknown {
+export function explain(cause: unknown, server = 'PostgreSQL'): unknown {
   if (cause instanceof OperationalError || !(cause instanceof Error)) return cause;
   const code = codeOf(cause);
   if (isTrustError(cause))
     return new OperationalError('DATABASE_UNREACHABLE', {
-      message: `the connection to PostgreSQL is not secure: ${wordsOf(cause)}`,
+      message: `the connection to ${server} is not secure: ${wordsOf(cause)}`,
       nextStep:
         'In DATABASE_URL name the host as its certificate does, the certificate of its authority in sslrootcert and, where it asks for a certificate of ours, sslcert and sslkey.',
       cause,
@@ -54,7 +67,7 @@ export function explain(cause: unknown): unknown {
     /^(Connection terminated|timeout expired|Client .*(closed|not queryable))/.test(cause.message)
   )
     return new OperationalError('DATABASE_UNREACHABLE', {
-      message: `PostgreSQL does not answer: ${cause.message}`,
+      message: `${server} does not answer: ${cause.message}`,
       nextStep:
         'Check that the server runs and that DATABASE_URL names it, then start again: nothing committed is lost.',
       canRetry: true,
@@ -62,12 +75,18 @@ export function explain(cause: unknown): unknown {
     });
   if (/^(28...|3D000|42501)$/.test(code) || /does not support SSL/.test(cause.message))
     return new OperationalError('DATABASE_UNREACHABLE', {
-      message: `PostgreSQL refuses us: ${cause.message}`,
+      message: `${server} refuses us: ${cause.message}`,
       nextStep:
         'Correct user, password, database or sslmode in DATABASE_URL; the user must be allowed to create tables there.',
       cause,
     });
-  if (code === '53100' || code === 'ENOSPC')
+  if (NOT_POSTGRES.test(cause.message))
+    return new OperationalError('DATABASE_UNREACHABLE', {
+      message: `${server} does not speak the protocol of PostgreSQL: ${cause.message.split('\n')[0]}`,
+      nextStep: 'Correct host and port in DATABASE_URL: another program seems to listen there.',
+      cause,
+    });
+  if (isDiskFull(code, cause.message))
     return new OperationalError('DISK_FULL', {
       message: `PostgreSQL has no space left on its disk: ${cause.message}`,
       nextStep: 'Free some space and start again: nothing committed is lost.',

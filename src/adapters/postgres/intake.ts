@@ -9,6 +9,7 @@ import { readLogEnd } from './append.ts';
 import { BatchWriter, type ClaimedEnd } from './batch.ts';
 import { releaseSource, tryClaimInTransaction, tryClaimSource } from './claims.ts';
 import type { Connection, Database } from './database.ts';
+import type { LostCommits } from './lost-commits.ts';
 import { ensurePosition, readPositions } from './sources.ts';
 
 /**
@@ -20,12 +21,13 @@ export async function openIntake(
   now: () => Date,
   entry: ElectionEntry,
   source: IdentifiedSource,
+  lost: LostCommits,
 ): Promise<Intake> {
   await using opening = new AsyncDisposableStack();
   const client = opening.use(await database.connect());
   await assertSame(client, entry.election_no, source);
   opening.move();
-  return new PostgresIntake(client, now, entry, source.name);
+  return new PostgresIntake(client, entry, source.name, new BatchWriter(client, now, entry, lost));
 }
 
 class PostgresIntake implements Intake {
@@ -41,11 +43,11 @@ class PostgresIntake implements Intake {
    */
   #preferred = 0;
 
-  constructor(client: Connection, now: () => Date, entry: ElectionEntry, name: BallotSource['name']) {
+  constructor(client: Connection, entry: ElectionEntry, name: BallotSource['name'], writer: BatchWriter) {
     this.#client = client;
     this.#entry = entry;
     this.#name = name;
-    this.#writer = new BatchWriter(client, now, entry);
+    this.#writer = writer;
   }
 
   positions(): Promise<ReadonlyMap<number, number>> {

@@ -1,3 +1,4 @@
+import { OperationalError } from '../../base/errors.ts';
 import type { ClosableLog } from '../../ports/backend.ts';
 import { endOf, type Topic } from '../../ports/log.ts';
 import { readEnd } from './append.ts';
@@ -18,38 +19,47 @@ const BYTES_PER_READ_MAX = 64 * 1024;
 export async function openPostgresLog(database: Database, electionNo: number): Promise<ClosableLog> {
   await using opening = new AsyncDisposableStack();
   const client = opening.use(await database.connect());
-  /** One past the last offset of each partition, as known from notifications. */
+  /** One past the last offset of each partition, as known from notifications and waits. */
   const ends = new Map<string, number>();
   const notifications = await listen(client, LOG_CHANNEL, (payload) => {
     const [, place = '', end] = /^(\d+\/[^/]+\/\d+)\/(\d+)$/.exec(payload) ?? [];
     if (place.startsWith(`${electionNo}/`)) ends.set(place, Number(end));
   });
   const end = (topic: Topic, partition: number): Promise<number> => readEnd(database, electionNo, topic, partition);
+  const placeOf = (topic: Topic, partition: number): string => `${electionNo}/${topic}/${partition}`;
   const connection = opening.move();
   const close = (): Promise<void> => connection.disposeAsync();
   return {
     end,
     async read(topic, partition, from) {
+      // Known before the query, so that its rows had been committed when it began.
+      const known = ends.get(placeOf(topic, partition)) ?? 0;
       const rows = await database.query<{ base_offset: string; record_count: number; payload: Buffer }>(
         READ,
         [electionNo, topic, partition, from],
         'read-log',
       );
-      return rows
+      const batches = rows
         .map(({ base_offset, record_count, payload }) => ({
           base_offset: Number(base_offset),
           count: record_count,
           text: unpack(payload).toString('utf8'),
         }))
         .filter((batch) => endOf(batch) > from);
+      if (batches.length === 0 && known > from) throw tailMissing(topic, partition, from, known);
+      return batches;
     },
     async wait(topic, partition, from, signal) {
       notifications.assertConnected();
       if (signal.aborted) return;
-      const place = `${electionNo}/${topic}/${partition}`;
+      const place = placeOf(topic, partition);
       const all = `${electionNo}/${topic}/end/`;
       using bell = notifications.bell((payload) => payload.startsWith(`${place}/`) || payload.startsWith(all));
-      if ((ends.get(place) ?? (await end(topic, partition))) > from) return;
+      const known = ends.get(place) ?? (await end(topic, partition));
+      if (known > from) {
+        ends.set(place, Math.max(known, ends.get(place) ?? 0));
+        return;
+      }
       await bell.rung(signal);
       notifications.assertConnected();
     },
@@ -57,6 +67,13 @@ export async function openPostgresLog(database: Database, electionNo: number): P
     [Symbol.asyncDispose]: close,
   };
 }
+
+/** A reader that waited for these records would ask again at once, for ever. */
+const tailMissing = (topic: Topic, partition: number, from: number, end: number): OperationalError =>
+  new OperationalError('LOG_DAMAGED', {
+    message: `table log lacks records of topic ${topic}, partition ${partition}: it ends before offset ${from}, and table log_ends says ${end}`,
+    nextStep: 'Stop and keep everything as it is, then restore PostgreSQL from a backup.',
+  });
 
 /**
  * The row that holds `from` may begin before it. The window bounds the bytes of a call without

@@ -4,6 +4,7 @@ import { crashPoint } from '../../base/crash-points.ts';
 import { OperationalError } from '../../base/errors.ts';
 import { MIGRATIONS_DIRECTORY } from '../../base/resources.ts';
 import { type Database, inTransaction } from './database.ts';
+import { assertSuitable } from './session.ts';
 
 /** Any number of our own. Two processes that start at once wait for each other on this lock. */
 const MIGRATION_LOCK = 0x7a11_0001;
@@ -12,12 +13,14 @@ const MIGRATION_LOCK = 0x7a11_0001;
  * Brings the tables to the version of this program. Several processes may start at once: each takes
  * the lock inside the transaction that applies a migration, so one applies it and the others find
  * it applied.
- * @throws OperationalError DATABASE_UNSAFE when the database was migrated by a newer program.
+ * @throws OperationalError DATABASE_UNSUITABLE where no tables can be made here, DATABASE_UNSAFE
+ * where a newer program has migrated the database.
  */
 export async function migrate(database: Database): Promise<void> {
   const files = (await readdir(MIGRATIONS_DIRECTORY)).filter((name) => /^\d{4}-.*\.sql$/.test(name)).sort();
   const known = Number(files.at(-1)!.slice(0, 4));
   await using client = await database.connect();
+  await assertSuitable(client);
   await inTransaction(client, async () => {
     await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
     await client.query(

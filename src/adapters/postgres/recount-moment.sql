@@ -11,6 +11,7 @@ SELECT
              max(rejected_at) AS last_at, count(*) AS votes
       FROM rejections WHERE election_no = $1 GROUP BY source, partition, reason) AS r) AS rejections,
   (SELECT coalesce(jsonb_agg(to_jsonb(w)), '[]') FROM writers AS w WHERE election_no = $1) AS writers,
+  (SELECT jsonb_build_object('rows', count(*), 'votes', coalesce(sum(votes), 0)) FROM batches WHERE election_no = $1) AS batches,
   (SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY revision), '[]') FROM revisions AS r WHERE election_no = $1) AS revisions,
   (SELECT coalesce(jsonb_agg(jsonb_build_object('voter_id', voter_id, 'reason', removal_reason, 'revision', removed_in)
       ORDER BY voter_id), '[]')

@@ -12,6 +12,7 @@ import { LOG_CHANNEL } from './notifications.ts';
 import { type Revision, reviseDescription } from './revisions.ts';
 import { recordRollRoot } from './roll-root.ts';
 import { insertPeople, registeredLocations } from './roll-rows.ts';
+import { findVoters, type Query, votersOfOldSpelling } from './voter-lookup.ts';
 
 /**
  * Late changes of a complete roll. The caller's connection holds the lock of the roll. Each change
@@ -64,20 +65,21 @@ export function removeLate(
   return change(client, electionNo, source, async () => {
     // First of all: no batch of votes commits between the look and the removal.
     const { revision } = await lockElection(client, electionNo);
-    const known = await registeredVoters(
-      client,
+    const known = await findVoters(
+      queryOf(client),
       electionNo,
       removals.map((removal) => removal.registration_number),
     );
     const refused: Refused[] = [];
     const records: RemovalRecord[] = [];
+    const removed = new Set<number>();
     const fewer = new Map<number, number>();
     for (const [position, { registration_number, reason }] of removals.entries()) {
       const voter = known.get(registration_number);
-      if (voter === undefined) refused.push({ position, reason: 'not-on-the-roll' });
+      if (voter === undefined || removed.has(voter.voter_id)) refused.push({ position, reason: 'not-on-the-roll' });
       else if (voter.has_voted) refused.push({ position, reason: 'has-voted' });
       else {
-        known.delete(registration_number);
+        removed.add(voter.voter_id);
         records.push({ voter_id: voter.voter_id, reason, revision: revision + 1 });
         fewer.set(voter.location, (fewer.get(voter.location) ?? 0) - 1);
       }
@@ -122,44 +124,20 @@ function change(
   });
 }
 
+const queryOf =
+  (client: pg.Client): Query =>
+  async (sql, values) =>
+    (await client.query(sql, [...values])).rows;
+
 async function alreadyThere(client: pg.Client, electionNo: number, voters: readonly LateVoter[]): Promise<Refused[]> {
   const numbers = voters.map(({ person }) => person.registration_number);
-  const known = await registeredVoters(client, electionNo, numbers);
+  const known = await findVoters(queryOf(client), electionNo, numbers);
+  for (const [key, voter] of await votersOfOldSpelling(queryOf(client), electionNo)) known.set(key, voter);
   return voters.flatMap(({ person, location }, position): Refused[] => {
     const voter = known.get(person.registration_number);
     if (voter === undefined) return [];
     return [{ position, reason: voter.location === location ? 'on-the-roll' : 'on-the-roll-elsewhere' }];
   });
-}
-
-interface Registered {
-  readonly voter_id: number;
-  readonly location: number;
-  readonly has_voted: boolean;
-}
-
-async function registeredVoters(
-  client: pg.Client,
-  electionNo: number,
-  numbers: readonly string[],
-): Promise<Map<string, Registered>> {
-  const { rows } = await client.query<{
-    registration_number: string;
-    voter_id: string;
-    location_no: number;
-    has_voted: boolean;
-  }>(
-    `SELECT registration_number, v.voter_id, location_no, p.voter_id IS NOT NULL AS has_voted
-     FROM voters v LEFT JOIN participation_${electionNo} p ON p.voter_id = v.voter_id
-     WHERE v.election_no = $1 AND registration_number = ANY($2) AND removed_in IS NULL`,
-    [electionNo, numbers],
-  );
-  return new Map(
-    rows.map(({ registration_number, voter_id, location_no, has_voted }) => [
-      registration_number,
-      { voter_id: Number(voter_id), location: location_no, has_voted },
-    ]),
-  );
 }
 
 /**

@@ -1,3 +1,4 @@
+import { OperationalError } from '../../base/errors.ts';
 import { assert } from '../../domain/assert.ts';
 import type { BallotSource } from '../../ports/ballot-batch.ts';
 import type { Sharing } from '../../ports/sharing.ts';
@@ -20,6 +21,32 @@ const MEMBERS = `
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND ((classid::bigint << 32) | objid::bigint) = hashtextextended($1, 0)
   ORDER BY pid`;
+
+/**
+ * The sessions of `run` beside those of its partitions: three that short queries share, and one
+ * each for the roll, the members, the votes' log, the counter with its log, and the dashboard's
+ * log. One more is for the moment of a start.
+ */
+const SESSIONS_BESIDE = 10;
+
+/**
+ * Voting keeps a session for each partition. Where the server does not have as many, a stage would
+ * wait for its own sessions.
+ * @throws OperationalError DATABASE_UNSUITABLE with the numbers.
+ */
+export async function assertConnections(database: Database, partitions: number): Promise<void> {
+  const needed = partitions + SESSIONS_BESIDE;
+  const [server] = await database.query<{ usable: number }>(
+    `SELECT current_setting('max_connections')::integer
+       - current_setting('superuser_reserved_connections')::integer AS usable`,
+  );
+  const { usable } = server!;
+  if (usable >= needed) return;
+  throw new OperationalError('DATABASE_UNSUITABLE', {
+    message: `voting in ${partitions} partitions needs ${needed} connections, and PostgreSQL gives ${usable} (max_connections, without those of superusers)`,
+    nextStep: `Raise max_connections of the server by ${needed - usable} or more and restart it; or begin an election with fewer --partitions.`,
+  });
+}
 
 /**
  * Joins the processes that share. Each member holds a shared advisory lock on a session of its own,

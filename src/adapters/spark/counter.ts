@@ -2,18 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationalError } from '../../base/errors.ts';
 import { sha256 } from '../../base/sha256.ts';
 import { assert } from '../../domain/assert.ts';
-import type { Election, ElectionId } from '../../domain/election/election.ts';
+import type { Election } from '../../domain/election/election.ts';
 import { indexElection } from '../../domain/election/election-index.ts';
 import { MicroBatchResults } from '../../domain/results/micro-batch-results.ts';
 import { UNKNOWN_PLACE } from '../../domain/results/published-results.ts';
 import type { Counter, CountProgress, Gauge } from '../../ports/counter.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
-import { type ClosableWriter, endOf, type Log, type OutgoingRecord, recordsOf } from '../../ports/log.ts';
+import { type ClosableWriter, endOf, type Log, recordsOf } from '../../ports/log.ts';
 import { openSparkClient } from './client.ts';
-import { openQueryHome, type QueryHome, type QueryPlan } from './query.ts';
+import { beginGeneration, superseded } from './generation.ts';
+import { type PlanOptions, planOf } from './plan.ts';
+import { openQueryHome, type QueryHome, type RunningQuery } from './query.ts';
 import type { SparkRemote } from './remote.ts';
-import { countStatement } from './statement.ts';
-import { zeroReport } from './zero-report.ts';
 
 /**
  * The time between two questions about the state of the query. The questions also keep its session
@@ -26,35 +26,10 @@ const END_POLL_MS = 50;
 const LINE_MS = 10_000;
 /** The most warnings of a run: there may be any number of foreign records. */
 const WARNINGS_MAX = 100;
-/**
- * The time for another counter that opens its writer at the same moment to publish the zero report.
- */
-const ZERO_REPORT_MS_MAX = 5_000;
-/** Two counters that start at once fence each other once; a third failure has another cause. */
-const ZERO_REPORT_TRIES_MAX = 3;
-/**
- * The most boxes of a micro-batch: a million votes, so that a long backlog shows results every few
- * seconds.
- */
-const BOXES_PER_BATCH_MAX = 2_000;
-/**
- * A state partition costs a task and some files in each micro-batch. One partition is the fastest
- * while it handles its keys in milliseconds.
- */
-const CELLS_PER_SHUFFLE_PARTITION = 50_000;
-/** A partition is a task in each micro-batch. Tasks beyond the number of cores only wait. */
-const SHUFFLE_PARTITIONS_MAX = 16;
-/** No command begins a new generation of results yet. */
-const GENERATION = 1;
 const USER = 'tallyroom';
 
-export interface SparkCounterOptions {
+export interface SparkCounterOptions extends PlanOptions {
   readonly remote: SparkRemote;
-  /**
-   * The brokers as Spark reaches them, and the other settings of Kafka's Java client
-   * (`security.protocol`, `sasl.mechanism`...).
-   */
-  readonly kafka: { readonly brokers: string; readonly properties: Readonly<Record<string, string>> };
   readonly log: Log;
   /** Opens the writer of the result topics, for the zero report alone. */
   openWriter(): Promise<ClosableWriter>;
@@ -65,8 +40,6 @@ export interface SparkCounterOptions {
   prepareTopics(): Promise<string>;
   readonly clock: () => Date;
   say(line: string): void;
-  /** The most boxes of a micro-batch. Default {@link BOXES_PER_BATCH_MAX}. */
-  readonly boxes_per_batch_max?: number;
 }
 
 /** The last known progress of the query, for logs and metrics. */
@@ -99,13 +72,19 @@ export function createSparkCounter(options: SparkCounterOptions): SparkCounter {
       assert(definition !== null && definition_hash !== null, 'the election is defined');
       const votesTopicId = await options.prepareTopics();
       using client = openSparkClient(options.remote);
-      const plan = planOf(options, definition, definition_hash, votesTopicId);
+      const homeOf = (generation: number): QueryHome => {
+        const counted = { election: definition, definition_hash, votes_topic_id: votesTopicId, generation };
+        return openQueryHome(client, planOf(options, counted), options.remote.user_id ?? USER);
+      };
       const run: Run = {
         ...options,
         entry,
         definition,
         definition_hash,
-        home: openQueryHome(client, plan, options.remote.user_id ?? USER),
+        home: homeOf(entry.generation),
+        async stopEarlier() {
+          for (let earlier = 1; earlier < entry.generation; earlier++) await (await homeOf(earlier).find())?.stop();
+        },
         results: new MicroBatchResults({
           index: indexElection(definition),
           definition: definition_hash,
@@ -135,6 +114,8 @@ interface Run extends SparkCounterOptions {
   readonly definition: Election;
   readonly definition_hash: string;
   readonly home: QueryHome;
+  /** Stops the queries of the earlier generations. */
+  stopEarlier(): Promise<void>;
   readonly results: MicroBatchResults;
   /** The offset up to which `results` include topic `results-by-location`. */
   offset: number;
@@ -142,51 +123,6 @@ interface Run extends SparkCounterOptions {
   readonly said: Set<string>;
   readonly progress: CountProgress;
   readonly sparkProgress: SparkProgress;
-}
-
-const TOPIC_ID_DIGITS = 8;
-
-/**
- * The name of the query of an election and of its checkpoint. The offsets of a checkpoint are wrong
- * in a topic that was made again: the query would wait in silence, or skip votes. So each topic has
- * its own checkpoint.
- */
-export const queryName = (election: ElectionId, votesTopicId: string): string =>
-  `tallyroom-${election}-${votesTopicId.replaceAll('-', '').slice(0, TOPIC_ID_DIGITS)}-${GENERATION}`;
-
-function planOf(
-  { kafka, boxes_per_batch_max }: SparkCounterOptions,
-  election: Election,
-  definitionHash: string,
-  votesTopicId: string,
-): QueryPlan {
-  const kafkaOptions = {
-    'kafka.bootstrap.servers': kafka.brokers,
-    ...Object.fromEntries(Object.entries(kafka.properties).map(([name, value]) => [`kafka.${name}`, value])),
-  };
-  const cells = election.candidates.length * election.locations.length;
-  const shufflePartitions = Math.min(SHUFFLE_PARTITIONS_MAX, Math.ceil(cells / CELLS_PER_SHUFFLE_PARTITION));
-  return {
-    name: queryName(election.id, votesTopicId),
-    configuration: {
-      'spark.sql.session.timeZone': 'UTC',
-      'spark.sql.shuffle.partitions': String(shufflePartitions),
-      // Spark writes the plan of each batch for its own pages. This form takes some milliseconds
-      // less.
-      'spark.sql.ui.explainMode': 'simple',
-    },
-    source: {
-      ...kafkaOptions,
-      subscribe: `${election.id}.votes`,
-      startingOffsets: 'earliest',
-      failOnDataLoss: 'true',
-      maxOffsetsPerTrigger: String(boxes_per_batch_max ?? BOXES_PER_BATCH_MAX),
-      'kafka.isolation.level': 'read_committed',
-      'kafka.fetch.max.wait.ms': '10',
-    },
-    statement: countStatement(election, definitionHash, GENERATION),
-    sink: { ...kafkaOptions, 'kafka.compression.type': 'zstd' },
-  };
 }
 
 async function countUntil(run: Run, signal: AbortSignal): Promise<void> {
@@ -198,7 +134,8 @@ async function countUntil(run: Run, signal: AbortSignal): Promise<void> {
   } catch (error) {
     stop.abort();
     await Promise.allSettled(parts);
-    if (error instanceof OperationalError && error.code === 'LOG_DAMAGED') await stopQuery(run);
+    if (error instanceof OperationalError && (error.code === 'LOG_DAMAGED' || error.code === 'FENCED'))
+      await stopQuery(run);
     throw error;
   }
   await endQuery(run);
@@ -214,7 +151,7 @@ async function watchQuery(run: Run, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     let query = await home.find();
     if (query === null) {
-      await reportZero(run, signal);
+      await beginGeneration(run, signal);
       if (signal.aborted) return;
       query = await home.start('steady');
     }
@@ -234,6 +171,7 @@ async function watchQuery(run: Run, signal: AbortSignal): Promise<void> {
         line = { at: performance.now(), votes: sparkProgress.votes };
       }
       await pause(POLL_MS, signal);
+      if (!signal.aborted) await assertWhole(run, query);
     }
     if (signal.aborted) return;
     await query?.assertSound();
@@ -241,46 +179,22 @@ async function watchQuery(run: Run, signal: AbortSignal): Promise<void> {
   }
 }
 
+/**
+ * An idle query has written all its rows. Where they are not a whole state, none will come by
+ * itself, so waiting for one would never end.
+ * @throws OperationalError LOG_DAMAGED where the results were damaged.
+ */
+async function assertWhole({ results, log, entry, offset }: Run, query: RunningQuery): Promise<void> {
+  if (results.missing === null || !(await query.isIdle())) return;
+  // The query was idle before this look, so a row that it wrote is seen here.
+  if ((await log.read('results-by-location', 0, offset)).length > 0) return;
+  if (results.missing !== null) throw untrusted({ entry }, results.missing);
+}
+
 const describeProgress = ({ batch_id, batch_ms }: SparkProgress, votesPerSecond: number): string =>
   `Spark counts ${votesPerSecond} votes/s; micro-batch ${batch_id} took ${batch_ms} ms.`;
 
 const pause = (ms: number, signal: AbortSignal): Promise<void> => sleep(ms, undefined, { signal }).catch(() => {});
-
-/**
- * Publishes the zero report where nothing was published yet. Zeros are never published over counts:
- * opening the writer fences any counter that looked before us, and a counter starts the query only
- * after this step.
- */
-async function reportZero(run: Run, signal: AbortSignal): Promise<void> {
-  const { log } = run;
-  // The end of the topic does not show that it is empty, since an aborted transaction moves the
-  // end, too.
-  const isEmpty = async (): Promise<boolean> => (await log.read('results-by-location', 0, 0)).length === 0;
-  for (let tries = 1; !signal.aborted && (await isEmpty()); )
-    try {
-      await using writer = await run.openWriter();
-      if (await isEmpty()) await writer.publish(zeroRecords(run));
-      return;
-    } catch (error) {
-      if (!(error instanceof OperationalError)) throw error;
-      // Another counter has fenced us in Kafka, and gave way since our epoch is the last one. Now
-      // it is our turn.
-      if (error.canRetry && tries++ < ZERO_REPORT_TRIES_MAX) continue;
-      if (error.code !== 'FENCED') throw error;
-      // Aborted records end the wait, too. A counter that retried at once would fence the other
-      // again and again.
-      const patience = AbortSignal.any([signal, AbortSignal.timeout(ZERO_REPORT_MS_MAX)]);
-      while (!patience.aborted && (await isEmpty())) await log.wait('results-by-location', 0, 0, patience);
-    }
-}
-
-const zeroRecords = ({ definition, definition_hash, entry, clock }: Run): OutgoingRecord[] =>
-  zeroReport(definition, {
-    definition: definition_hash,
-    partitions: entry.partitions,
-    epoch: GENERATION,
-    as_of: clock().toISOString(),
-  });
 
 /**
  * Reads the results that the query publishes and reports its progress.
@@ -307,6 +221,7 @@ async function readResults(run: Run): Promise<boolean> {
       if (damage === UNKNOWN_PLACE) throw untrusted(run, `the result record ${key} ${damage}.`);
       else if (damage !== null) warn(run, `The result record ${key} ${damage}.`);
     run.offset = endOf(batch);
+    if (results.epoch > run.entry.generation) throw superseded(run.entry);
   }
   if (batches.length > 0 && results.isDue) publish(run);
   return batches.length > 0;
@@ -327,11 +242,11 @@ function publish(run: Run): void {
   run.progress.published(covers);
 }
 
-const untrusted = ({ entry }: Run, reason: string): OperationalError =>
+const untrusted = ({ entry }: Pick<Run, 'entry'>, reason: string): OperationalError =>
   new OperationalError('LOG_DAMAGED', {
     message: `the results of ${entry.id} cannot be trusted: ${reason}`,
     nextStep:
-      'Counting has stopped; run `tallyroom verify`, then restore the log from a backup or begin anew with --fresh.',
+      'Counting has stopped. Run `tallyroom verify`. Where only the results are damaged, `tallyroom count --recount` replaces them; where the log is, restore it from a backup or begin anew with --fresh.',
   });
 
 function warn({ said, say }: Run, line: string): void {

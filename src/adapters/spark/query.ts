@@ -40,6 +40,8 @@ export interface RunningQuery {
   /** Each start gives another id. */
   readonly run_id: string;
   isActive(): Promise<boolean>;
+  /** Whether all records of the source are counted, and every row of them is in the sink. */
+  isIdle(): Promise<boolean>;
   /** The progress of the last batch that is done, or null before the first. */
   progress(): Promise<QueryProgress | null>;
   /**
@@ -71,6 +73,8 @@ const SESSION_ENDED = /^INVALID_HANDLE\.SESSION_(CLOSED|NOT_FOUND|CHANGED)$/;
  * belongs to another moment of the start.
  */
 const NAME_TAKEN = /already active|with that name|concurrently using metadata|CONCURRENT_QUERY/;
+/** The message of a query whose last look at the source found nothing new. */
+const WAITING = 'Waiting for data to arrive';
 const QUERY_GONE = /STREAMING_QUERY.*NOT_FOUND|query.*(not found|not valid|may be stopped)/i;
 
 /**
@@ -199,6 +203,12 @@ function runningQuery(client: SparkClient, session: SparkSession, queryId: Strea
     async isActive() {
       const answer = await ask('status');
       return answer?.case === 'status' && answer.value.isActive;
+    },
+    async isIdle() {
+      const answer = await ask('status');
+      if (answer?.case !== 'status') return false;
+      const { isActive, isDataAvailable, isTriggerActive, statusMessage } = answer.value;
+      return isActive && !isDataAvailable && !isTriggerActive && statusMessage === WAITING;
     },
     async progress() {
       const answer = await ask('lastProgress');

@@ -15,24 +15,41 @@ import { type Chooser, slotKeys } from './chooser.ts';
 /** One row of the votes of a real election that is cast again, by location and candidate number. */
 export interface ReplayedVotes {
   readonly location: number;
+  /** {@link STATED_BALLOTS} for the ballots of a location, where the source states them. */
   readonly candidate: number;
   readonly votes: number;
 }
 
+/** In place of a candidate's number: the row has the ballots of its location. */
+export const STATED_BALLOTS = -1;
+
 /** Replayed votes by cell. */
 export function layOutVotes(index: ElectionIndex, replayed: readonly ReplayedVotes[]): Float64Array {
   const cells = new Float64Array(index.cellCount);
-  for (const { location, candidate, votes } of replayed) cells[cellAt(index, location, candidate)] = votes;
+  for (const { location, candidate, votes } of replayed)
+    if (candidate !== STATED_BALLOTS) cells[cellAt(index, location, candidate)] = votes;
   return cells;
 }
 
+/** The ballots that the source states, by location; 0 where it states none. */
+export function statedBallots(index: ElectionIndex, replayed: readonly ReplayedVotes[]): Float64Array {
+  const ballots = new Float64Array(index.election.locations.length);
+  for (const { location, candidate, votes } of replayed) if (candidate === STATED_BALLOTS) ballots[location] = votes;
+  return ballots;
+}
+
 /**
- * The ballots that each location must have cast for these votes (by cell). In every contest no
- * ballot carries more than `vote_for` selections, and none selects a candidate twice.
+ * The ballots of each location: those that the source states, and never fewer than these votes
+ * (by cell) need. In every contest no ballot carries more than `vote_for` selections, and none
+ * selects a candidate twice.
  */
-export function replayedBallots(index: ElectionIndex, cells: Float64Array): Float64Array {
+export function replayedBallots(
+  index: ElectionIndex,
+  cells: Float64Array,
+  stated: Float64Array = new Float64Array(index.election.locations.length),
+): Float64Array {
   return Float64Array.from(index.election.locations, (_, location) => {
-    let ballots = 0;
+    let ballots = stated[location]!;
     for (const slot of slotsOf(index, location)) {
       ballots = Math.max(ballots, Math.ceil(sumCells(index, cells, slot) / voteForAt(index, slot)));
       for (const cell of cellsOf(index, slot)) ballots = Math.max(ballots, cells[cell]!);
@@ -45,8 +62,8 @@ export function replayedBallots(index: ElectionIndex, cells: Float64Array): Floa
  * The voters to register in each location: its electorate where known, and never fewer than its
  * ballots.
  */
-export function replayedVoters(index: ElectionIndex, cells: Float64Array): Float64Array {
-  return replayedBallots(index, cells).map((ballots, location) =>
+export function replayedVoters(index: ElectionIndex, cells: Float64Array, stated?: Float64Array): Float64Array {
+  return replayedBallots(index, cells, stated).map((ballots, location) =>
     Math.max(index.election.locations[location]!.registered_voters ?? 0, ballots),
   );
 }
@@ -106,10 +123,11 @@ function scale(weights: readonly number[], factor: number): Float64Array {
  * 120 ns a call with one contest and 3 candidates in 87 locations (node 24, 3 million calls in a
  * loop on a two-core VM).
  * @param cells votes by cell, whole numbers
+ * @param stated the ballots that the source states, by location
  */
-export function createReplay(index: ElectionIndex, cells: Float64Array, seed: string): Chooser {
+export function createReplay(index: ElectionIndex, cells: Float64Array, seed: string, stated?: Float64Array): Chooser {
   const { firstSlot, contestOfSlot, firstCell, firstCandidate } = index;
-  const ballots = replayedBallots(index, cells);
+  const ballots = replayedBallots(index, cells, stated);
   const widths = ballots.map(permutationWidth);
   const keys = slotKeys(index, seed, 'replay');
   /** The number of votes in the slot up to and with each cell. */

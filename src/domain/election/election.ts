@@ -1,4 +1,5 @@
 import { err, type Outcome, ok } from '../outcome.ts';
+import { comparisonKey, hasHiddenCharacter } from './comparison-key.ts';
 
 declare const brand: unique symbol;
 type Branded<Base, Name extends string> = Base & { readonly [brand]: Name };
@@ -35,6 +36,7 @@ export function parseId<Id extends ContestId | CandidateId | LocationId>(text: s
   if (text.length > TEXT_LENGTH_MAX) return err(`it is longer than ${TEXT_LENGTH_MAX} characters`);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
   if (/[\u0000-\u001f\u007f]/.test(text)) return err('it contains a control character');
+  if (hasHiddenCharacter(text)) return err('it contains a character that nobody sees');
   return ok(text as Id);
 }
 
@@ -91,6 +93,11 @@ export interface Election {
   /** ISO 8601 date, or null. */
   readonly date: string | null;
   readonly is_test: boolean;
+  /**
+   * True where the source of a replay states votes and no ballots: ballots, turnout and blank
+   * choices are then the fewest that hold these votes, and no facts. Absent otherwise.
+   */
+  readonly ballots_simulated?: boolean;
   readonly source: ElectionSource;
   readonly contests: readonly Contest[];
   readonly parties: readonly Party[];
@@ -113,11 +120,13 @@ export function partyNames(election: Election): (candidate: Candidate) => string
   return ({ party_id }) => names.get(party_id) ?? null;
 }
 
+/** The first id that repeats an earlier one, or looks like it. */
 function firstRepeated(keys: Iterable<string>): string | undefined {
   const seen = new Set<string>();
   for (const key of keys) {
-    if (seen.has(key)) return key;
-    seen.add(key);
+    const compared = comparisonKey(key);
+    if (seen.has(compared)) return key;
+    seen.add(compared);
   }
   return undefined;
 }
@@ -133,7 +142,8 @@ export function checkElection(election: Election): Outcome<Election, string> {
     firstRepeated(election.parties.map((party) => party.id)) ??
     firstRepeated(election.candidates.map(({ contest_id, id }) => candidateKey(contest_id, id))) ??
     firstRepeated([...election.locations, ...election.parents].map((location) => location.id));
-  if (repeated !== undefined) return err(`the id ${repeated} is given twice; ids must be unique`);
+  if (repeated !== undefined)
+    return err(`the id ${repeated} is given twice, or two ids look the same; ids must be unique`);
   if (election.contests.length === 0) return err('there is no contest; an election needs at least one');
   if (election.locations.length === 0) return err('there is no location; an election needs at least one');
   return checkContests(election) ?? checkCandidates(election) ?? checkLocations(election) ?? ok(election);

@@ -10,8 +10,8 @@ import type { RemovalReason } from '../election/voter.ts';
  *
  * Topic `results-by-location` has one of two sets of keys, by the engine that counts the election.
  * The in-process counter writes `location:` and `checkpoint`. Spark, whose rows are groups, writes
- * `ballots:`, `cell:`, `overvotes:`, `progress:` and `totals`. The records of the other two topics
- * differ only in the field that names their state.
+ * `ballots:`, `cell:`, `overvotes:`, `progress:` and `totals`, and its counter `recount`. The
+ * records of the other two topics differ only in the field that names their state.
  */
 
 /**
@@ -198,6 +198,16 @@ export interface TotalsRecord extends MicroBatchStamp {
 }
 export const TOTALS_KEY = 'totals';
 
+/**
+ * Topic `results-by-location`, key {@link RECOUNT_KEY}: the first record of a generation that a
+ * person ordered. Its counts are a state once they cover these votes.
+ */
+export interface RecountRecord extends MicroBatchStamp {
+  /** The end of each partition of `votes`, as a `seq`, when the recount began. */
+  readonly until: readonly number[];
+}
+export const RECOUNT_KEY = 'recount';
+
 const BALLOTS_KEY_PREFIX = 'ballots:';
 const CELL_KEY_PREFIX = 'cell:';
 const OVERVOTES_KEY_PREFIX = 'overvotes:';
@@ -216,7 +226,8 @@ export type MicroBatchKey =
   | { readonly kind: 'cell'; readonly location_id: string; readonly contest_id: string; readonly candidate_id: string }
   | { readonly kind: 'overvotes'; readonly location_id: string; readonly contest_id: string }
   | { readonly kind: 'progress'; readonly partition: number }
-  | { readonly kind: 'totals' };
+  | { readonly kind: 'totals' }
+  | { readonly kind: 'recount' };
 
 /**
  * Undoes {@link ballotsKey}, {@link cellKey}, {@link overvotesKey} and {@link progressKey}; null
@@ -236,6 +247,7 @@ export function parseMicroBatchKey(key: string): MicroBatchKey | null {
     const partition = key.slice(PROGRESS_KEY_PREFIX.length);
     return /^(0|[1-9]\d{0,5})$/.test(partition) ? { kind: 'progress', partition: Number(partition) } : null;
   }
+  if (key === RECOUNT_KEY) return { kind: 'recount' };
   return key === TOTALS_KEY ? { kind: 'totals' } : null;
 }
 

@@ -11,8 +11,10 @@ export function createPublishedResults(
   records: readonly PublishedRecord[],
   shape: PublishedShape,
 ): PublishedResults | null {
-  for (const { key, value } of records) {
-    if (value === REMOVED) continue;
+  const last = new Map(records.map(({ key, value }) => [key, value]));
+  for (const { key } of records) {
+    // A foreign record that a recount has taken out decides nothing.
+    if (last.get(key) === REMOVED) continue;
     if (key === CHECKPOINT_KEY || key.startsWith(LOCATION_KEY_PREFIX)) return new CheckpointResults(shape);
     if (parseMicroBatchKey(key) !== null) return new MicroBatchResults(shape);
   }

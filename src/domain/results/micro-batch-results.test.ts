@@ -13,7 +13,7 @@ import {
   slotContest,
   slotsOf,
 } from '../election/election-index.ts';
-import { ballotsKey, cellKey, overvotesKey, progressKey, TOTALS_KEY } from '../log/records.ts';
+import { ballotsKey, cellKey, overvotesKey, progressKey, RECOUNT_KEY, TOTALS_KEY } from '../log/records.ts';
 import { MicroBatchResults } from './micro-batch-results.ts';
 import type { PublishedRecord, PublishedState } from './published-results.ts';
 
@@ -457,6 +457,28 @@ describe('rows at the wrong time', () => {
     const { epoch, covers, held } = results.judge();
     assert.deepEqual([epoch, covers, held], [2, [0, 2], null]);
   });
+});
+
+test('a recount is no state before it covers the votes that it must reach', () => {
+  const results = createResults(WARDS);
+  takeAll(results, FIRST);
+  results.judge();
+  const recount = (until: unknown) => ({
+    key: RECOUNT_KEY,
+    offset: 0,
+    value: JSON.stringify({ until, epoch: 2, as_of: timeOf(2) }),
+  });
+  takeAll(results, [recount([0, 2]), progress(2, 1, 0, {}, 2), totals(2, {}, 2)]);
+  assert.equal(results.isDue, false);
+  assert.equal(results.incomplete, results.judge().held);
+  assert.match(`${results.judge().held}`, /A recount is under way\. It is shown once it has counted 2 votes\./);
+  takeAll(results, [ballots(3, 'L0002', 2, 2), progress(3, 1, 2, {}, 2), totals(3, { ballots: 2 }, 2)]);
+  assert.ok(results.isDue);
+  assert.deepEqual([results.judge().held, results.incomplete, results.overdue], [null, null, null]);
+  for (const until of [undefined, [0], [0, 'x'], [0, -1]]) {
+    const [taken] = results.take([recount(until)]);
+    assert.equal(taken!.damage, 'cannot be read');
+  }
 });
 
 describe('a micro-batch that does not become whole', () => {

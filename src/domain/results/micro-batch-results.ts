@@ -1,5 +1,5 @@
 import { createTally, deriveUndervotes, type Tally } from '../counting/tally.ts';
-import { isCount } from '../counts.ts';
+import { isCount, sumOf } from '../counts.ts';
 import { candidateNumber, cellAt, slotAt } from '../election/election-index.ts';
 import { type MicroBatchStamp, parseMicroBatchKey, REMOVED, type TotalsRecord } from '../log/records.ts';
 import {
@@ -38,7 +38,7 @@ interface CountRow {
   readonly progress: { readonly seq_end: number; readonly is_dense: boolean } | null;
 }
 
-type Row = { readonly totals: TotalsRecord } | CountRow;
+type Row = { readonly totals: TotalsRecord } | { readonly until: readonly number[] } | CountRow;
 
 /**
  * The published results of the Spark engine. The rows of a micro-batch come in any order, and no
@@ -65,6 +65,8 @@ export class MicroBatchResults implements PublishedResults {
   readonly #columns: Readonly<Record<Column, Float64Array>>;
   readonly #sums: Record<Column, number> = { ballots: 0, marks: 0, overvotes: 0, progress: 0 };
   readonly #seqEnds: number[];
+  /** The votes of each partition that a recount must cover before it is a state. */
+  readonly #until: number[];
   readonly #isDense: boolean[];
   readonly #rowsMax: number;
   #epoch = 0;
@@ -86,6 +88,7 @@ export class MicroBatchResults implements PublishedResults {
     const { ballots, votes, overvoted } = this.tally;
     this.#columns = { ballots, marks: votes, overvotes: overvoted, progress: new Float64Array(partitions) };
     this.#seqEnds = new Array<number>(partitions).fill(0);
+    this.#until = new Array<number>(partitions).fill(0);
     this.#isDense = new Array<boolean>(partitions).fill(true);
     const keys = Object.values(this.#columns).reduce((sum, column) => sum + column.length, 1);
     this.#rowsMax = keys * ROWS_PER_KEY_MAX;
@@ -99,6 +102,11 @@ export class MicroBatchResults implements PublishedResults {
       if (outcome === 'taken' && value !== REMOVED) this.#offset = offset;
       yield { key, offset, value, damage, isIgnored: outcome === 'ignored' };
     }
+  }
+
+  /** The newest generation of the rows taken. */
+  get epoch(): number {
+    return this.#epoch;
   }
 
   get isDue(): boolean {
@@ -126,12 +134,22 @@ export class MicroBatchResults implements PublishedResults {
     this.#rows = 0;
   }
 
-  /** A micro-batch may end behind what was read so far. */
-  readonly incomplete = null;
+  /**
+   * A micro-batch may end behind what was read so far, so only a recount that is under way is known
+   * to be incomplete.
+   */
+  get incomplete(): string | null {
+    return this.#isBehind ? this.#whyIncomplete() : null;
+  }
+
+  /** Why the rows taken so far are not a whole state; null where they are. */
+  get missing(): string | null {
+    return this.#whyIncomplete();
+  }
 
   get overdue(): string | null {
     // The micro-batch that began last has not ended.
-    const isOverdue = this.#begun - 1 >= INCOMPLETE_BATCHES_MAX || this.#rows > this.#rowsMax;
+    const isOverdue = this.#isBehind || this.#begun - 1 >= INCOMPLETE_BATCHES_MAX || this.#rows > this.#rowsMax;
     return this.#isWatched && isOverdue ? this.#whyIncomplete() : null;
   }
 
@@ -143,6 +161,10 @@ export class MicroBatchResults implements PublishedResults {
     const row = rowOf(this.#shape, key, record);
     if (typeof row === 'string') return { damage: row };
     if (record.epoch > this.#epoch) this.#startAnew(record.epoch);
+    if ('until' in row) {
+      for (const [partition, seq] of row.until.entries()) this.#until[partition] = seq;
+      return 'taken';
+    }
     if (this.#isLate(row, record.as_of)) return 'ignored';
     if (record.as_of !== this.#asOf) this.#begun++;
     this.#asOf = record.as_of;
@@ -163,7 +185,7 @@ export class MicroBatchResults implements PublishedResults {
    * than `totals`, and its count is not above the known one. Either alone proves nothing: a clock
    * may be set back, and a count may begin anew.
    */
-  #isLate(row: Row, asOf: string): boolean {
+  #isLate(row: Exclude<Row, { readonly until: unknown }>, asOf: string): boolean {
     if (this.#totals === null || asOf >= this.#totals.as_of) return false;
     if (!('totals' in row)) return row.count <= this.#columns[row.column][row.at]!;
     const known = this.#totals;
@@ -199,9 +221,17 @@ export class MicroBatchResults implements PublishedResults {
     this.#totals = null;
     for (const column of Object.values(this.#columns)) column.fill(0);
     this.#seqEnds.fill(0);
+    this.#until.fill(0);
     this.#isDense.fill(true);
     Object.assign(this.#sums, { ballots: 0, marks: 0, overvotes: 0, progress: 0 });
     for (const location of this.tally.ballots.keys()) this.changed.add(location);
+  }
+
+  /** Whether a recount has yet to reach the votes that the log held when it was ordered. */
+  get #isBehind(): boolean {
+    // Boxes of another definition are left out, so the recount never reaches them.
+    if (this.#totals !== null && this.#totals.other_definition > 0) return false;
+    return this.#until.some((seq, partition) => this.#seqEnds[partition]! < seq);
   }
 
   get #isWhole(): boolean {
@@ -213,12 +243,14 @@ export class MicroBatchResults implements PublishedResults {
       sums.ballots === totals.ballots &&
       sums.progress === totals.ballots &&
       sums.marks === totals.marks &&
-      sums.overvotes === totals.overvotes
+      sums.overvotes === totals.overvotes &&
+      !this.#isBehind
     );
   }
 
   #whyIncomplete(): string | null {
     if (this.#isWhole) return null;
+    if (this.#isBehind) return `A recount is under way. It is shown once it has counted ${sumOf(this.#until)} votes.`;
     const totals = this.#totals;
     if (totals === null) return 'The last result batch is incomplete: it has no totals.';
     const sums = this.#sums;
@@ -278,6 +310,10 @@ function rowOf(
   const named = parseMicroBatchKey(key);
   if (named === null) return UNKNOWN_KIND;
   if (named.kind === 'totals') return isTotals(record) ? { totals: record } : UNREADABLE;
+  if (named.kind === 'recount') {
+    const { until } = record;
+    return Array.isArray(until) && until.length === partitions && until.every(isCount) ? { until } : UNREADABLE;
+  }
   if (named.kind === 'progress') {
     const { partition, votes: count, seq_end, is_dense } = record;
     if (partition !== named.partition || !isCount(count) || !isCount(seq_end) || typeof is_dense !== 'boolean')

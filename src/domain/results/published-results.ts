@@ -81,6 +81,10 @@ export const UNKNOWN_KIND = 'is of no known kind';
 export const describeOtherDefinition = (counted: string, published: string): string =>
   `The count follows another definition (${counted.slice(0, 12)}) than the one published (${published.slice(0, 12)}).`;
 
+/** A recount covers fewer votes of a partition than the results before it. */
+export const describeLostVotes = (partition: number, counted: number, end: number): string =>
+  `Partition ${partition} of topic votes holds ${end} votes, and ${counted} of it were counted before. Run \`tallyroom verify\`: the log may have lost votes.`;
+
 /** @returns null where no slot is unbalanced. */
 export function describeUnbalanced(index: ElectionIndex, slots: readonly number[]): string | null {
   const [first] = slots;

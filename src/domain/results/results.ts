@@ -21,6 +21,8 @@ export interface Results {
     readonly date: string | null;
     readonly status: ResultStatus;
     readonly is_test: boolean;
+    /** Whether ballots, turnout and undervotes are simulated because the source states none. */
+    readonly ballots_simulated: boolean;
   };
   /** ISO 8601: when the counter made this state. */
   readonly as_of: string;

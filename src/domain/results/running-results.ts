@@ -37,6 +37,8 @@ export interface RunningResults {
   readonly registeredVoters: number | null;
   ballotsCast: number;
   locationsReporting: number;
+  /** Locations with ballots and an electorate of 0. */
+  votedWithoutElectorate: number;
   results: Results;
 }
 
@@ -55,6 +57,7 @@ export function createRunningResults(index: ElectionIndex, moment: ResultMoment)
     ),
     ballotsCast: 0,
     locationsReporting: 0,
+    votedWithoutElectorate: 0,
   };
   const isComplete = isCompleteStatus(moment.status);
   const contests = election.contests.map((_, contest) => contestResult(sums, contest, isComplete));
@@ -101,7 +104,9 @@ function takeOver(running: RunningResults, tally: Tally, location: number, touch
   const before = counted.ballots[location]!;
   const ballots = tally.ballots[location]!;
   running.ballotsCast += ballots - before;
-  running.locationsReporting += Number(ballots > 0) - Number(before > 0);
+  const reporting = Number(ballots > 0) - Number(before > 0);
+  running.locationsReporting += reporting;
+  if (index.election.locations[location]!.registered_voters === 0) running.votedWithoutElectorate += reporting;
   counted.ballots[location] = ballots;
   let isChanged = ballots !== before;
   for (const slot of slotsOf(index, location)) {
@@ -125,9 +130,9 @@ function resultsDocument(
   contests: readonly ContestResult[],
   locations: readonly LocationResult[],
 ): Results {
-  const { id, name, date, is_test, candidates } = sums.index.election;
+  const { id, name, date, is_test, ballots_simulated = false, candidates } = sums.index.election;
   return {
-    election: { id, name, date, status: moment.status, is_test },
+    election: { id, name, date, status: moment.status, is_test, ballots_simulated },
     as_of: moment.as_of,
     sequence: moment.sequence,
     is_counted: moment.is_counted ?? true,
@@ -135,7 +140,8 @@ function resultsDocument(
     totals: {
       registered_voters: sums.registeredVoters,
       ballots_cast: sums.ballotsCast,
-      turnout: fractionOf(sums.ballotsCast, sums.registeredVoters),
+      // An electorate of 0 where people voted is not known either, and it would spoil the sum.
+      turnout: sums.votedWithoutElectorate > 0 ? null : fractionOf(sums.ballotsCast, sums.registeredVoters),
       candidates: candidates.length,
       locations: locations.length,
       locations_reporting: sums.locationsReporting,

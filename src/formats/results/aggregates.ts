@@ -1,5 +1,6 @@
 /**
- * Lines of official results that sum several people: counted, never leading, never elected. The
+ * Lines of official results that sum several people or refuse them all: counted and shown, never
+ * leading, never elected. An election file may say otherwise for a candidate. The
  * comparison ignores case, hyphens, spaces and a bracket at the end ("Übrige (Wahlkreis 001)").
  */
 export const AGGREGATE_NAMES: readonly string[] = [
@@ -19,9 +20,13 @@ export const AGGREGATE_NAMES: readonly string[] = [
   'Sonstige',
   'Autres',
   'Otros',
+  'None of the above',
+  'None of these candidates',
+  'NOTA',
 ];
 
-const plain = (name: string): string =>
+/** A name as it is compared here: without case, hyphens, spaces and a bracket at the end. */
+export const plainName = (name: string): string =>
   name
     .replace(/\s*\([^()]*\)$/, '')
     .toLowerCase()
@@ -32,6 +37,6 @@ const plain = (name: string): string =>
  * @param names the whole list, instead of {@link AGGREGATE_NAMES}
  */
 export function createAggregateTest(names: readonly string[] = AGGREGATE_NAMES): (name: string) => boolean {
-  const known = new Set(names.map(plain));
-  return (name) => known.has(plain(name));
+  const known = new Set(names.map(plainName));
+  return (name) => known.has(plainName(name));
 }

@@ -1,5 +1,5 @@
 import { parse as parsePath } from 'node:path';
-import type { ReplayedVotes } from '../../domain/ballots/replay.ts';
+import { type ReplayedVotes, STATED_BALLOTS } from '../../domain/ballots/replay.ts';
 import {
   type Candidate,
   type Contest,
@@ -9,13 +9,19 @@ import {
   type ElectionId,
   type Location,
   type LocationId,
+  type Party,
   parseElectionId,
 } from '../../domain/election/election.ts';
+import { lookAlikes } from '../../domain/election/look-alikes.ts';
+import type { RowReadings } from '../../domain/election/origin.ts';
 import { columnOf, openTable, unusedColumns } from '../../files/csv.ts';
 import { quoteValue, refusal } from '../../files/problems.ts';
 import { candidateIds } from '../candidate-ids.ts';
 import { AGGREGATE_NAMES, createAggregateTest } from './aggregates.ts';
+import { doubts } from './doubts.ts';
 import { type Electorate, readElectorate } from './electorate.ts';
+import { type InterpretedRows, interpretRows } from './interpret.ts';
+import { splitContests } from './merged-contests.ts';
 import { RESULTS_COLUMNS, RESULTS_OPTIONAL, RESULTS_REQUIRED, ResultsTable } from './results-table.ts';
 
 /**
@@ -28,9 +34,13 @@ export interface ResultsOptions {
   readonly electorate?: string | null;
   /** Names that stand for several people, instead of {@link AGGREGATE_NAMES}. */
   readonly aggregates?: readonly string[];
-  /** The most selections of a ballot, by contest; 1 for contests that are not in it. */
+  /** The most selections of a ballot, by contest; 1 for contests that nothing says more of. */
   readonly vote_for?: ReadonlyMap<string, number>;
+  /** How rows are read that may be read in two ways. */
+  readonly readings?: RowReadings;
 }
+
+export const NO_READINGS: RowReadings = { keep: [], leave_out: [], split_contests: false };
 
 export interface OfficialResults {
   readonly election: Election;
@@ -67,23 +77,46 @@ export async function readResults(path: string, options: ResultsOptions = {}): P
     for (const { line, fields } of rows) table.take(line, fields);
   }
   table.check();
+  const readings = options.readings ?? NO_READINGS;
+  const isAggregate = createAggregateTest(options.aggregates);
+  const rows = splitContests(path, table, interpretRows(path, table, readings), isAggregate, readings);
   const electorate = options.electorate == null ? null : await readElectorate(options.electorate, table.locations);
   const unused = unusedColumns(file, RESULTS_COLUMNS);
+  const assembled = assemble(path, table, rows, electorate, options);
   return {
-    ...assemble(path, table, electorate, options),
+    ...assembled,
     sha256: file.identity().sha256,
     electorate_sha256: electorate?.sha256 ?? null,
-    notices: [...(unused === null ? [] : [unused]), ...(electorate?.notices ?? [])],
+    notices: [
+      ...(unused === null ? [] : [unused]),
+      ...rows.notices,
+      ...(electorate?.notices ?? []),
+      ...doubts(path, assembled),
+      ...namesOf(table, rows).map((notice) => `${path}: ${notice}`),
+    ],
   };
+}
+
+/** Names of candidates that may be meant as one. */
+function namesOf(table: ResultsTable, { contests }: InterpretedRows): string[] {
+  return lookAlikes(
+    [...contests].flatMap(([contest, { candidates }]) =>
+      [...candidates.values()].map((number) => {
+        const { name, party, line } = table.candidates[number]!;
+        return { contest, name, party, line };
+      }),
+    ),
+  );
 }
 
 function assemble(
   path: string,
   table: ResultsTable,
+  rows: InterpretedRows,
   electorate: Electorate | null,
   { vote_for = new Map(), aggregates = AGGREGATE_NAMES }: ResultsOptions,
 ): Pick<OfficialResults, 'election' | 'votes'> {
-  const unknown = [...vote_for.keys()].find((contest) => !table.contests.has(contest));
+  const unknown = [...vote_for.keys()].find((contest) => !rows.contests.has(contest));
   if (unknown !== undefined)
     throw refusal(
       path,
@@ -92,65 +125,103 @@ function assemble(
       `vote_for is given for ${quoteValue(unknown)}, which is not a contest of the file`,
       'correct its id',
     );
-  const contestIds = [...table.contests.keys()] as ContestId[];
-  const { candidates, numbers } = groupCandidates(table, contestIds, createAggregateTest(aggregates));
-  const locations = locationsOf(table, electorate);
+  const contestIds = [...rows.contests.keys()] as ContestId[];
+  const { candidates, numbers } = groupCandidates(table, rows, createAggregateTest(aggregates));
+  const { locations, places } = locationsOf(rows, electorate);
+  const ballots = new Map([...rows.ballots, ...(electorate?.ballots ?? [])]);
   const checked = checkElection({
     ...electionNameOf(path),
     date: null,
     // The program casts the ballots of a replay, so a replay must never look like a real count.
     is_test: true,
+    ...([...places.keys()].every((place) => ballots.has(place)) ? {} : { ballots_simulated: true }),
     source: 'ballots',
-    contests: contestIds.map((id) => contestOf(id, table, locations, vote_for.get(id) ?? 1)),
-    parties: [...new Set(table.candidates.map(({ party }) => party))]
-      .filter((party) => party !== '')
-      .map((party) => ({ id: party, name: party })),
+    contests: contestIds.map((id) => contestOf(id, rows, places, vote_for.get(id))),
+    parties: partiesOf(candidates),
     candidates,
     locations,
     parents: parentsOf(table, locations),
   });
   if (!checked.ok) throw refusal(path, null, null, checked.error, 'correct the ids in the file');
-  const votes = table.cells.map((cell) => ({ ...cell, candidate: numbers[cell.candidate]! }));
-  return { election: checked.value, votes };
-}
-
-const locationsOf = (table: ResultsTable, electorate: Electorate | null): Location[] =>
-  [...table.locations].map(([id, { number, name, parent_id }]) => ({
-    id: id as LocationId,
-    name: name === '' ? id : name,
-    type: 'location',
-    parent_id: parent_id === '' ? null : (parent_id as LocationId),
-    registered_voters: electorate?.registered.get(number) ?? null,
+  const votes = rows.cells.map(({ location, candidate, votes: count }) => ({
+    location: places.get(location)!,
+    candidate: numbers[candidate]!,
+    votes: count,
   }));
-
-function contestOf(id: ContestId, table: ResultsTable, locations: readonly Location[], vote_for: number): Contest {
-  const { locations: valid } = table.contests.get(id)!;
-  const isEverywhere = valid.size === locations.length;
-  const location_ids = isEverywhere ? null : [...valid].sort((a, b) => a - b).map((number) => locations[number]!.id);
-  return { id, name: id, vote_for, seats: 1, location_ids };
+  const stated = [...ballots].flatMap(([location, count]) =>
+    places.has(location) ? [{ location: places.get(location)!, candidate: STATED_BALLOTS, votes: count }] : [],
+  );
+  return { election: checked.value, votes: [...votes, ...stated] };
 }
 
-/** The candidates by contest, and the number of each draft in its contest. */
+/** The locations, and the number of each by its number in the table. */
+function locationsOf(
+  rows: InterpretedRows,
+  electorate: Electorate | null,
+): { locations: Location[]; places: ReadonlyMap<number, number> } {
+  const places = new Map([...rows.locations.values()].map(({ number }, place) => [number, place]));
+  const locations = [...rows.locations].map(
+    ([id, { number, name, parent_id }]): Location => ({
+      id: id as LocationId,
+      name: name === '' ? id : name,
+      type: 'location',
+      parent_id: parent_id === '' ? null : (parent_id as LocationId),
+      registered_voters: electorate?.registered.get(number) ?? rows.registered.get(number) ?? null,
+    }),
+  );
+  return { locations, places };
+}
+
+function contestOf(
+  id: ContestId,
+  rows: InterpretedRows,
+  places: ReadonlyMap<number, number>,
+  given: number | undefined,
+): Contest {
+  const { locations: valid, rules } = rows.contests.get(id)!;
+  const ids = [...rows.locations.keys()] as LocationId[];
+  const numbers = [...valid].map((location) => places.get(location)!).sort((left, right) => left - right);
+  return {
+    id,
+    name: rules.name ?? id,
+    vote_for: given ?? rules.vote_for ?? 1,
+    seats: rules.seats ?? 1,
+    location_ids: valid.size === ids.length ? null : numbers.map((number) => ids[number]!),
+  };
+}
+
+/** The candidates by contest, and the number of each draft among them. */
 function groupCandidates(
   table: ResultsTable,
-  contestIds: readonly ContestId[],
+  { contests }: InterpretedRows,
   isAggregate: (name: string) => boolean,
 ): { candidates: Candidate[]; numbers: Int32Array } {
   const candidates: Candidate[] = [];
   const numbers = new Int32Array(table.candidates.length);
-  for (const contest_id of contestIds) {
-    const drafts = [...table.contests.get(contest_id)!.candidates.values()];
+  for (const [contest_id, contest] of contests) {
+    const drafts = [...contest.candidates.values()];
     const ids = candidateIds(drafts.map((draft) => table.candidates[draft]!));
     for (const [i, draft] of drafts.entries()) {
       const { name, party } = table.candidates[draft]!;
-      const described = { biography: null, platform: null, photo: null };
-      const party_id = party === '' ? null : party;
-      const candidate = { id: ids[i]!, contest_id, name, party_id, aggregate: isAggregate(name), ...described };
-      numbers[draft] = candidates.push(candidate) - 1;
+      numbers[draft] =
+        candidates.push({
+          id: ids[i]!,
+          contest_id: contest_id as ContestId,
+          name,
+          party_id: party === '' ? null : party,
+          aggregate: isAggregate(name),
+          biography: null,
+          platform: null,
+          photo: null,
+        }) - 1;
     }
   }
   return { candidates, numbers };
 }
+
+/** In the order of their first candidate. */
+const partiesOf = (candidates: readonly Candidate[]): Party[] =>
+  [...new Set(candidates.map(({ party_id }) => party_id))].flatMap((id) => (id === null ? [] : [{ id, name: id }]));
 
 /**
  * The parents of the locations. The registered voters of a parent are known where those of all its

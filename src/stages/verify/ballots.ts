@@ -142,10 +142,6 @@ class LogFold {
     const place = this.places[partition]!;
     const box = this.#reader.read(record.value, this.#box);
     const offset = record.offset + 1;
-    if (box.seq + box.count <= place.seq) {
-      this.places[partition] = { ...place, offset };
-      return;
-    }
     if (box.seq !== place.seq) throw new Error(`expected seq ${place.seq} and got ${box.seq}`);
     if (box.definition !== entry.definition_hash)
       throw new Error(`seq ${box.seq} was cast under another definition (${box.definition})`);

@@ -51,9 +51,13 @@ function differingWriter({ writers, election }: Verification['moment'], publishe
   const { state, checkpoint } = published;
   const engine = checkpoint === null ? 'spark' : 'local';
   const raised = writers.find(({ name }) => name === COUNTER)?.epoch ?? 0;
+  const generation = Number(checkpoint?.generation ?? 1);
   const others = writers.filter(({ name }) => name !== COUNTER);
   return [
     ...(state.epoch > raised ? [`the results have epoch ${state.epoch}, and table writers has ${raised}`] : []),
+    ...(generation > Number(election.generation)
+      ? [`the results are of generation ${generation}, and elections.generation is ${election.generation}`]
+      : []),
     ...(election.engine === engine ? [] : [`elections.engine is ${election.engine}, and the results are of ${engine}`]),
     ...others.map(({ name }) => `table writers has an unknown writer "${name}"`),
   ];

@@ -5,11 +5,12 @@ import { locationResult } from '../../domain/counting/location-result.ts';
 import { candidateTotals, createTally, type Tally, unbalancedSlots } from '../../domain/counting/tally.ts';
 import { fractionOf, isCount, sumOf } from '../../domain/counts.ts';
 import { candidateKey, type Election, partyNames } from '../../domain/election/election.ts';
-import { ballotsKey, CHECKPOINT_KEY, LOCATION_KEY_PREFIX, progressKey } from '../../domain/log/records.ts';
+import { ballotsKey, CHECKPOINT_KEY, LOCATION_KEY_PREFIX, progressKey, REMOVED } from '../../domain/log/records.ts';
 import { createPublishedResults } from '../../domain/results/engine-folds.ts';
 import { type PublishedState, parseObject } from '../../domain/results/published-results.ts';
-import { type LogRecord, latestRecords, recordsFrom, type Topic } from '../../ports/log.ts';
+import { type Log, type LogRecord, latestRecords, recordsFrom, type Topic } from '../../ports/log.ts';
 import { type Check, check, noneOf, type Verification } from './check.ts';
+import { descriptionsOf } from './tables.ts';
 
 /** The published results: the state of topic `results-by-location` that the other topics follow. */
 export interface Published {
@@ -32,16 +33,18 @@ const READ_AGAIN_MS = 500;
 
 /**
  * Reads the three result topics: of each key the last record that is not newer than the state.
- * @param descriptions the descriptions that records may follow: every revision.
  * @returns null where nothing is published.
  */
-export async function readPublished(reader: Reader, descriptions: readonly Election[]): Promise<Published | null> {
+export async function readPublished(reader: Reader): Promise<Published | null> {
   for (let reads = 1; ; reads++) {
-    const { published, newest } = await readOnce(reader, descriptions);
+    const { published, newest } = await readOnce(reader);
     if (published === null || published.checks.every(({ passed }) => passed)) return published;
     if (reads === READS_MAX) return published;
-    await sleep(READ_AGAIN_MS, undefined, { signal: reader.signal });
-    if ((await newestOf(reader)) === newest) return published;
+    const isChanged = (await newestOf(reader)) !== newest;
+    // The in-process counter publishes a state at once, in all three topics.
+    if (!isChanged && published.checkpoint !== null) return published;
+    if (!isChanged) await sleep(READ_AGAIN_MS, undefined, { signal: reader.signal });
+    if (!isChanged && (await newestOf(reader)) === newest) return published;
   }
 }
 
@@ -51,10 +54,7 @@ async function newestOf({ log }: Reader): Promise<string> {
   return last === undefined ? '' : `${last.offset} ${last.value}`;
 }
 
-async function readOnce(
-  reader: Reader,
-  descriptions: readonly Election[],
-): Promise<{ published: Published | null; newest: string }> {
+async function readOnce(reader: Reader): Promise<{ published: Published | null; newest: string }> {
   const { entry, index, log } = reader;
   const shape = { index, definition: entry.definition_hash!, partitions: entry.partitions, sha256 };
   const latest = await latestRecords(log, 'results-by-location');
@@ -70,13 +70,19 @@ async function readOnce(
   const state = results?.judge() ?? NOTHING_SOUND;
   const tally = results?.tally ?? createTally(index);
   const checkpoint = parseObject(latest.get(CHECKPOINT_KEY)?.value ?? '');
+  const candidates = await recordsAt(log, 'votes-per-candidate', state);
+  const turnouts = await recordsAt(log, 'turnout-by-location', state);
+  // Read last, so that no record follows a later description.
+  const descriptions = descriptionsOf(reader, await latestRecords(log, 'definition'));
   const context: Context = { reader, descriptions, tally, state, isLocal: checkpoint !== null };
+  if (checkpoint !== null && described(context, checkpoint).length === 0)
+    damaged.push(`the checkpoint has the unknown revision ${checkpoint.revision}`);
   const checks = [
     noneOf('published results can be read', damaged),
     noneOf('published results are a whole and sound state', state.held === null ? [] : [state.held]),
-    noneOf('published results have every key', missingKeys(context, latest)),
-    await compareCandidates(context),
-    await compareTurnout(context),
+    noneOf('published results have every key and no other', missingKeys(context, latest)),
+    compareCandidates(context, candidates),
+    compareTurnout(context, turnouts),
     check(
       'votes + undervotes + vote_for x overvoted ballots = vote_for x ballots',
       0,
@@ -98,9 +104,11 @@ async function readOnce(
 
 const NOTHING_SOUND: PublishedState = { epoch: 0, offset: -1, covers: [], as_of: '', foreign_records: 0, held: null };
 
+type Row = Readonly<Record<string, unknown>>;
+
 interface Context {
   readonly reader: Reader;
-  readonly descriptions: readonly Election[];
+  readonly descriptions: ReadonlyMap<number, Election>;
   readonly tally: Tally;
   readonly state: PublishedState;
   readonly isLocal: boolean;
@@ -119,6 +127,9 @@ function missingKeys(context: Context, latest: ReadonlyMap<string, LogRecord>): 
     ];
     return keys.filter((key) => !latest.has(key)).map((key) => `results-by-location has no record ${key}`);
   }
+  const known = new Set<string>([CHECKPOINT_KEY, ...locations.map(({ id }) => LOCATION_KEY_PREFIX + id)]);
+  for (const key of latest.keys())
+    if (!known.has(key)) differences.push(`results-by-location has the unknown key "${key}"`);
   for (const [location, { id }] of locations.entries()) {
     const key = LOCATION_KEY_PREFIX + id;
     const record = parseObject(latest.get(key)?.value ?? '');
@@ -143,40 +154,48 @@ function isNewer(record: Readonly<Record<string, unknown>>, { epoch, covers, as_
 }
 
 /** The last record of each key that is not newer than the state. */
-async function recordsAt(
-  { reader: { log }, state }: Context,
-  topic: Topic,
-): Promise<Map<string, Readonly<Record<string, unknown>>>> {
-  const latest = new Map<string, Readonly<Record<string, unknown>>>();
+async function recordsAt(log: Log, topic: Topic, state: PublishedState): Promise<Map<string, Row>> {
+  const latest = new Map<string, Row>();
   for await (const { key, value } of recordsFrom(log, topic, 0, 0)) {
+    if (value === REMOVED) latest.delete(key);
+    if (value === REMOVED) continue;
     const record = parseObject(value) ?? {};
     if (!isNewer(record, state)) latest.set(key, record);
   }
   return latest;
 }
 
-async function compareCandidates(context: Context): Promise<Check> {
+/** The descriptions that a record may follow: any, where it does not say which. */
+function described({ descriptions }: Context, { revision }: Row): Election[] {
+  if (revision === undefined) return [...descriptions.values()];
+  const election = descriptions.get(Number(revision));
+  return election === undefined ? [] : [election];
+}
+
+function compareCandidates(context: Context, records: ReadonlyMap<string, Row>): Check {
   const { reader, descriptions, tally } = context;
   const { index } = reader;
   const totals = candidateTotals(index, tally);
   const expected = new Map(
     index.election.candidates.map(({ contest_id, id }, number) => [candidateKey(contest_id, id), number]),
   );
-  const parties = descriptions.map(partyNames);
+  const parties = new Map(Array.from(descriptions.values(), (each) => [each, partyNames(each)]));
   const differences: string[] = [];
-  for (const record of (await recordsAt(context, 'votes-per-candidate')).values()) {
+  for (const [written, record] of records) {
     const { contest_id, candidate_id, votes, name, party } = record;
     // The key is made of the ids again, since another writer of JSON may escape the key of the
     // record differently.
     const key = candidateKey(`${contest_id}`, `${candidate_id}`);
     const number = expected.get(key);
     expected.delete(key);
+    if (!isDeepStrictEqual(parseKey(written), [contest_id, candidate_id]))
+      differences.push(`votes-per-candidate has ${key} under ${written}`);
     if (number === undefined) differences.push(`${key}: no such candidate and ${votes}`);
     else if (totals[number] !== votes) differences.push(`${key}: ${totals[number]} and ${votes}`);
     else if (
-      !descriptions.some(({ candidates }, revision) => {
-        const candidate = candidates[number]!;
-        return candidate.name === name && parties[revision]!(candidate) === party;
+      !described(context, record).some((election) => {
+        const candidate = election.candidates[number]!;
+        return candidate.name === name && parties.get(election)!(candidate) === party;
       })
     )
       differences.push(`${key}: the name is "${name}" and the party "${party}", as no description has them`);
@@ -185,20 +204,29 @@ async function compareCandidates(context: Context): Promise<Check> {
   return noneOf('results-by-location = votes-per-candidate', differences);
 }
 
-async function compareTurnout(context: Context): Promise<Check> {
-  const { reader, descriptions, tally } = context;
+/** The ids in a key; null where it has none. */
+function parseKey(key: string): unknown {
+  try {
+    return JSON.parse(key);
+  } catch {
+    return null;
+  }
+}
+
+function compareTurnout(context: Context, records: ReadonlyMap<string, Row>): Check {
+  const { reader, tally } = context;
   const { index } = reader;
   const differences: string[] = [];
   let published = 0;
-  const records = await recordsAt(context, 'turnout-by-location');
-  for (const [key, { location_id, ballots_cast, name, registered_voters, turnout }] of records) {
+  for (const [key, record] of records) {
+    const { location_id, ballots_cast, name, registered_voters, turnout } = record;
     const location = index.locationNumbers.get(key) ?? -1;
     const ballots = tally.ballots[location];
     if (isCount(ballots_cast)) published += ballots_cast;
     if (location_id !== key || ballots === undefined || ballots !== ballots_cast)
       differences.push(`${key}: ${ballots} and ${ballots_cast} for ${location_id}`);
     else if (
-      !descriptions.some(({ locations }) => {
+      !described(context, record).some(({ locations }) => {
         const described = locations[location]!;
         return described.name === name && described.registered_voters === registered_voters;
       })

@@ -3,6 +3,7 @@ import type { Chooser } from '../../domain/ballots/chooser.ts';
 import type { ReplayedVotes } from '../../domain/ballots/replay.ts';
 import { createVoteColumns, type VoteColumns } from '../../domain/ballots/vote-columns.ts';
 import { countVote, createTally, type Tally } from '../../domain/counting/tally.ts';
+import { cellAt } from '../../domain/election/election-index.ts';
 import { createRollLayout, type RollLayout, type RollPlace } from '../../domain/generated/roll-layout.ts';
 import { createVoterColumns, readVoters, type VoterColumns } from '../../domain/log/voter-records.ts';
 import { endOf } from '../../ports/log.ts';
@@ -34,8 +35,13 @@ export async function compareRoll(
   const cast = isComputed && hasOnlyRoll ? new Recast(verification, chooserOf(entry, replayed)) : null;
   const walk = new RollWalk(verification, isComplete ? placesOf(layout, index.election.locations.length) : null, cast);
   await walk.run();
+  const impossible = replayed.filter(({ location, candidate }) => cellAt(index, location, candidate) === -1);
   const checks = [
     noneOf('topic voters = table voters', walk.differences),
+    noneOf(
+      'votes of table replayed_votes are on a ballot',
+      impossible.map(({ location, candidate }) => `location ${location}, candidate ${candidate}`),
+    ),
     ...compareElectorate(verification, electorate, layout),
   ];
   if (cast !== null)

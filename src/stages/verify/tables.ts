@@ -18,8 +18,8 @@ type Row = Readonly<Record<string, unknown>>;
 type Records = ReadonlyMap<string, LogRecord>;
 
 /**
- * Topic `definition`, read before and after the moment of the tables. Everything that was there
- * before must be in the tables; what the tables have must be there afterwards.
+ * Topic `definition`, read before and after the moment of the tables. Records from before must be
+ * in the tables, and the rows of the tables must be in the topic afterwards.
  */
 export interface DefinitionTopic {
   readonly before: Records;
@@ -53,6 +53,11 @@ function differingElection({ index, moment }: Verification, record: DefinitionRe
   compare('source', election.source);
   if (record !== null) {
     compare('partitions', record.partitions);
+    compare('format', record.format ?? 1);
+    compare('instance', record.instance ?? null);
+    const definedAt = row.defined_at === null ? null : new Date(`${row.defined_at}`).toISOString();
+    if (record.instance !== undefined && definedAt !== record.defined_at)
+      differences.push(`elections.defined_at is ${definedAt} and must be ${record.defined_at}`);
     const made = Date.parse(`${row.created_at}`);
     const defined = Date.parse(record.defined_at);
     // A roll is staged between the two, for as long as it takes.
@@ -135,9 +140,7 @@ function differingRevisions({ moment }: Verification, { before, after }: Definit
     )
       differences.push(`row ${at + 1} of table revisions is not as record ${key}`);
   }
-  const removed = sumOf(moment.revisions.map((row) => Number(row.voters_removed)));
-  if (removed !== moment.removals.length)
-    differences.push(`the revisions removed ${removed} voters, and table voters has ${moment.removals.length} removed`);
+  differences.push(...differingRolls(moment, after));
   const rows = new Map(moment.removals.map((row) => [`${REMOVAL_KEY_PREFIX}${row.voter_id}`, row]));
   for (const [key, row] of rows) {
     const { voter_id, reason, revision } = parseObject(after.get(key)?.value ?? '') ?? {};
@@ -153,13 +156,34 @@ function differingRevisions({ moment }: Verification, { before, after }: Definit
   return differences;
 }
 
-/** Keys that topic `definition` may have here. Later formats add keys of their own. */
+/** A revision moves the electorates by the voters that it added and removed. */
+function differingRolls({ revisions, removals }: Verification['moment'], definition: Records): string[] {
+  const differences: string[] = [];
+  const electorate = (key: string): number => {
+    const { election } = (parseObject(definition.get(key)?.value ?? '') ?? {}) as { election?: Election };
+    return sumOf(election?.locations?.map(({ registered_voters }) => registered_voters ?? 0) ?? []);
+  };
+  for (const [at, row] of revisions.entries()) {
+    const [added, removed] = [Number(row.voters_added), Number(row.voters_removed)];
+    const [key, former] = [at + 1, at].map((n) => (n === 0 ? DEFINITION_KEY : `${REVISION_KEY_PREFIX}${n}`));
+    const moved = row.reason === 'description' ? 0 : electorate(key!) - electorate(former!);
+    if (added - removed !== moved)
+      differences.push(`table revisions: ${key} added ${added} and removed ${removed}, and the roll has ${moved} more`);
+    const gone = removals.filter(({ revision }) => revision === at + 1).length;
+    if (gone !== removed) differences.push(`table revisions: ${key} removed ${removed}, and table voters says ${gone}`);
+  }
+  return differences;
+}
+
+/** The keys that topic `definition` has. */
+const KEY = /^(definition|revision:\d+|removal:\d+|votes-end:\d+|roll(:\d+)?)$/;
+
 function unknownKeys({ entry }: Verification, definition: Records): string[] {
   return [...definition.keys()].flatMap((key) => {
-    const [, partition] = /^votes-end:(.*)$/.exec(key) ?? [];
-    if (partition !== undefined)
-      return /^\d+$/.test(partition) && Number(partition) < entry.partitions ? [] : [`unknown key ${key}`];
-    return key === '' ? ['a record without a key'] : [];
+    const [, partition = '0'] = /^votes-end:(\d+)$/.exec(key) ?? [];
+    return KEY.test(key) && Number(partition) < entry.partitions
+      ? []
+      : [`topic definition has the unknown key "${key}"`];
   });
 }
 
@@ -179,9 +203,16 @@ function differingEnds({ entry, moment }: Verification): string[] {
         differences.push(`${place} has batches or a hash in table log_ends`);
       if (topic !== 'votes' && row.next_seq !== (topic === 'voters' ? row.next_offset : 0))
         differences.push(`${place}: next_seq is ${row.next_seq} in table log_ends`);
+      if (topic === 'returns' && row.next_offset !== 0) differences.push(`${place} has records in table log_ends`);
       if (row.stored_end !== null && row.stored_end !== row.next_offset)
         differences.push(`${place}: next_offset is ${row.next_offset}, and table log ends at ${row.stored_end}`);
     }
+  const votes = moment.log_ends.filter(({ topic }) => topic === 'votes');
+  for (const [what, stored, ended] of [
+    ['rows', moment.batches.rows, sumOf(votes.map((row) => row.next_batch))],
+    ['votes', moment.batches.votes, sumOf(votes.map((row) => row.next_seq))],
+  ] as const)
+    if (stored !== ended) differences.push(`table batches has ${stored} ${what}, and table log_ends says ${ended}`);
   return [...differences, ...[...rows.keys()].map((place) => `table log_ends has an unknown ${place}`)];
 }
 
@@ -202,7 +233,9 @@ function differingVotesEnds({ entry, moment }: Verification, { before, after }: 
     const row = source(key, 0);
     const records = [before, after].map((topic) => parseObject(topic.get(key)?.value ?? ''));
     if (row === undefined) {
-      if (records[0] !== null) differences.push(`${key} is in topic definition and not in table source_offsets`);
+      // Votes that followed have opened the end again, or it was opened after the first look.
+      if (records.every((record) => record !== null && record.seq_end !== null))
+        differences.push(`${key} is in topic definition and not in table source_offsets`);
       continue;
     }
     if (!records.some((record) => record?.partition === partition && record.seq_end === row))
@@ -251,11 +284,13 @@ const SOURCE = /^(voters|register|publish|stage|votes-end:\d+|(file|topic|identi
  * Each source has a known name, and was read as far as its votes and its refused votes need.
  * @param votes the votes in the log, by source.
  */
-export function compareSources({ moment }: Verification, votes: ReadonlyMap<string, number>): Check {
+export function compareSources({ entry, moment }: Verification, votes: ReadonlyMap<string, number>): Check {
   const differences: string[] = [];
   const read = new Map<string, number>();
-  for (const { source, next_offset } of moment.sources) {
+  for (const { source, partition, next_offset } of moment.sources) {
     read.set(source, (read.get(source) ?? 0) + next_offset);
+    const partitions = source === 'voters' ? entry.partitions : source.startsWith('topic:') ? Infinity : 1;
+    if (partition >= partitions) differences.push(`table source_offsets has partition ${partition} of ${source}`);
     if (!SOURCE.test(source)) differences.push(`table source_offsets has an unknown source "${source}"`);
   }
   const refused = new Map<string, number>();
@@ -265,6 +300,10 @@ export function compareSources({ moment }: Verification, votes: ReadonlyMap<stri
     if (taken > (read.get(source) ?? 0))
       differences.push(`${source} gave ${taken} votes and refusals, and was read to ${read.get(source) ?? 0}`);
   }
+  const isLaidOut = entry.arguments.kind === 'generated' || entry.arguments.kind === 'results';
+  if (entry.voters_total !== null)
+    for (const source of isLaidOut ? ['register'] : ['publish'])
+      if (!read.has(source)) differences.push(`table source_offsets lacks ${source}, and the roll is complete`);
   const registered = read.get('register');
   const published = sumOf(moment.log_ends.filter(({ topic }) => topic === 'voters').map(({ next_seq }) => next_seq));
   if (registered !== undefined && registered !== published)
@@ -273,16 +312,17 @@ export function compareSources({ moment }: Verification, votes: ReadonlyMap<stri
 }
 
 /** The description that the election was made with, and every revision that can be read. */
-export function descriptionsOf({ index }: Pick<Verification, 'index'>, definition: Records): Election[] {
-  const descriptions: Election[] = [index.election];
+export function descriptionsOf({ index }: Pick<Verification, 'index'>, definition: Records): Map<number, Election> {
+  const descriptions = new Map<number, Election>();
   for (const [key, { value }] of definition) {
-    if (key !== DEFINITION_KEY && !key.startsWith(REVISION_KEY_PREFIX)) continue;
+    const [, revision = '0'] = /^revision:(\d+)$/.exec(key) ?? [];
+    if (key !== DEFINITION_KEY && revision === '0') continue;
     const election = (parseObject(value) as { election?: Election } | null)?.election;
     if (
       election?.candidates?.length === index.election.candidates.length &&
       election.locations?.length === index.election.locations.length
     )
-      descriptions.push(election);
+      descriptions.set(Number(revision), election);
   }
   return descriptions;
 }
