@@ -19,6 +19,8 @@ export interface Recount {
   turnout(entry: ElectionEntry, signal: AbortSignal): Promise<Turnout>;
   /** The digest of the participants. */
   participation(entry: ElectionEntry, signal: AbortSignal): Promise<Participation>;
+  /** The root of the roll. */
+  rollRoot(entry: ElectionEntry, signal: AbortSignal): Promise<RollRoot>;
   /** The roll. */
   electorate(entry: ElectionEntry, signal: AbortSignal): Promise<Electorate>;
   /** All batches, by partition and in the order of their chain. Closing releases them. */
@@ -105,6 +107,16 @@ export interface Participation {
   readonly sum: string | null;
   /** The digest that the batch carries. Partitions without a batch are left out. */
   readonly batches: readonly { readonly partition: number; readonly participation: string | null }[];
+}
+
+/** The roots of the roll as they were recorded, and made again from table `voters`. */
+export interface RollRoot {
+  /** By revision, ascending. */
+  readonly roots: readonly { readonly revision: number; readonly voters: number; readonly root: string }[];
+  /** Null in an election made before digests. */
+  readonly root: { readonly voters: number; readonly root: string } | null;
+  /** The first few blocks of voters that are not as they were registered, in words. */
+  readonly blocks: readonly string[];
 }
 
 export interface Electorate {

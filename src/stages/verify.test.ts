@@ -121,6 +121,7 @@ class Counted {
       tally: async () => ({ tally: count.tally, offBallot: 0 }),
       turnout: async () => ({ participants: this.#seq, batched: this.#seq, strangers: 0, removed: 0, differing: [] }),
       participation: async () => ({ sum: null, batches: [] }),
+      rollRoot: async () => ({ roots: [], root: null, blocks: [] }),
       electorate: async () => ({
         revision: 0,
         voters_total: null,

@@ -22,7 +22,7 @@ export async function readNonce(client: pg.Client, electionNo: number): Promise<
 }
 
 /** Each use has a key of its own, so that one tells nothing about another. */
-const keyFor = (nonce: Nonce, use: string): Buffer =>
+export const keyFor = (nonce: Nonce, use: string): Buffer =>
   hash('sha256', Buffer.concat([Buffer.from(`tallyroom ${use} `), nonce]), 'buffer');
 
 /** Single blocks of AES-256 are pseudorandom numbers: no block of one digest repeats another. */

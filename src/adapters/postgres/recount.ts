@@ -9,6 +9,7 @@ import type { Electorate, Moment, Recount, Turnout, VoteEnds, VoterRange } from 
 import { type Database, lockOrAbort } from './database.ts';
 import { openBatches } from './recount-batches.ts';
 import { recountParticipation } from './recount-participation.ts';
+import { recountRoll } from './recount-roll.ts';
 
 /** A few differences show the fault. */
 const DIFFERENCES_MAX = 5;
@@ -27,6 +28,7 @@ export function openRecount(database: Database): Recount {
       return row!;
     },
     participation: ({ election_no }, signal) => recountParticipation(database, election_no, signal),
+    rollRoot: ({ election_no }, signal) => recountRoll(database, election_no, signal),
     electorate: ({ election_no }, signal) => readElectorate(database, election_no, signal),
     openBatches: ({ election_no }, signal) => openBatches(database, election_no, signal),
     compareVoters: (entry, range) => compareVoters(database, entry, range),

@@ -10,6 +10,7 @@ import { inTransaction } from './database.ts';
 import { findElection, lockElection } from './elections.ts';
 import { LOG_CHANNEL } from './notifications.ts';
 import { type Revision, reviseDescription } from './revisions.ts';
+import { recordRollRoot } from './roll-root.ts';
 import { insertPeople, registeredLocations } from './roll-rows.ts';
 import { findVoters, type Query, votersOfOldSpelling } from './voter-lookup.ts';
 
@@ -205,6 +206,7 @@ async function revise(
     registered_voters: (location.registered_voters ?? 0) + (byLocation.get(number) ?? 0),
   }));
   await reviseDescription(client, inForce, { ...revision, election: { ...definition, locations } });
+  await recordRollRoot(client, electionNo, inForce.revision + 1);
   await client.query(
     `WITH counted AS (UPDATE elections SET voters_total = voters_total + $2 WHERE election_no = $1 RETURNING election_no)
      SELECT pg_notify($3, $4) FROM counted`,

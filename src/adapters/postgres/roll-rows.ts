@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { assert } from '../../domain/assert.ts';
 import { createVoterColumns } from '../../domain/log/voter-records.ts';
 import { type StagedPeople, VOTERS_PER_BATCH_MAX } from '../../ports/roll.ts';
+import { storeBlockOfTable } from './roll-root.ts';
 
 /** The rows of table `voters`. */
 
@@ -52,6 +53,7 @@ export async function insertPeople(
     'INSERT INTO voters SELECT * FROM jsonb_populate_recordset(NULL::voters, $1) ON CONFLICT DO NOTHING RETURNING voter_id',
     [JSON.stringify(rows)],
   );
+  await storeBlockOfTable(client, electionNo, ids[0]!);
   const stored = new Set(inserted.map((row) => Number(row.voter_id)));
   return { ids, repeated: people.flatMap((_, i) => (stored.has(ids[i]!) ? [] : [i])) };
 }

@@ -9,8 +9,10 @@ import type { LateVoter, Removal, Roll, RollBatch, RollChange, StagedPeople } fr
 import { appendLog, readLogEnd } from './append.ts';
 import { copyIn, RowBuffer, textField, voterRows } from './copy.ts';
 import { type Connection, type Database, inTransaction, lockOrAbort } from './database.ts';
+import { type Nonce, readNonce } from './nonce.ts';
 import { LOG_CHANNEL } from './notifications.ts';
 import { addLate, removeLate } from './roll-changes.ts';
+import { recordRollRoot, storeBlockDigest } from './roll-root.ts';
 import { giveIds, insertPeople, registeredLocations } from './roll-rows.ts';
 import { advanceSource, ensurePosition } from './sources.ts';
 
@@ -24,8 +26,9 @@ export async function openRoll(database: Database, entry: ElectionEntry, signal?
   await lockOrAbort(database, client, signal, () =>
     client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [`tallyroom ${entry.election_no} roll`]),
   );
+  const nonce = await readNonce(client, entry.election_no);
   opening.move();
-  return new PostgresRoll(client, entry.election_no);
+  return new PostgresRoll(client, entry.election_no, nonce);
 }
 
 class PostgresRoll implements Roll {
@@ -33,10 +36,13 @@ class PostgresRoll implements Roll {
   readonly #number: number;
   readonly #buffer = new RowBuffer();
   #index: ElectionIndex | null = null;
+  /** Null in an election made before digests. */
+  readonly #nonce: Nonce | null;
 
-  constructor(client: Connection, electionNo: number) {
+  constructor(client: Connection, electionNo: number, nonce: Nonce | null) {
     this.#client = client;
     this.#number = electionNo;
+    this.#nonce = nonce;
   }
 
   position(source: string): Promise<number> {
@@ -92,11 +98,16 @@ class PostgresRoll implements Roll {
   }
 
   async finish(votersTotal: number): Promise<void> {
-    await this.#client.query(
-      `WITH finished AS (UPDATE elections SET voters_total = coalesce(voters_total, $2) WHERE election_no = $1 RETURNING election_no)
-       SELECT pg_notify($3, $4) FROM finished`,
-      [this.#number, votersTotal, LOG_CHANNEL, `${this.#number}/voters/end/0`],
-    );
+    await inTransaction(this.#client, async () => {
+      const { rows } = await this.#client.query<{ revision: number }>(
+        `WITH finished AS (UPDATE elections SET voters_total = coalesce(voters_total, $2) WHERE election_no = $1 RETURNING revision)
+         SELECT revision, pg_notify($3, $4) FROM finished`,
+        [this.#number, votersTotal, LOG_CHANNEL, `${this.#number}/voters/end/0`],
+      );
+      // A roll that was complete before has its root, under whichever revision.
+      const recorded = await this.#client.query('SELECT 1 FROM roll_roots WHERE election_no = $1', [this.#number]);
+      if (recorded.rowCount === 0) await recordRollRoot(this.#client, this.#number, rows[0]!.revision);
+    });
   }
 
   addLate(source: string, voters: readonly LateVoter[]): Promise<RollChange> {
@@ -127,6 +138,16 @@ class PostgresRoll implements Roll {
 
   async #storeVoters({ voters, people }: VoterBatch): Promise<void> {
     await giveIds(this.#client, voters.ids, voters.count);
+    if (this.#nonce !== null)
+      await storeBlockDigest(
+        this.#client,
+        this.#number,
+        this.#nonce,
+        voters.ids,
+        voters.locations,
+        voters.count,
+        people,
+      );
     if (people === null)
       await copyIn(
         this.#client,

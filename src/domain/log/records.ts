@@ -66,6 +66,20 @@ export interface RemovalRecord {
 export const REMOVAL_KEY_PREFIX = 'removal:';
 
 /**
+ * Topic `definition`, key `roll:<revision>`: the root of the roll as it is from this revision on, 0
+ * when registration has ended. It is made under the election's nonce. Absent in elections of
+ * earlier versions.
+ */
+export interface RollRecord {
+  readonly revision: number;
+  /** All who were ever registered, also those removed. */
+  readonly voters: number;
+  /** SHA-256, hex. */
+  readonly root: string;
+}
+export const ROLL_KEY_PREFIX = 'roll:';
+
+/**
  * Topic `definition`, key `votes-end:<partition>`. Every voter of the partition has been asked, and
  * its votes end before `seq_end`.
  */
