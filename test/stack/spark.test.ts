@@ -893,7 +893,7 @@ describe('the Spark counter', { skip: SKIPPED, concurrency: 1 }, () => {
     const locations = council.locations.map((each) => ({ ...each, name: `${each.name} ward` }));
     const revised = election.file('revised.json', JSON.stringify({ ...council, locations }));
     succeeded(await election.run(['register', '--revise', revised]));
-    succeeded(await election.run(['count', '--once']));
+    succeeded(await election.run(['count', '--once', '--engine', 'spark']));
     const south = await untilTurnout(election, 'south', ({ revision }) => revision === 2);
     assert.deepEqual([south.name, south.ballots_cast, south.registered_voters], ['South ward', 2, 100]);
     succeeded(await election.run(['verify']));
