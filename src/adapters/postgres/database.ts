@@ -1,6 +1,8 @@
+import { finished, Writable } from 'node:stream';
 import pg from 'pg';
 import { OperationalError } from '../../base/errors.ts';
 import { explain, isConnectionLost } from './explain.ts';
+import { LostAnswers, PendingStatements } from './lost-answers.ts';
 import { prepareSession } from './session.ts';
 import { SharedConnections } from './shared-connections.ts';
 
@@ -25,15 +27,22 @@ export interface Database {
  */
 const PATIENT = { keepAlive: true, keepAliveInitialDelayMillis: 10_000, connectionTimeoutMillis: 20_000 };
 
-/** @param configure is called before every new connection, so that a restarted server is found. */
-export function openDatabase(configure: () => Promise<pg.ClientConfig>): Database {
+/** A server closes its side at once. Where nothing comes back, the connection is dropped. */
+const END_MS_MAX = 5_000;
+
+/**
+ * @param configure is called before every new connection, so that a restarted server is found.
+ * @param look_ms how often connections are looked at for an answer that got lost.
+ */
+export function openDatabase(configure: () => Promise<pg.ClientConfig>, look_ms?: number): Database {
   let isClosed = false;
   const connect = async (): Promise<Connection> => {
     // A late query that nobody awaits must not connect again, since that would restart the bundled
     // server.
     if (isClosed) throw closed();
-    return openConnection(await configure());
+    return openConnection(await configure(), lostAnswers);
   };
+  const lostAnswers = new LostAnswers(async () => openConnection(await configure(), null), look_ms);
   const shared = new SharedConnections(connect);
   return {
     connect,
@@ -44,25 +53,40 @@ export function openDatabase(configure: () => Promise<pg.ClientConfig>): Databas
     async close() {
       isClosed = true;
       await shared.close();
+      lostAnswers.close();
     },
   };
 }
 
-async function openConnection(config: pg.ClientConfig): Promise<Connection> {
+/** @param lostAnswers null where the connection has a limit for each statement of its own. */
+async function openConnection(config: pg.ClientConfig, lostAnswers: LostAnswers | null): Promise<Connection> {
   const client = makeClient({ ...PATIENT, ...config, application_name: 'tallyroom' });
-  const end = (): Promise<void> => client.end().catch(() => {});
+  const end = (): Promise<void> => endConnection(client);
   // The next use of a connection finds that it broke while idle. Without a listener the error would
   // end the process.
   client.on('error', () => {});
   try {
     await client.connect();
-    await prepareSession(client);
+    const pid = await prepareSession(client);
+    const pending = new PendingStatements();
+    lostAnswers?.watch({ client, pid, pending });
+    explainQueries(client, pending);
   } catch (cause) {
     await end();
     throw explain(cause, `PostgreSQL at ${addressOf(client)}`);
   }
-  explainQueries(client);
   return Object.assign(client, { [Symbol.asyncDispose]: end });
+}
+
+async function endConnection(client: pg.Client): Promise<void> {
+  const dropping = setTimeout(() => client.connection.stream.destroy(), END_MS_MAX);
+  try {
+    await client.end();
+  } catch {
+    // It has ended already.
+  } finally {
+    clearTimeout(dropping);
+  }
 }
 
 /** The directory of a Unix socket, or host and port. */
@@ -95,16 +119,29 @@ function makeClient(config: pg.ClientConfig): pg.Client {
 
 /**
  * Every query of the client fails with the result of {@link explain}, so that no caller can forget
- * to call it.
+ * to call it. Every query is pending until its answer.
  */
-function explainQueries(client: pg.Client): void {
+function explainQueries(client: pg.Client, pending: PendingStatements): void {
   const query = client.query.bind(client) as (...parameters: unknown[]) => unknown;
   client.query = ((...parameters: unknown[]) => {
     const outcome = query(...parameters);
+    // The data of a COPY. It is answered when the stream has finished or failed.
+    if (outcome instanceof Writable) {
+      pending.sent();
+      finished(outcome, () => pending.answered());
+    }
     if (!(outcome instanceof Promise)) return outcome;
-    return outcome.catch((cause: unknown) => {
-      throw explain(cause);
-    });
+    pending.sent();
+    return outcome.then(
+      (value: unknown) => {
+        pending.answered();
+        return value;
+      },
+      (cause: unknown) => {
+        pending.answered();
+        throw explain(cause);
+      },
+    );
   }) as typeof client.query;
 }
 

@@ -64,7 +64,7 @@ export function explain(cause: unknown, server = 'PostgreSQL'): unknown {
     CONNECTION_ERRORS.has(code) ||
     TLS_ERROR.test(code) ||
     CONNECTION_STATES.test(code) ||
-    /^(Connection terminated|timeout expired|Client .*(closed|not queryable))/.test(cause.message)
+    /^(Connection terminated|timeout expired|Query read timeout|Client .*(closed|not queryable))/.test(cause.message)
   )
     return new OperationalError('DATABASE_UNREACHABLE', {
       message: `${server} does not answer: ${cause.message}`,
