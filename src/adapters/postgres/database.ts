@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { OperationalError } from '../../base/errors.ts';
+import { untilAnswered, type Waiting } from '../../base/waiting.ts';
 import { explain, isConnectionLost } from './explain.ts';
 import { prepareSession } from './session.ts';
 import { SharedConnections } from './shared-connections.ts';
@@ -23,16 +24,24 @@ export interface Database {
  * Keep-alive finds out that a peer has vanished silently, so that no one waits for its
  * notifications for ever.
  */
-const PATIENT = { keepAlive: true, keepAliveInitialDelayMillis: 10_000, connectionTimeoutMillis: 20_000 };
+const PATIENT = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 };
+/** A server that works answers a new connection at once, or refuses it. */
+const ANSWER_MS_MAX = 20_000;
 
-/** @param configure is called before every new connection, so that a restarted server is found. */
-export function openDatabase(configure: () => Promise<pg.ClientConfig>): Database {
+/**
+ * @param configure is called before every new connection, so that a restarted server is found.
+ * @param waiting its signal ends what waits for a server that does not answer.
+ */
+export function openDatabase(
+  configure: () => Promise<pg.ClientConfig>,
+  waiting: Waiting = { say: () => {} },
+): Database {
   let isClosed = false;
   const connect = async (): Promise<Connection> => {
     // A late query that nobody awaits must not connect again, since that would restart the bundled
     // server.
     if (isClosed) throw closed();
-    return openConnection(await configure());
+    return openConnection(await configure(), waiting);
   };
   const shared = new SharedConnections(connect);
   return {
@@ -48,22 +57,33 @@ export function openDatabase(configure: () => Promise<pg.ClientConfig>): Databas
   };
 }
 
-async function openConnection(config: pg.ClientConfig): Promise<Connection> {
+async function openConnection(config: pg.ClientConfig, { say, signal }: Waiting): Promise<Connection> {
   const client = makeClient({ ...PATIENT, ...config, application_name: 'tallyroom' });
+  const server = `PostgreSQL at ${addressOf(client)}`;
+  const line = `${server} has not answered yet. Waiting for it, at most ${ANSWER_MS_MAX / 1000} s.`;
+  const cut = cutter(client);
   const end = (): Promise<void> => client.end().catch(() => {});
   // The next use of a connection finds that it broke while idle. Without a listener the error would
   // end the process.
   client.on('error', () => {});
   try {
-    await client.connect();
-    await prepareSession(client);
+    const ready = client.connect().then(() => prepareSession(client));
+    await untilAnswered(ready, { say, signal, line, limit_ms: ANSWER_MS_MAX, cut });
   } catch (cause) {
+    cut();
     await end();
-    throw explain(cause, `PostgreSQL at ${addressOf(client)}`);
+    throw explain(cause, server);
   }
   explainQueries(client);
   return Object.assign(client, { [Symbol.asyncDispose]: end });
 }
+
+/** Breaks a connection without waiting for the server: it fails what waits for an answer. */
+const cutter =
+  (client: pg.Client) =>
+  (reason?: Error): void => {
+    client.connection.stream.destroy(reason);
+  };
 
 /** The directory of a Unix socket, or host and port. */
 const addressOf = ({ host, port }: pg.Client): string => {
@@ -124,9 +144,14 @@ export async function inTransaction<Value>(client: pg.Client, work: () => Promis
   }
 }
 
+/** A stage says by itself what it waits for. */
+const SILENT = { say: () => {}, line: '' };
+
 /**
  * Takes locks, and may wait for them. A query that waits for a lock keeps its connection busy until
- * it has the lock, so the only way to stop waiting is to end the connection.
+ * it has the lock, so the only way to stop waiting is to end the connection. A server that does not
+ * answer cannot end it: then it is cut off at our side.
+ * @param line is said where the work takes long.
  * @throws the signal's reason, or the error of `lock`. The connection cannot be used after that.
  */
 export async function lockOrAbort<Value>(
@@ -134,14 +159,16 @@ export async function lockOrAbort<Value>(
   client: pg.Client,
   signal: AbortSignal | undefined,
   lock: () => Promise<Value>,
+  waiting: { say(line: string): void; readonly line: string } = SILENT,
 ): Promise<Value> {
   let abort = (): void => {};
   try {
-    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const ask = <Answer>(work: Promise<Answer>) => untilAnswered(work, { ...waiting, signal, cut: cutter(client) });
+    const { rows } = await ask(client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid'));
     abort = () => void database.query('SELECT pg_terminate_backend($1)', [rows[0]!.pid]).catch(() => {});
     signal?.addEventListener('abort', abort, { once: true });
     signal?.throwIfAborted();
-    const value = await lock();
+    const value = await ask(lock());
     // The signal came when the lock was already granted.
     signal?.throwIfAborted();
     return value;
