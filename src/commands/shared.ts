@@ -63,14 +63,15 @@ export async function withBackend(
     kafka: config.kafka,
     sparkRemote: config.sparkRemote,
     onProgress: progress.say,
+    signal: terminal.signal,
   });
   let code: number;
   try {
     await clearSpool(spoolOf(config), progress.say);
     code = await work(backend, progress);
   } catch (error) {
-    // The user sees this failure, and not a later one of closing the backend.
-    await backend.close().catch(() => {});
+    // The command ends with this failure; a later one of closing the backend is a line.
+    await backend.close().catch((failure: Error) => progress.say(failure.message));
     throw error;
   }
   await backend.close();

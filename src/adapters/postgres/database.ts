@@ -1,6 +1,7 @@
 import { finished, Writable } from 'node:stream';
 import pg from 'pg';
 import { OperationalError } from '../../base/errors.ts';
+import { untilAnswered, type Waiting } from '../../base/waiting.ts';
 import { explain, isConnectionLost } from './explain.ts';
 import { LostAnswers, PendingStatements } from './lost-answers.ts';
 import { prepareSession } from './session.ts';
@@ -25,24 +26,31 @@ export interface Database {
  * Keep-alive finds out that a peer has vanished silently, so that no one waits for its
  * notifications for ever.
  */
-const PATIENT = { keepAlive: true, keepAliveInitialDelayMillis: 10_000, connectionTimeoutMillis: 20_000 };
+const PATIENT = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 };
+/** A server that works answers a new connection at once, or refuses it. */
+const ANSWER_MS_MAX = 20_000;
 
 /** A server closes its side at once. Where nothing comes back, the connection is dropped. */
 const END_MS_MAX = 5_000;
 
 /**
  * @param configure is called before every new connection, so that a restarted server is found.
+ * @param waiting its signal ends what waits for a server that does not answer.
  * @param look_ms how often connections are looked at for an answer that got lost.
  */
-export function openDatabase(configure: () => Promise<pg.ClientConfig>, look_ms?: number): Database {
+export function openDatabase(
+  configure: () => Promise<pg.ClientConfig>,
+  waiting: Waiting = { say: () => {} },
+  look_ms?: number,
+): Database {
   let isClosed = false;
   const connect = async (): Promise<Connection> => {
     // A late query that nobody awaits must not connect again, since that would restart the bundled
     // server.
     if (isClosed) throw closed();
-    return openConnection(await configure(), lostAnswers);
+    return openConnection(await configure(), waiting, lostAnswers);
   };
-  const lostAnswers = new LostAnswers(async () => openConnection(await configure(), null), look_ms);
+  const lostAnswers = new LostAnswers(async () => openConnection(await configure(), waiting, null), look_ms);
   const shared = new SharedConnections(connect);
   return {
     connect,
@@ -59,21 +67,29 @@ export function openDatabase(configure: () => Promise<pg.ClientConfig>, look_ms?
 }
 
 /** @param lostAnswers null where the connection has a limit for each statement of its own. */
-async function openConnection(config: pg.ClientConfig, lostAnswers: LostAnswers | null): Promise<Connection> {
+async function openConnection(
+  config: pg.ClientConfig,
+  { say, signal }: Waiting,
+  lostAnswers: LostAnswers | null,
+): Promise<Connection> {
   const client = makeClient({ ...PATIENT, ...config, application_name: 'tallyroom' });
+  const server = `PostgreSQL at ${addressOf(client)}`;
+  const line = `${server} has not answered yet. Waiting for it, at most ${ANSWER_MS_MAX / 1000} s.`;
+  const cut = cutter(client);
   const end = (): Promise<void> => endConnection(client);
   // The next use of a connection finds that it broke while idle. Without a listener the error would
   // end the process.
   client.on('error', () => {});
   try {
-    await client.connect();
-    const pid = await prepareSession(client);
+    const ready = client.connect().then(() => prepareSession(client));
+    const pid = await untilAnswered(ready, { say, signal, line, limit_ms: ANSWER_MS_MAX, cut });
     const pending = new PendingStatements();
     lostAnswers?.watch({ client, pid, pending });
     explainQueries(client, pending);
   } catch (cause) {
+    cut();
     await end();
-    throw explain(cause, `PostgreSQL at ${addressOf(client)}`);
+    throw explain(cause, server);
   }
   return Object.assign(client, { [Symbol.asyncDispose]: end });
 }
@@ -88,6 +104,13 @@ async function endConnection(client: pg.Client): Promise<void> {
     clearTimeout(dropping);
   }
 }
+
+/** Breaks a connection without waiting for the server: it fails what waits for an answer. */
+const cutter =
+  (client: pg.Client) =>
+  (reason?: Error): void => {
+    client.connection.stream.destroy(reason);
+  };
 
 /** The directory of a Unix socket, or host and port. */
 const addressOf = ({ host, port }: pg.Client): string => {
@@ -161,9 +184,14 @@ export async function inTransaction<Value>(client: pg.Client, work: () => Promis
   }
 }
 
+/** A stage says by itself what it waits for. */
+const SILENT = { say: () => {}, line: '' };
+
 /**
  * Takes locks, and may wait for them. A query that waits for a lock keeps its connection busy until
- * it has the lock, so the only way to stop waiting is to end the connection.
+ * it has the lock, so the only way to stop waiting is to end the connection. A server that does not
+ * answer cannot end it: then it is cut off at our side.
+ * @param line is said where the work takes long.
  * @throws the signal's reason, or the error of `lock`. The connection cannot be used after that.
  */
 export async function lockOrAbort<Value>(
@@ -171,14 +199,16 @@ export async function lockOrAbort<Value>(
   client: pg.Client,
   signal: AbortSignal | undefined,
   lock: () => Promise<Value>,
+  waiting: { say(line: string): void; readonly line: string } = SILENT,
 ): Promise<Value> {
   let abort = (): void => {};
   try {
-    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const ask = <Answer>(work: Promise<Answer>) => untilAnswered(work, { ...waiting, signal, cut: cutter(client) });
+    const { rows } = await ask(client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid'));
     abort = () => void database.query('SELECT pg_terminate_backend($1)', [rows[0]!.pid]).catch(() => {});
     signal?.addEventListener('abort', abort, { once: true });
     signal?.throwIfAborted();
-    const value = await lock();
+    const value = await ask(lock());
     // The signal came when the lock was already granted.
     signal?.throwIfAborted();
     return value;
