@@ -39,8 +39,8 @@ test('of all who miss a server one says so; another server is another matter', a
   };
   await Promise.all([failing(away, away), failing(away, gone), failing(away, away, gone)]);
   assert.deepEqual(said, [
-    'Kafka does not answer. Waiting for it; nothing committed is lost.',
-    'PostgreSQL does not answer. Waiting for it; nothing committed is lost.',
+    'Kafka does not answer. Waiting for it; nothing committed is lost. The reason: away.',
+    'PostgreSQL does not answer. Waiting for it; nothing committed is lost. The reason: gone.',
   ]);
 });
 
