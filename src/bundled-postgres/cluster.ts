@@ -39,6 +39,8 @@ const SHARED_BUFFERS_MIB_MAX = 256;
 const SHARED_BUFFERS_MIB_MIN = 32;
 /** The server's log grows by a few lines a start; one old file is kept beside it. */
 const SERVER_LOG_BYTES_MAX = 10 * MEBIBYTE;
+/** initdb writes some 40 MB, which takes seconds, and minutes on a very slow disk. */
+const INIT_S_MAX = 600;
 /** A start writes more than this. */
 const SPACE_MIN = MEBIBYTE;
 /** The most lines of the log that an error shows. */
@@ -71,19 +73,22 @@ export async function ensureCluster(places: Places, { say, signal }: Waiting): P
   });
 }
 
-/** Runs initdb. The signal ends it. */
+/** Runs initdb. The signal or its limit ends it. */
 async function initialise(places: Places, draft: string, { say, signal }: Waiting): Promise<Outcome> {
   const { home, account, programs } = places;
   // C orders text by its bytes: the same on every machine and in every later version of its C
   // library.
   const options = ['--encoding=UTF8', '--no-locale', '--data-checksums', '--auth=trust', `--username=${ROLE}`];
-  const timer = setTimeout(say, SAY_AFTER_MS, `Making the database in ${home} takes long. Waiting for initdb.`);
+  const line = `initdb is still making the database. Waiting for it, at most ${INIT_S_MAX} s.`;
+  const timer = setTimeout(say, SAY_AFTER_MS, line);
+  const limit = AbortSignal.timeout(INIT_S_MAX * 1_000);
   try {
-    return await runProgram(programs.initdb, ['-D', draft, ...options, '--no-instructions'], {
+    const made = await runProgram(programs.initdb, ['-D', draft, ...options, '--no-instructions'], {
       cwd: home,
       account,
-      signal,
+      signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
     });
+    return limit.aborted ? { ...made, output: `initdb has not ended within ${INIT_S_MAX} s` } : made;
   } finally {
     clearTimeout(timer);
   }

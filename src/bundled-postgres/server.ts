@@ -249,16 +249,21 @@ async function untilLocked(home: string): Promise<void> {
   while ((await readLockFile(home)) === undefined && performance.now() < until) await delay(RETRY_PAUSE_MS);
 }
 
-/**
- * Stops a server that takes no sessions yet: it starts or recovers, and may have been started by
- * us. Others that wait for it start it again. A server that takes sessions has users who stop it.
- */
+/** Gives up the server of an open() that the signal ends; it may have been started by us. */
 async function abandon(places: Places, waiting: Waiting): Promise<void> {
-  const { home } = places;
-  const lockFile = await readLockFile(home);
-  if (lockFile === undefined || lockFile.status === 'stopping' || !(await isServer(places, lockFile))) return;
-  const ended = lockFile.status === 'ready' ? leave(places, undefined, waiting) : stop(places, waiting);
+  const isReady = (await readLockFile(places.home))?.status === 'ready';
+  const ended = isReady ? leave(places, undefined, waiting) : stopUnused(places, waiting);
   await ended.catch((error: Error) => waiting.say(error.message));
+}
+
+/**
+ * Stops a server that takes no sessions: it starts, or recovers from a crash. Others that wait for
+ * it start it again.
+ */
+async function stopUnused(places: Places, waiting: Waiting): Promise<void> {
+  const lockFile = await readLockFile(places.home);
+  if (lockFile === undefined || lockFile.status === 'stopping' || !(await isRunning(places))) return;
+  await stop(places, waiting);
 }
 
 /** Relative names: pg_ctl passes what it is given through a shell. */
@@ -287,7 +292,7 @@ function addressOf(session: pg.Client) {
 async function leave(places: Places, held: pg.Client | undefined, waiting: Waiting): Promise<void> {
   const { home } = places;
   const session = held ?? (await connect(home, waiting));
-  if (session === undefined) return;
+  if (session === undefined) return stopUnused(places, waiting);
   const ask = (sql: string) => answered(session, session.query(sql, [IN_USE_LOCK]), home, waiting, ANSWER_MS_MAX);
   try {
     if (held !== undefined) await ask('SELECT pg_advisory_unlock_shared($1)');
@@ -321,7 +326,7 @@ async function stop(places: Places, waiting: Waiting): Promise<void> {
   const line = (limit_ms: number) =>
     `PostgreSQL in ${home} (process ${pid}) is told to stop and still runs. Waiting for it, at most ${limit_ms / 1000} s.`;
   const ask = { ...waiting, pause_ms: RETRY_PAUSE_MS };
-  const hasHeard = async () => ((await ours())?.status ?? 'stopping') === 'stopping';
+  const hasHeard = async () => ((await ours())?.status ?? 'stopping') === 'stopping' || !(await isRunning(places));
   if (!(await becomesTrue(hasHeard, { ...ask, line: line(ANSWER_MS_MAX), limit_ms: ANSWER_MS_MAX })))
     throw silent(home, pid ?? 0);
   const hasEnded = async () => (await ours()) === undefined || !(await isRunning(places));

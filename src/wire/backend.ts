@@ -86,15 +86,16 @@ function withoutPassword(url: string): string {
  */
 function bundled({ dataDir, onProgress, signal }: BackendOptions): ConnectionSource {
   let server: Promise<BundledServer> | null = null;
+  // It may be recovering when this process ends, with nobody else to stop it.
+  let lost: Promise<BundledServer> | null = null;
   const open = (): Promise<BundledServer> => {
     server ??= openBundledServer({
       dataDir,
       onProgress,
       signal,
       onLost: () => {
-        const lost = server;
+        lost = server;
         server = null;
-        void lost?.then((gone) => gone.close()).catch(() => {});
       },
     }).catch((error: unknown) => {
       server = null;
@@ -113,8 +114,9 @@ function bundled({ dataDir, onProgress, signal }: BackendOptions): ConnectionSou
       ];
     },
     async close() {
-      const opened = server;
+      const opened = server ?? lost;
       server = null;
+      lost = null;
       await (await opened)?.close();
     },
   };

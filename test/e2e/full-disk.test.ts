@@ -11,7 +11,7 @@ import { isServing, openWorkspace, succeeded, type Workspace } from '../support/
 const DISK_MB = 200;
 const ELECTION = ['--voters', '100000', '--port', '0', '--once'];
 /** Less than a segment of PostgreSQL's log. */
-const LITTLE_BYTES = 2 * 1024 * 1024;
+const LITTLE_BYTES = 12 * 1024 * 1024;
 const BLOCK = Buffer.alloc(64 * 1024);
 
 /** @returns null where this machine lets nobody mount a disk. */
@@ -29,10 +29,10 @@ function openOnSmallDisk(t: TestContext): Workspace | null {
   return workspace;
 }
 
-/** Writes until not a byte is left. @returns the file */
-function fill(directory: string): string {
+/** Writes until not a byte is left, or `left`. @returns the file */
+function fill(directory: string, left = 0): string {
   const path = join(directory, 'filler');
-  const file = openSync(path, 'w');
+  const file = openSync(path, 'a');
   for (const block of [BLOCK, Buffer.alloc(1)])
     try {
       while (writeSync(file, block) > 0);
@@ -40,6 +40,7 @@ function fill(directory: string): string {
       assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC');
     }
   closeSync(file);
+  if (left > 0) truncateSync(path, statSync(path).size - left);
   return path;
 }
 
@@ -53,9 +54,10 @@ test('a disk that fills up ends every command by name; with space again the elec
   const workspace = openOnSmallDisk(t);
   if (workspace === null) return t.skip('cannot mount a small disk here');
   const { dataDir } = workspace;
-  const running = workspace.start(['run', '--rate', '2000', ...ELECTION]);
+  const running = workspace.start(['run', '--rate', '5000', ...ELECTION]);
   await running.says(/voted [1-9]/);
-  const filler = fill(dataDir);
+  // PostgreSQL ends as in a crash where its log has no space for another segment.
+  const filler = fill(dataDir, LITTLE_BYTES);
   endedFull('run', await running.ended);
   assert.ok(!isServing(dataDir));
   fill(dataDir);
@@ -65,7 +67,7 @@ test('a disk that fills up ends every command by name; with space again the elec
     fill(dataDir);
   }
   // With a little space the server starts, and may end in its recovery or do its work.
-  truncateSync(filler, statSync(filler).size - LITTLE_BYTES);
+  fill(dataDir, LITTLE_BYTES);
   const ended = await workspace.run(['verify']);
   if (ended.code !== 0) endedFull('verify', ended);
   assert.ok(!isServing(dataDir));
