@@ -16,7 +16,11 @@ async function openBehindProxy(context: TestContext): Promise<Database> {
   const { host, port, user, database } = (await openWorkspace(context).server()).connection;
   const proxy = await startProxy({ target: () => ({ path: join(host, `.s.PGSQL.${port}`) }), framing: chunks });
   proxy.judge = (message) => (message.includes('swallowed') ? 'swallow the answer' : 'pass');
-  const opened = openDatabase(async () => ({ host: '127.0.0.1', port: proxy.port, user, database }), undefined, LOOK_MS);
+  const opened = openDatabase(
+    async () => ({ host: '127.0.0.1', port: proxy.port, user, database }),
+    undefined,
+    LOOK_MS,
+  );
   context.after(async () => {
     await opened.close();
     await proxy.close();
