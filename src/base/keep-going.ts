@@ -44,7 +44,13 @@ function sayOnce(say: (line: string) => void, { code, message }: OperationalErro
   missed.set(say, times);
   const last = times.get(code);
   times.set(code, now);
-  if (last === undefined || now - last > SILENCE_MS_MAX) say(WAITING[code] ?? `${message}. Waiting for it.`);
+  if (last === undefined || now - last > SILENCE_MS_MAX) say(lineOf(code, message));
+}
+
+/** The message of the error names the address, which may be a wrong one. */
+function lineOf(code: ErrorCode, message: string): string {
+  const waiting = WAITING[code];
+  return waiting === undefined ? `${message}. Waiting for it.` : `${waiting} The reason: ${message}.`;
 }
 
 /**
