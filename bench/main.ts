@@ -5,6 +5,7 @@
 const BENCHES: Record<string, () => Promise<{ bench(argv: readonly string[]): Promise<void> }>> = {
   throughput: () => import('./throughput.ts'),
   latency: () => import('./latency.ts'),
+  viewers: () => import('./viewers.ts'),
   restart: () => import('./restart.ts'),
   cluster: () => import('./cluster.ts'),
   'spark-alone': () => import('./spark-alone.ts'),

@@ -62,7 +62,8 @@ class Frame {
    * viewer's gzip stream.
    */
   get packed(): Buffer {
-    this.#packed ??= deflateRawSync(this.plain, { level: 3, finishFlush: constants.Z_FULL_FLUSH });
+    // A copy: what zlib returns is a part of 16 KB, which would stay as long as the frame waits.
+    this.#packed ??= Buffer.from(deflateRawSync(this.plain, { level: 3, finishFlush: constants.Z_FULL_FLUSH }));
     return this.#packed;
   }
 }
@@ -129,6 +130,8 @@ export class Hub {
   readonly #versionOfId = new Map<string, number>();
   /** Frames for viewers that came back since the last tick, by the tick they came back from. */
   readonly #resumeFrames = new Map<number, Frame>();
+  /** The advice to fetch the state on show; null until somebody needs it. */
+  #resync: Frame | null = null;
   #nextTickAt = 0;
   #timer: NodeJS.Timeout | null = null;
 
@@ -241,6 +244,7 @@ export class Hub {
     const before = this.shown;
     this.shown = state;
     this.#version++;
+    this.#resync = null;
     this.#resumeFrames.clear();
     if (before !== null && isSameDefinition(before, state)) this.#broadcastChanges(before, state);
     else {
@@ -295,8 +299,10 @@ export class Hub {
     return new Frame(`id: ${state.id}\nevent: update\ndata: ${JSON.stringify(delta)}\n\n`);
   }
 
+  /** One for all who need it while this state is on show. */
   #resyncFrame(state: DashboardState): Frame {
-    return new Frame(`id: ${state.id}\nevent: resync\ndata: {"sequence":${state.results.sequence}}\n\n`);
+    this.#resync ??= new Frame(`id: ${state.id}\nevent: resync\ndata: {"sequence":${state.results.sequence}}\n\n`);
+    return this.#resync;
   }
 
   #broadcast(frame: Frame): void {

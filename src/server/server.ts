@@ -17,6 +17,12 @@ import { Snapshots } from './snapshot.ts';
  */
 const BACKLOG_MAX = 4_096;
 
+/**
+ * A connection on which nothing moves for this long is cut off: one that asks for nothing, or takes
+ * nothing of a document. It is longer than STALLED_MS_MAX, because the hub drops viewers itself.
+ */
+const SILENT_MS_MAX = 120_000;
+
 const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   // Pictures may live elsewhere; everything else comes from here. Nothing inline runs.
   'content-security-policy':
@@ -37,6 +43,8 @@ export interface ServerOptions {
   readonly gauges?: () => readonly Gauge[];
   /** The built page; by default `dist/web` of this project. */
   readonly page?: string;
+  /** See {@link SILENT_MS_MAX}. */
+  readonly silent_ms?: number;
   /** How viewers are watched. */
   readonly viewers?: HubOptions;
 }
@@ -58,6 +66,7 @@ export async function startServer({
   results,
   gauges = () => [],
   page,
+  silent_ms = SILENT_MS_MAX,
   viewers = {},
 }: ServerOptions): Promise<RunningServer> {
   const files = readPage(page ?? PAGE_DIRECTORY);
@@ -68,6 +77,8 @@ export async function startServer({
     // Answers only fail when the client is gone; there is no one left to tell.
     answerRequest(context, files, request, response).catch(() => response.destroy());
   });
+  // Node begins anew with each write, and while the system still takes from a long one.
+  server.setTimeout(silent_ms);
   try {
     await listen(server, port, host);
   } catch (error) {
