@@ -119,7 +119,6 @@ export async function writeSettings(places: Places): Promise<void> {
   const draft = join(home, CLUSTER, draftName('conf-'));
   const more = places.settings ?? '';
   await withFileErrors(home, async () => {
-    await removeLeftovers(join(home, CLUSTER), 'conf-');
     const socketDirectory = await prepareSocketDirectory(places);
     // A start that was killed or failed here leaves its draft.
     await removeLeftovers(join(home, CLUSTER), 'conf-');
