@@ -194,7 +194,7 @@ describe('the relay', { skip: NEEDS_STACK, concurrency: 1 }, () => {
       election: id,
       partitions: 1,
       // Being fenced is not a failure. Any other error ends the relay.
-      retry: (work) => work().catch(failed.reject),
+      retry: (work) => work(() => {}).catch(failed.reject),
       say: (line) => said.push(line),
     };
     const sleeper = sleepAfterReading(database);

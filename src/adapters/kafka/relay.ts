@@ -47,8 +47,16 @@ export interface RelayOptions {
    */
   readonly stuck_ms_max?: number;
   say(line: string): void;
-  /** Runs work again while PostgreSQL or Kafka does not answer. */
-  retry(work: () => Promise<void>, signal: AbortSignal): Promise<void>;
+  /**
+   * Runs work again while PostgreSQL or Kafka does not answer. The work calls `succeeded` with each
+   * transaction.
+   */
+  retry(work: (succeeded: () => void) => Promise<void>, signal: AbortSignal): Promise<void>;
+}
+
+interface UnitOptions extends RelayOptions {
+  /** Called after each transaction. */
+  succeeded(): void;
 }
 
 /**
@@ -75,7 +83,10 @@ export function startRelay(options: RelayOptions): Relay {
   let failure: unknown = null;
   const units = Array.from({ length: options.partitions }, async (_, partition) => {
     try {
-      await options.retry(() => relayUnlessFenced(options, partition, stopping.signal), stopping.signal);
+      await options.retry(
+        (succeeded) => relayUnlessFenced({ ...options, succeeded }, partition, stopping.signal),
+        stopping.signal,
+      );
     } catch (error) {
       if (!stopping.signal.aborted) failure ??= error;
     }
@@ -130,7 +141,7 @@ const WAITING = `
  * has it. Where there is no other relay, Kafka gave up a transaction that took too long. Where that
  * happens again and again, the relay reports it and retries at longer intervals.
  */
-async function relayUnlessFenced(options: RelayOptions, partition: number, signal: AbortSignal): Promise<void> {
+async function relayUnlessFenced(options: UnitOptions, partition: number, signal: AbortSignal): Promise<void> {
   for (let fenced = 1; ; fenced++) {
     try {
       return await relayPartition(options, partition, signal);
@@ -145,7 +156,7 @@ async function relayUnlessFenced(options: RelayOptions, partition: number, signa
  * Works on one partition until the signal aborts.
  * @throws errors that can be retried, and LOG_DAMAGED, which cannot.
  */
-async function relayPartition(options: RelayOptions, partition: number, signal: AbortSignal): Promise<void> {
+async function relayPartition(options: UnitOptions, partition: number, signal: AbortSignal): Promise<void> {
   const { database, settings, election, election_no } = options;
   if (signal.aborted) return;
   await using client = await database.connect();
@@ -167,7 +178,10 @@ async function relayPartition(options: RelayOptions, partition: number, signal: 
       values: [election_no, partition, RELAYED_TOPICS],
     });
     if (rows.length === 0) await appends.rung(signal);
-    else await publish(options, client, partition, producer, positions, rows);
+    else {
+      await publish(options, client, partition, producer, positions, rows);
+      options.succeeded();
+    }
   }
 }
 
