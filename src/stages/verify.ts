@@ -10,6 +10,7 @@ import { comparePublished } from './verify/covered.ts';
 import { differingDefinitions } from './verify/definition.ts';
 import { compareNothing, type Published, readPublished } from './verify/published.ts';
 import { compareRoll } from './verify/roll.ts';
+import { compareRollRoot, rollNotCovered } from './verify/roll-root.ts';
 import { compareSources, compareTables } from './verify/tables.ts';
 import { addTallies, compareTallies } from './verify/tallies.ts';
 
@@ -64,6 +65,7 @@ export async function verify(
       ...tables(count),
       compareSources(verification, count.by_source),
       ...(await compareRoll(verification, await elections.replayed(entry), count)),
+      await compareRollRoot(verification),
       ...(published === null ? [await compareNothing(verification)] : comparePublished(verification, published, count)),
       ...(published?.checks ?? []),
     ];
@@ -74,11 +76,12 @@ export async function verify(
 }
 
 async function reconcile(
-  { entry, recount }: Verification,
+  verification: Verification,
   published: Published | null,
   count: LogCount,
   checks: readonly Check[],
 ): Promise<Reconciliation> {
+  const { entry, recount } = verification;
   const notCounted = sumOf(count.behind.ballots);
   return {
     election: entry.id,
@@ -87,6 +90,7 @@ async function reconcile(
     checks,
     notes: [
       ...(published === null ? ['no count has been published yet'] : []),
+      ...rollNotCovered(verification),
       ...(notCounted === 0 ? [] : [`not counted yet: ${notCounted.toLocaleString('en-GB')}`]),
     ],
     rejections: Object.fromEntries(await recount.rejections(entry)),

@@ -12,6 +12,7 @@ import type { ElectionEntry, Elections, NewElection, WantedElection } from '../.
 import { TOPICS } from '../../ports/log.ts';
 import { appendKeyed } from './append.ts';
 import { type Database, inTransaction } from './database.ts';
+import { insertNonce } from './nonce.ts';
 import { reviseDescription } from './revisions.ts';
 
 /** 128 random bits are drawn twice by no two elections. */
@@ -150,6 +151,7 @@ async function createElection(client: pg.Client, entry: NewElection): Promise<El
     });
   const created = entryOf(rows[0]!);
   const number = created.election_no;
+  await insertNonce(client, number);
   // Rows go straight into the tables of the election. Its number is a column default, so COPY does
   // not send it with every row.
   for (const [table, key] of [

@@ -11,6 +11,7 @@ import { copyIn, RowBuffer, textField, voterRows } from './copy.ts';
 import { type Connection, type Database, inTransaction, lockOrAbort } from './database.ts';
 import { LOG_CHANNEL } from './notifications.ts';
 import { addLate, removeLate } from './roll-changes.ts';
+import { RollDigests, recordRollRoot } from './roll-root.ts';
 import { giveIds, insertPeople, registeredLocations } from './roll-rows.ts';
 import { advanceSource, ensurePosition } from './sources.ts';
 
@@ -32,11 +33,13 @@ class PostgresRoll implements Roll {
   readonly #client: Connection;
   readonly #number: number;
   readonly #buffer = new RowBuffer();
+  readonly #digests: RollDigests;
   #index: ElectionIndex | null = null;
 
   constructor(client: Connection, electionNo: number) {
     this.#client = client;
     this.#number = electionNo;
+    this.#digests = new RollDigests(client, electionNo);
   }
 
   position(source: string): Promise<number> {
@@ -54,7 +57,7 @@ class PostgresRoll implements Roll {
     let repeated: readonly number[] = [];
     await this.#commit(batch, async () => {
       await insertLocations(this.#client, this.#number, batch.new_locations);
-      ({ repeated } = await insertPeople(this.#client, this.#number, batch));
+      repeated = (await insertPeople(this.#client, this.#number, batch, this.#digests, 0)).repeated;
     });
     return repeated;
   }
@@ -92,11 +95,14 @@ class PostgresRoll implements Roll {
   }
 
   async finish(votersTotal: number): Promise<void> {
-    await this.#client.query(
-      `WITH finished AS (UPDATE elections SET voters_total = coalesce(voters_total, $2) WHERE election_no = $1 RETURNING election_no)
-       SELECT pg_notify($3, $4) FROM finished`,
-      [this.#number, votersTotal, LOG_CHANNEL, `${this.#number}/voters/end/0`],
-    );
+    await inTransaction(this.#client, async () => {
+      const { rowCount } = await this.#client.query(
+        'UPDATE elections SET voters_total = $2 WHERE election_no = $1 AND voters_total IS NULL',
+        [this.#number, votersTotal],
+      );
+      if (rowCount === 1) await recordRollRoot(this.#client, this.#number, 0);
+      await this.#client.query('SELECT pg_notify($1, $2)', [LOG_CHANNEL, `${this.#number}/voters/end/0`]);
+    });
   }
 
   addLate(source: string, voters: readonly LateVoter[]): Promise<RollChange> {
@@ -141,6 +147,7 @@ class PostgresRoll implements Roll {
           people.map((person, i) => personLine(this.#number, voters.ids[i]!, voters.locations[i]!, person)).join(''),
         ),
       );
+    await this.#digests.store(0, { ...voters, people });
   }
 
   async #appendVoters(batch: RollBatch, definition: ElectionEntry['definition']): Promise<void> {
