@@ -16,6 +16,15 @@ export interface ChainEnd {
   readonly head: ChainHead;
 }
 
+/** The end of a partition, and what the batch that is appended there carries. */
+export interface BatchEnd extends ChainEnd {
+  /**
+   * The sum over all participants with those of this batch, which its last box carries; null in an
+   * election made before digests.
+   */
+  readonly participation: string | null;
+}
+
 export interface ChainHead {
   readonly next_seq: number;
   /** The hash of the last box; null before the first. */
@@ -41,11 +50,13 @@ export interface CastBatch {
    * null means all of them. Called once, or again where a voter had voted before.
    * @param end the end of the partition that gets the votes
    */
-  seal(accepted: ReadonlySet<number> | null, end: ChainEnd): SealedVotes;
+  seal(accepted: ReadonlySet<number> | null, end: BatchEnd): SealedVotes;
 }
 
 export interface SealedVotes {
   readonly votes: VoteColumns;
+  /** SHA-256 of the ballots, whatever their order; hex. */
+  readonly digest: string;
   readonly records: { readonly text: string; readonly boxes: number; readonly hash: string };
 }
 

@@ -19,6 +19,8 @@ export interface Recount {
   tally(entry: ElectionEntry, ends: VoteEnds, signal: AbortSignal): Promise<{ tally: Tally; offBallot: number }>;
   /** The participants beside the votes. */
   turnout(entry: ElectionEntry, signal: AbortSignal): Promise<Turnout>;
+  /** The digest of the participants. */
+  participation(entry: ElectionEntry, signal: AbortSignal): Promise<Participation>;
   /** The roll. */
   electorate(entry: ElectionEntry, signal: AbortSignal): Promise<Electorate>;
   /**
@@ -53,6 +55,7 @@ export interface LogEndEntry {
   readonly next_seq: number;
   readonly next_batch: number;
   readonly hash: string | null;
+  readonly participation: string | null;
   /** One past the last record in table `log`; null where the table has none. */
   readonly stored_end: number | null;
 }
@@ -113,6 +116,14 @@ export interface Turnout {
   }[];
 }
 
+/** The digest of the participants and the last batch of each partition, of one moment. */
+export interface Participation {
+  /** Over table `participation`, made again. Null in an election made before digests. */
+  readonly sum: string | null;
+  /** The digest that the batch carries. Partitions without a batch are left out. */
+  readonly batches: readonly { readonly partition: number; readonly participation: string | null }[];
+}
+
 export interface Electorate {
   readonly revision: number;
   readonly voters_total: number | null;
@@ -135,6 +146,9 @@ export interface BatchEntry {
   readonly hash: string;
   /** Milliseconds. */
   readonly cast_at: number;
+  /** The digests that the last box of the batch carries, too; null in batches before digests. */
+  readonly digest: string | null;
+  readonly participation: string | null;
   /** SHA-256 of the ballots in table `votes`, as {@link batchText} writes them. */
   readonly ballots: string | null;
 }

@@ -37,14 +37,14 @@ class Counted {
   /** Ballots of a location that select the candidates with these numbers. */
   cast(location: number, selections: readonly number[], votes: number): void {
     const columns = toColumns(Array.from({ length: votes }, () => ({ location, selections })));
-    const { text, hash: head } = createBoxWriter(this.count.index, definition, sha256).write(
-      columns,
-      this.#seq,
-      this.#head,
-    );
-    for (const line of text.trim().split('\n')) this.boxes.push({ topic: 'votes', key: '', value: line.trim() });
-    const ballots = new BatchText(this.count.index.election.candidates.length);
+    const { locations, candidates } = this.count.index.election;
+    const ballots = new BatchText(locations.length, candidates.length);
     for (let i = 0; i < votes; i++) ballots.add(columns, i);
+    const digest = sha256(ballots.take());
+    const writer = createBoxWriter(this.count.index, definition, sha256);
+    const seal = { digest, participation: null };
+    const { text, hash: head } = writer.write(columns, this.#seq, this.#head, seal);
+    for (const line of text.trim().split('\n')) this.boxes.push({ topic: 'votes', key: '', value: line.trim() });
     this.batches.push({
       batch_no: this.batches.length,
       source: 'file:votes',
@@ -53,7 +53,9 @@ class Counted {
       definition_hash: definition,
       hash: head,
       cast_at: Date.parse('2026-11-23T09:00:00Z'),
-      ballots: sha256(ballots.take()),
+      ballots: digest,
+      digest,
+      participation: null,
     });
     this.#seq += votes;
     this.#head = head;
@@ -119,6 +121,7 @@ class Counted {
       tally: async () => ({ tally: count.tally, offBallot: 0 }),
       turnout: async () => ({ participants: this.#seq, batched: this.#seq, strangers: 0, removed: 0, differing: [] }),
       async *rollBlocks() {},
+      participation: async () => ({ sum: null, batches: [] }),
       electorate: async () => ({
         revision: 0,
         voters_total: null,
@@ -140,7 +143,15 @@ class Counted {
   }
 
   #logEnds(boxes: number): LogEndEntry[] {
-    const none = { partition: 0, next_offset: 0, next_seq: 0, next_batch: 0, hash: null, stored_end: null };
+    const none = {
+      partition: 0,
+      next_offset: 0,
+      next_seq: 0,
+      next_batch: 0,
+      hash: null,
+      participation: null,
+      stored_end: null,
+    };
     return TOPICS.map((topic) =>
       topic === 'votes'
         ? { ...none, topic, next_offset: boxes, next_seq: this.#seq, next_batch: this.batches.length, hash: this.#head }

@@ -8,6 +8,7 @@ import { type LogCount, recountLog } from './verify/ballots.ts';
 import { type Check, check, noneOf, type Verification } from './verify/check.ts';
 import { comparePublished } from './verify/covered.ts';
 import { differingDefinitions } from './verify/definition.ts';
+import { compareParticipation } from './verify/participation-digest.ts';
 import { compareNothing, type Published, readPublished } from './verify/published.ts';
 import { compareRoll } from './verify/roll.ts';
 import { compareRollRoot, rollNotCovered } from './verify/roll-root.ts';
@@ -50,6 +51,8 @@ export async function verify(
   const index = indexElection(definitionOf(given));
   const before = await latestRecords(log, 'definition');
   const published = await readPublished({ entry: given, index, log, signal });
+  // Before the moment: so the recount below reads every batch that this has seen.
+  const participation = await recount.participation(given, signal);
   const moment = await recount.moment(given, signal);
   const entry = entryAt(given, moment);
   const verification: Verification = { entry, index: indexElection(definitionOf(entry)), log, recount, moment, signal };
@@ -63,6 +66,7 @@ export async function verify(
       ...(await compareDefinition(verification, before)),
       ...count.checks,
       ...tables(count),
+      compareParticipation(participation),
       compareSources(verification, count.by_source),
       ...(await compareRoll(verification, await elections.replayed(entry), count)),
       await compareRollRoot(verification),
@@ -90,6 +94,9 @@ async function reconcile(
     checks,
     notes: [
       ...(published === null ? ['no count has been published yet'] : []),
+      ...(count.not_covered === 0
+        ? []
+        : [`not covered: ${count.not_covered.toLocaleString('en-GB')} batches cast before digests`]),
       ...rollNotCovered(verification),
       ...(notCounted === 0 ? [] : [`not counted yet: ${notCounted.toLocaleString('en-GB')}`]),
     ],

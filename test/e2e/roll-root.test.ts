@@ -129,7 +129,7 @@ describe('the root of the roll', { concurrency: 2 }, () => {
         failed,
         /table voters = the root of the roll: .*voter \d+ to \d+: registration numbers, UUIDs or locations/,
       );
-      // What was changed is never shown, since it is personal.
+      // No personal value is shown.
       assert.doesNotMatch(failed, /[NS]\d{4}|late/);
       await database.query('BEGIN; DELETE FROM voters; INSERT INTO voters SELECT * FROM kept; COMMIT');
     }

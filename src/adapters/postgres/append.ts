@@ -20,6 +20,8 @@ export interface Appended {
   readonly batches: number;
   /** The end of the chain after the records; null leaves it unchanged. */
   readonly hash: string | null;
+  /** The sum over the participants after the records; absent or null leaves it unchanged. */
+  readonly participation?: string | null;
   readonly text: string;
 }
 
@@ -31,7 +33,7 @@ export async function appendLog(client: pg.Client, appended: Appended): Promise<
   assert(appended.text.length <= BATCH_LENGTH_MAX, 'a batch of the log that its readers take');
   await client.query({
     name: 'append-log',
-    text: 'SELECT append_log($1, $2, $3, $4, $5, $6, $7, $8, $9)',
+    text: 'SELECT append_log($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
     values: [
       appended.election_no,
       appended.topic,
@@ -42,6 +44,7 @@ export async function appendLog(client: pg.Client, appended: Appended): Promise<
       appended.batches,
       appended.hash,
       pack(appended.text),
+      appended.participation ?? null,
     ],
   });
 }
@@ -92,6 +95,7 @@ export interface LogEnd {
   readonly next_seq: number;
   readonly next_batch: number;
   readonly hash: string | null;
+  readonly participation: string | null;
 }
 
 /** The end of a partition of the log. Its row is made together with the election. */
@@ -106,8 +110,9 @@ export async function readLogEnd(
     next_seq: string;
     next_batch: number;
     hash: string | null;
+    participation: string | null;
   }>(
-    'SELECT next_offset, next_seq, next_batch, hash FROM log_ends WHERE election_no = $1 AND topic = $2 AND partition = $3',
+    'SELECT next_offset, next_seq, next_batch, hash, participation FROM log_ends WHERE election_no = $1 AND topic = $2 AND partition = $3',
     [electionNo, topic, partition],
   );
   const [row] = rows;
@@ -116,6 +121,7 @@ export async function readLogEnd(
     next_seq: Number(row?.next_seq ?? 0),
     next_batch: row?.next_batch ?? 0,
     hash: row?.hash ?? null,
+    participation: row?.participation ?? null,
   };
 }
 

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { crashPoint } from '../../base/crash-points.ts';
+import { NO_PARTICIPANTS, type ParticipationDigest } from '../../domain/log/participation-digest.ts';
 import { VOTES_END_KEY_PREFIX, type VotesEndRecord } from '../../domain/log/records.ts';
 import type { BallotSource, CastBatch, Committed, Rejection, SealedVotes } from '../../ports/ballot-batch.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
@@ -7,6 +8,7 @@ import { appendDefinition, appendLog, type LogEnd } from './append.ts';
 import { copyIn, participationRows, RowBuffer, voteRows } from './copy.ts';
 import { isConnectionLost, sqlState } from './explain.ts';
 import type { LostCommit, LostCommits } from './lost-commits.ts';
+import { participationDigest, readNonce } from './nonce.ts';
 import { beginBatch } from './sources.ts';
 
 const UNIQUE_VIOLATION = '23505';
@@ -35,6 +37,8 @@ export class BatchWriter {
   readonly #lost: LostCommits;
   readonly #participation = new RowBuffer();
   readonly #votes = new RowBuffer();
+  /** Made with the first batch; null in an election made before digests. */
+  #digest: ParticipationDigest | null | undefined;
 
   constructor(client: pg.Client, now: () => Date, entry: ElectionEntry, lost: LostCommits) {
     this.#client = client;
@@ -56,6 +60,10 @@ export class BatchWriter {
     batch: CastBatch,
     claimEnd: () => Promise<ClaimedEnd>,
   ): Promise<Committed> {
+    if (this.#digest === undefined) {
+      const nonce = await readNonce(this.#client, this.#entry.election_no);
+      this.#digest = nonce === null ? null : participationDigest(nonce);
+    }
     for (let tries = 0, byVoter = false; ; tries++) {
       try {
         const committed = await this.#attempt(source, from, batch, claimEnd, byVoter);
@@ -83,6 +91,7 @@ export class BatchWriter {
     const number = this.#entry.election_no;
     const rejections = [...batch.rejections];
     let sealed: SealedVotes | null = null;
+    let participation: string | null = null;
     await client.query('BEGIN');
     const claimed = batch.voters.length > 0 ? await claimEnd() : null;
     const removals = await beginBatch(client, number, source, from, batch.next_offset);
@@ -90,10 +99,12 @@ export class BatchWriter {
       const removed = removals ? await removedVoters(client, number, batch.voters) : NOBODY;
       const one = byVoter || removed.size > 0;
       const accepted = one ? await insertParticipation(client, number, batch, removed, rejections) : null;
-      sealed = accepted?.size === 0 ? null : batch.seal(accepted, { partition: claimed.partition, head: claimed.end });
+      const { partition, end: head } = claimed;
+      participation = this.#participationAfter(head, batch, accepted);
+      sealed = accepted?.size === 0 ? null : batch.seal(accepted, { partition, head, participation });
       const rows = one ? null : participationRows(this.#participation, batch.voters);
       if (rows !== null && !(await copyParticipation(client, number, rows))) return null;
-      if (sealed !== null) await this.#storeVotes(source, claimed, sealed);
+      if (sealed !== null) await this.#storeVotes(source, claimed, sealed, participation);
     }
     const rejectedAt = this.#now();
     if (rejections.length > 0) await insertRejections(client, number, source, rejections, rejectedAt);
@@ -112,7 +123,7 @@ export class BatchWriter {
         rejections.length === 0 ? null : { source_offset: rejections[0]!.source_offset, rejected_at: rejectedAt },
     });
     crashPoint('vote.after-commit');
-    if (claimed !== null && sealed !== null) claimed.end = endAfter(claimed.end, sealed);
+    if (claimed !== null && sealed !== null) claimed.end = endAfter(claimed.end, sealed, participation);
     return committed;
   }
 
@@ -126,7 +137,19 @@ export class BatchWriter {
     }
   }
 
-  async #storeVotes(source: BallotSource, { partition, end }: ClaimedEnd, sealed: SealedVotes): Promise<void> {
+  /** The sum over the participants of the partition, with the accepted voters of the batch. */
+  #participationAfter(end: LogEnd, { voters }: CastBatch, accepted: ReadonlySet<number> | null): string | null {
+    if (!this.#digest) return null;
+    const added = accepted === null ? voters : voters.filter((_, position) => accepted.has(position));
+    return this.#digest.add(end.participation ?? NO_PARTICIPANTS, added);
+  }
+
+  async #storeVotes(
+    source: BallotSource,
+    { partition, end }: ClaimedEnd,
+    sealed: SealedVotes,
+    participation: string | null,
+  ): Promise<void> {
     const client = this.#client;
     const { election_no: number, partitions, definition_hash } = this.#entry;
     const batchNo = end.next_batch * partitions + partition;
@@ -137,7 +160,7 @@ export class BatchWriter {
     );
     await client.query({
       name: 'insert-batch',
-      text: 'INSERT INTO batches VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)',
+      text: 'INSERT INTO batches VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
       values: [
         number,
         batchNo,
@@ -148,6 +171,8 @@ export class BatchWriter {
         definition_hash,
         sealed.records.hash,
         new Date(Math.floor(this.#now().getTime() / MINUTE_MS) * MINUTE_MS),
+        sealed.digest,
+        participation,
       ],
     });
     crashPoint('vote.before-log-append');
@@ -160,6 +185,7 @@ export class BatchWriter {
       entries: sealed.votes.count,
       batches: 1,
       hash: sealed.records.hash,
+      participation,
       text: sealed.records.text,
     });
     crashPoint('vote.after-log-append');
@@ -183,11 +209,12 @@ async function reopenVotesEnd(client: pg.Client, electionNo: number, partition: 
   await appendDefinition(client, electionNo, [{ key, value: JSON.stringify(record) }]);
 }
 
-const endAfter = (end: LogEnd, { votes, records }: SealedVotes): LogEnd => ({
+const endAfter = (end: LogEnd, { votes, records }: SealedVotes, participation: string | null): LogEnd => ({
   next_offset: end.next_offset + records.boxes,
   next_seq: end.next_seq + votes.count,
   next_batch: end.next_batch + 1,
   hash: records.hash,
+  participation,
 });
 
 /** @returns false, with the transaction rolled back, where a voter of the rows has voted before. */

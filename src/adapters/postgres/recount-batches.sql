@@ -10,6 +10,6 @@ texts AS (
   FROM lines GROUP BY batch_no
 )
 SELECT batch_no, partition, source, first_seq::float8, votes, definition_hash, hash,
-       extract(epoch FROM cast_at)::float8 * 1000 AS cast_at, ballots
+       extract(epoch FROM cast_at)::float8 * 1000 AS cast_at, ballots, digest, participation
 FROM (SELECT * FROM batches WHERE election_no = $1) AS stored FULL JOIN texts USING (batch_no)
 ORDER BY partition NULLS LAST, first_seq

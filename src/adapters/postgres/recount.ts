@@ -8,6 +8,7 @@ import { definitionOf, type ElectionEntry } from '../../ports/elections.ts';
 import type { Electorate, Moment, Recount, Turnout, VoteEnds, VoterRange } from '../../ports/recount.ts';
 import { type Database, lockOrAbort } from './database.ts';
 import { openBatches } from './recount-batches.ts';
+import { recountParticipation } from './recount-participation.ts';
 import { recountRoll } from './roll-root.ts';
 
 /** A few differences show the fault. */
@@ -26,6 +27,7 @@ export function openRecount(database: Database): Recount {
       const [row] = await ask<pg.QueryResultRow & Turnout>(database, signal, sql, [election_no, DIFFERENCES_MAX]);
       return row!;
     },
+    participation: ({ election_no }, signal) => recountParticipation(database, election_no, signal),
     electorate: ({ election_no }, signal) => readElectorate(database, election_no, signal),
     rollBlocks: ({ election_no }, blocks, signal) => recountRoll(database, election_no, blocks, signal),
     openBatches: ({ election_no }, signal) => openBatches(database, election_no, signal),

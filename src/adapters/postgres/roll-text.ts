@@ -11,6 +11,7 @@ const [NEWLINE, SPACE, HYPHEN, ZERO, COLON] = Buffer.from('\n -0:') as unknown a
 ];
 /** Two numbers and two lengths of at most ten digits, and what stands between them. */
 const LINE_BYTES_MAX = 64;
+/** UTF-8 has at most three bytes for a unit of a JavaScript text. */
 const BYTES_PER_CHARACTER_MAX = 3;
 
 /**

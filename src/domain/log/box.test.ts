@@ -61,6 +61,27 @@ describe('boxes', () => {
     assert.equal(previous, last);
   });
 
+  test('the last box of a batch carries its digests, under the hash', () => {
+    const index = indexElection(testElection());
+    const votes = toColumns(
+      Array.from({ length: VOTES_PER_BOX_MAX + 1 }, (_, i) => ({ location: i % 3, selections: [i % 3] })),
+    );
+    for (const participation of ['b'.repeat(256), null]) {
+      const seal = { digest: 'a'.repeat(64), participation };
+      const { text, hash } = createBoxWriter(index, DEFINITION, sha256).write(votes, 0, START, seal);
+      const [first = '', last = ''] = valuesOf(text);
+      const columns = createVoteColumns(VOTES_PER_BOX_MAX, 1_000);
+      const previous = createBoxReader(index).read(first, columns);
+      assert.equal(previous.seal, null);
+      const box = createBoxReader(index).read(last, columns);
+      assert.deepEqual(box.seal, seal);
+      assert.equal(columns.count, 1);
+      assert.equal(sha256(previous.hash + box.body), hash);
+      assert.ok(box.body.includes(seal.digest), 'the hash covers the digests');
+      assert.deepEqual(JSON.parse(last).batch, participation === null ? { digest: seal.digest } : seal);
+    }
+  });
+
   test('the start of a chain differs by election, definition and partition', () => {
     const starts = [
       START,
@@ -119,6 +140,7 @@ describe('boxes', () => {
     ['a candidate that the definition lacks', good.replace('Ada', 'Zoe'), 'refused'],
     ['a contest that the definition lacks', good.replace('contest-1', 'contest-9'), 'refused'],
     ['a candidate selected twice', good.replace('["Ada"]', '["Ada","Ada"]'), 'refused'],
+    ['a member behind the votes that is not of digests', good.replace(',"hash"', ',"batch":{},"hash"'), 'refused'],
     ['no votes', good.replace(/\[\{.*\}\]/, '[]'), 'read'],
     ['cut in the middle', good.slice(0, good.length >> 1), 'refused'],
   ] as const)

@@ -17,7 +17,9 @@ import {
  *   {"seq":0,"definition":"<hex>","votes":[{"location_id":"1","selections":{"mayor":["Ada"]}},...],"hash":"<hex>"}
  *
  * `hash` = SHA-256 of the previous box's hash (as hex text) followed by the record's own text
- * before `,"hash"`.
+ * before `,"hash"`. The last box of a batch has the digests of the batch behind its votes, so the
+ * hash covers them: `"batch":{"digest":"<hex>","participation":"<hex>"}`. Boxes written before
+ * digests have no such member.
  */
 
 /**
@@ -54,12 +56,28 @@ export type Sha256 = (text: string) => string;
 export const chainStart = (sha256: Sha256, electionId: string, definition: string, partition: number): string =>
   sha256(`tallyroom ${electionId} ${definition} ${partition}`);
 
+/** The digests of a batch. */
+export interface BatchSeal {
+  /** SHA-256 of the ballots, as `BatchText` writes them; hex. */
+  readonly digest: string;
+  /**
+   * The sum over all participants whose votes the partition holds with this batch; hex, see
+   * `ParticipationDigest`. Null in an election made before digests.
+   */
+  readonly participation: string | null;
+}
+
 export interface BoxWriter {
   /**
    * The records of all votes of the columns, one line each, chained to `previous`; `hash` is the
    * last one's.
    */
-  write(votes: VoteColumns, seq: number, previous: string): { text: string; boxes: number; hash: string };
+  write(
+    votes: VoteColumns,
+    seq: number,
+    previous: string,
+    seal?: BatchSeal,
+  ): { text: string; boxes: number; hash: string };
 }
 
 /**
@@ -92,7 +110,7 @@ export function createBoxWriter(index: ElectionIndex, definition: string, sha256
   };
 
   return {
-    write(votes, seq, previous) {
+    write(votes, seq, previous, seal) {
       let text = '';
       let boxes = 0;
       let hash = previous;
@@ -107,7 +125,7 @@ export function createBoxWriter(index: ElectionIndex, definition: string, sha256
           body += to - from === 1 ? singles[votes.selections[from]!]! : selectionsOf(votes, from, to);
           body += '}}';
         }
-        body += ']';
+        body += end === votes.count && seal !== undefined ? `]${sealText(seal)}` : ']';
         hash = sha256(hash + body);
         text += `\t${body},"hash":"${hash}"}\n`;
       }
@@ -116,6 +134,9 @@ export function createBoxWriter(index: ElectionIndex, definition: string, sha256
   };
 }
 
+const sealText = ({ digest, participation }: BatchSeal): string =>
+  `,"batch":{"digest":"${digest}"${participation === null ? '' : `,"participation":"${participation}"`}}`;
+
 export interface Box {
   readonly seq: number;
   readonly definition: string;
@@ -123,6 +144,8 @@ export interface Box {
   readonly hash: string;
   /** The text that `hash` covers, after the previous hash. */
   readonly body: string;
+  /** The digests of the batch that ends with this box; null in any other. */
+  readonly seal: BatchSeal | null;
 }
 
 export interface BoxReader {
@@ -141,6 +164,9 @@ const TAIL = ',"hash":"';
 const TAIL_LENGTH = TAIL.length + HASH_LENGTH + '"}'.length;
 const LOCATION = '{"location_id":"';
 const SELECTIONS = '","selections":{';
+/** The end of the text that the hash of the last box of a batch covers. */
+const SEAL = /\](,"batch":\{"digest":"([0-9a-f]{64})"(?:,"participation":"([0-9a-f]{256})")?\})$/;
+const SEAL_LENGTH_MAX = 400;
 const COMMA = 0x2c;
 const CLOSING_BRACKET = 0x5d;
 const CLOSING_BRACE = 0x7d;
@@ -158,24 +184,36 @@ export function createBoxReader(index: ElectionIndex): BoxReader {
       const definitionAt = value.indexOf(DEFINITION);
       const votesAt = definitionAt + DEFINITION.length + HASH_LENGTH;
       const seq = Number(value.slice(SEQ.length, definitionAt));
+      const sealed = readSeal(value, bodyEnd);
+      const votesEnd = bodyEnd - (sealed?.length ?? 0) - 1;
       if (
         !value.startsWith(SEQ) ||
         !Number.isSafeInteger(seq) ||
         !value.startsWith(VOTES, votesAt) ||
         !value.startsWith(TAIL, bodyEnd) ||
-        value.charCodeAt(bodyEnd - 1) !== CLOSING_BRACKET
+        value.charCodeAt(votesEnd) !== CLOSING_BRACKET
       )
         throw new Error('a record of topic votes is not a box');
-      if (!readFast(fragments, value, votesAt + VOTES.length, bodyEnd - 1, into)) readSlowly(index, value, into);
+      if (!readFast(fragments, value, votesAt + VOTES.length, votesEnd, into)) readSlowly(index, value, into);
       return {
         seq,
         definition: value.slice(votesAt - HASH_LENGTH, votesAt),
         count: into.count,
         hash: value.slice(bodyEnd + TAIL.length, -'"}'.length),
         body: value.slice(0, bodyEnd),
+        seal: sealed?.seal ?? null,
       };
     },
   };
+}
+
+/** @returns null for a box that ends no batch: it ends with a bracket, and digests with a brace. */
+function readSeal(value: string, bodyEnd: number): { readonly seal: BatchSeal; readonly length: number } | null {
+  if (value.charCodeAt(bodyEnd - 1) !== CLOSING_BRACE) return null;
+  const found = SEAL.exec(value.slice(Math.max(0, bodyEnd - SEAL_LENGTH_MAX), bodyEnd));
+  if (found === null) return null;
+  const [, text, digest, participation] = found;
+  return { seal: { digest: digest!, participation: participation ?? null }, length: text!.length };
 }
 
 /**

@@ -4,9 +4,16 @@ import { createVoteColumns, SELECTIONS_PER_VOTE_MAX, type VoteColumns } from '..
 import { countVote, createTally, type Tally } from '../../domain/counting/tally.ts';
 import { selectionsMax } from '../../domain/election/election-index.ts';
 import { BatchText } from '../../domain/log/batch-text.ts';
-import { type BoxReader, chainStart, createBoxReader, VOTES_PER_BOX_MAX } from '../../domain/log/box.ts';
+import {
+  type BatchSeal,
+  type BoxReader,
+  chainStart,
+  createBoxReader,
+  VOTES_PER_BOX_MAX,
+} from '../../domain/log/box.ts';
 import type { LogRecord } from '../../ports/log.ts';
 import type { BatchEntries, BatchEntry, LogEndEntry } from '../../ports/recount.ts';
+import { BatchDigests } from './batch-digests.ts';
 import { type Check, CLOCKS_MS_MAX, check, noneOf, type Verification } from './check.ts';
 import { recordsTo } from './records.ts';
 
@@ -25,6 +32,8 @@ export interface LogCount {
   /** The votes in the log by source. */
   readonly by_source: ReadonlyMap<string, number>;
   readonly checks: readonly Check[];
+  /** Batches without digests: they were cast before there were any. */
+  readonly not_covered: number;
 }
 
 /** A place between two boxes of a partition. */
@@ -63,7 +72,9 @@ export async function recountLog(verification: Verification, covers: readonly nu
         fold.ballotDifferences.length,
         fold.ballotDifferences,
       ),
+      fold.digests.check(),
     ],
+    not_covered: fold.digests.notCovered,
   };
 }
 
@@ -77,7 +88,10 @@ class LogFold {
   readonly batchDifferences: string[] = [];
   readonly ballotDifferences: string[] = [];
   readonly bySource = new Map<string, number>();
+  readonly digests = new BatchDigests();
   lastCastAt = 0;
+  /** The digests in the last box that was read. */
+  #seal: BatchSeal | null = null;
   readonly #verification: Verification;
   readonly #covers: readonly number[];
   readonly #reader: BoxReader;
@@ -93,7 +107,7 @@ class LogFold {
     this.#reader = createBoxReader(index);
     const selections = Math.max(SELECTIONS_PER_VOTE_MAX, selectionsMax(index));
     this.#box = createVoteColumns(VOTES_PER_BOX_MAX, VOTES_PER_BOX_MAX * selections);
-    this.#text = new BatchText(index.election.candidates.length);
+    this.#text = new BatchText(index.election.locations.length, index.election.candidates.length);
   }
 
   async partition(partition: number, batches: BatchEntries): Promise<void> {
@@ -137,6 +151,7 @@ class LogFold {
       countVote(index, tally, this.#box, i);
       this.#text.add(this.#box, i);
     }
+    this.#seal = box.seal;
     this.places[partition] = { seq: box.seq + box.count, offset, hash: box.hash };
     if (this.places[partition].seq === this.#covers[partition]) this.published[partition] = this.places[partition];
   }
@@ -147,7 +162,9 @@ class LogFold {
     const ballots = sha256(this.#text.take());
     if (batch.ballots !== ballots)
       this.ballotDifferences.push(`batch ${batch.batch_no} has other ballots in table votes than in the log`);
+    this.digests.compare(rows.partition, batch, this.#seal, ballots);
     rows.compare(this.places[rows.partition]!);
+    rows.participation = batch.participation;
     if (batch.first_seq < (this.#covers[rows.partition] ?? 0))
       this.lastCastAt = Math.max(this.lastCastAt, batch.cast_at);
     await rows.next();
@@ -164,6 +181,7 @@ class LogFold {
       compare('next_offset', place.offset, end.next_offset);
       compare('next_seq', place.seq, end.next_seq);
       compare('next_batch', rows.compared, end.next_batch);
+      compare('participation', rows.participation, end.participation);
       compare('hash', place.offset === 0 ? null : place.hash, end.hash);
       if (end.stored_end !== null) compare('next_offset', end.stored_end, end.next_offset);
     }
@@ -194,6 +212,8 @@ class BatchRows {
   /** The batch that the fold is in; null where no row is left that begins before the end. */
   current: BatchEntry | null = null;
   compared = 0;
+  /** The digest of participants that the last batch carries. */
+  participation: string | null = null;
   readonly #fold: LogFold;
   readonly #rows: AsyncIterator<BatchEntry>;
   readonly #end: number;

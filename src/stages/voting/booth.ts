@@ -4,8 +4,9 @@ import { assert } from '../../domain/assert.ts';
 import { DRAWS_PER_VOTE, shuffleVotes } from '../../domain/ballots/shuffle.ts';
 import { createVoteColumns, type VoteColumns } from '../../domain/ballots/vote-columns.ts';
 import { type ElectionIndex, indexElection } from '../../domain/election/election-index.ts';
+import { BatchText } from '../../domain/log/batch-text.ts';
 import { chainStart, createBoxWriter } from '../../domain/log/box.ts';
-import type { ChainEnd, SealedVotes } from '../../ports/ballot-batch.ts';
+import type { BatchEnd, SealedVotes } from '../../ports/ballot-batch.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
 
 /**
@@ -19,10 +20,10 @@ export interface Booth {
   /** Makes room for a batch of this size, where there is not enough. */
   reserve(votes: number, selections: number): void;
   /**
-   * Shuffles the votes at the accepted positions and chains their boxes to the end. The shuffle
-   * uses random numbers without a seed.
+   * Shuffles the votes at the accepted positions and chains their boxes to the end. The last box
+   * carries the digests of the batch. The shuffle uses random numbers without a seed.
    */
-  seal(end: ChainEnd, accepted: ReadonlySet<number> | null): SealedVotes;
+  seal(end: BatchEnd, accepted: ReadonlySet<number> | null): SealedVotes;
 }
 
 /** @param selections the room for the selections of all votes of a batch together. */
@@ -31,6 +32,7 @@ export function openBooth(entry: ElectionEntry, votes: number, selections: numbe
   const definition = entry.definition_hash;
   const index = indexElection(entry.definition);
   const writer = createBoxWriter(index, definition, sha256);
+  const ballots = new BatchText(index.election.locations.length, index.election.candidates.length);
   const makeRoom = (most: number, selected: number) => ({
     cast: createVoteColumns(most, selected),
     shuffled: createVoteColumns(most, selected),
@@ -54,7 +56,10 @@ export function openBooth(entry: ElectionEntry, votes: number, selections: numbe
       shuffleVotes(cast, accepted, draws, order, shuffled);
       const { next_seq, hash: head } = end.head;
       const previous = head ?? chainStart(sha256, entry.id, definition, end.partition);
-      return { votes: shuffled, records: writer.write(shuffled, next_seq, previous) };
+      for (let i = 0; i < shuffled.count; i++) ballots.add(shuffled, i);
+      const digest = sha256(ballots.take());
+      const records = writer.write(shuffled, next_seq, previous, { digest, participation: end.participation });
+      return { votes: shuffled, records, digest };
     },
   };
 }
