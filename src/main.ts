@@ -29,12 +29,14 @@ async function main(argv: readonly string[], { unwritten }: Outputs): Promise<nu
     debug = config.debug;
     const { command } = await COMMAND_MODULES[line.command]();
     const { stdout, stderr } = process;
-    return await command(config, { stdout, stderr, signal: stopSignal(), unwritten }, line);
+    return await command(config, { stdout, stderr, signal: listen(), unwritten }, line);
   } catch (error) {
     return explain(error, debug);
   }
 }
 
+/** Aborts at the first signal. */
+const stopping = new AbortController();
 /** One Ctrl-C may arrive twice: from the terminal, and passed on by npm. */
 const SAME_SIGNAL_MS = 1_000;
 
@@ -42,22 +44,21 @@ const SAME_SIGNAL_MS = 1_000;
  * The first Ctrl-C, SIGTERM or SIGHUP lets every stage finish what it holds; a second one ends at
  * once, which loses nothing either. Under `nohup` SIGHUP does nothing.
  */
-function stopSignal(): AbortSignal {
-  const controller = new AbortController();
+function listen(): AbortSignal {
   let first = 0;
   const stop = (): void => {
-    if (controller.signal.aborted) {
+    if (stopping.signal.aborted) {
       if (performance.now() - first > SAME_SIGNAL_MS) process.exit(130);
       return;
     }
     first = performance.now();
     process.stderr.write('\nStopping; everything committed stays. Ctrl-C again ends at once.\n');
-    controller.abort();
+    stopping.abort();
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
   process.on('SIGHUP', isUnderNohup(process.env) ? () => {} : stop);
-  return controller.signal;
+  return stopping.signal;
 }
 
 /**
@@ -105,3 +106,5 @@ function explain(error: unknown, debug: boolean): number {
 
 const outputs = watchOutputs(process.stdout, process.stderr);
 process.exitCode = await checkWritten(await main(process.argv.slice(2), outputs), outputs);
+// A wait for a server that does not answer must not hold a command that was told to end.
+if (stopping.signal.aborted) process.exit();

@@ -39,8 +39,8 @@ test('of all who miss a server one says so; another server is another matter', a
   };
   await Promise.all([failing(away, away), failing(away, gone), failing(away, away, gone)]);
   assert.deepEqual(said, [
-    'Kafka does not answer. Waiting for it; nothing committed is lost.',
-    'PostgreSQL does not answer. Waiting for it; nothing committed is lost.',
+    'Kafka does not answer. Waiting for it; nothing committed is lost. The reason: away.',
+    'PostgreSQL does not answer. Waiting for it; nothing committed is lost. The reason: gone.',
   ]);
 });
 
@@ -94,4 +94,31 @@ test('what is cut off while it stops has stopped', async () => {
     throw gone;
   };
   await assert.rejects(keepGoing(work, assert.fail, stop.signal), { name: 'AbortError' });
+});
+
+test('patience begins anew whenever something has succeeded', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  let now = 0;
+  context.mock.method(performance, 'now', () => now);
+  let tries = 0;
+  const work = async (succeeded: () => void): Promise<string> => {
+    now += 1_000;
+    tries++;
+    if (tries === 40) return 'done';
+    // A commit now and then: no outage is longer than the patience.
+    if (tries % 5 === 0) succeeded();
+    throw gone;
+  };
+  const going = keepGoing(work, () => {}, never, 8_000);
+  const ended = going.then(
+    (value) => value,
+    (error) => error,
+  );
+  for (let tick = 0; tick < 200; tick++) {
+    await Promise.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+    context.mock.timers.tick(2_000);
+  }
+  assert.equal(await ended, 'done');
+  assert.equal(tries, 40);
 });

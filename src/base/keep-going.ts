@@ -44,28 +44,39 @@ function sayOnce(say: (line: string) => void, { code, message }: OperationalErro
   missed.set(say, times);
   const last = times.get(code);
   times.set(code, now);
-  if (last === undefined || now - last > SILENCE_MS_MAX) say(WAITING[code] ?? `${message}. Waiting for it.`);
+  if (last === undefined || now - last > SILENCE_MS_MAX) say(lineOf(code, message));
+}
+
+/** The message of the error names the address, which may be a wrong one. */
+function lineOf(code: ErrorCode, message: string): string {
+  const waiting = WAITING[code];
+  return waiting === undefined ? `${message}. Waiting for it.` : `${waiting} The reason: ${message}.`;
 }
 
 /**
  * Runs a stage again while a server that it needs cannot be reached. Every stage goes on from what
  * is durable, so recovery is just another start. Stages with the same `say` report an outage once,
  * together.
+ * @param work gets a function to call when something has succeeded: the next failure is then a new
+ * one, and patience begins anew.
  * @param patience_ms the longest outage that the stage sits out.
  * @throws at once an error that cannot be retried; an error that can be retried when patience ends;
  * AbortError where the signal comes first.
  */
 export async function keepGoing<Value>(
-  work: () => Promise<Value>,
+  work: (succeeded: () => void) => Promise<Value>,
   say: (line: string) => void,
   signal: AbortSignal,
   patience_ms = PATIENCE_MS,
 ): Promise<Value> {
   let failingSince: number | null = null;
+  const succeeded = (): void => {
+    failingSince = null;
+  };
   for (let pause = PAUSE_MS_FIRST; ; pause = Math.min(pause * 2, PAUSE_MS_LAST)) {
     const begun = performance.now();
     try {
-      return await work();
+      return await work(succeeded);
     } catch (error) {
       if (!(error instanceof OperationalError) || !error.canRetry) throw error;
       // An error while the stage stops is part of the stop. It is not a failure.

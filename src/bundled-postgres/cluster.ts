@@ -1,24 +1,22 @@
 import { constants } from 'node:fs';
-import { chown, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, open, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { crashPoint } from '../base/crash-points.ts';
 import { OperationalError } from '../base/errors.ts';
+import { SAY_AFTER_MS, type Waiting } from '../base/waiting.ts';
 import {
   diskFull,
   draftName,
+  isFull,
   moveIntoPlace,
   type Places,
   prepareSocketDirectory,
   removeLeftovers,
   withFileErrors,
 } from './places.ts';
-import { runProgram } from './programs.ts';
+import { type Outcome, runProgram } from './programs.ts';
 
-/**
- * The role that owns everything; no password, since only the account itself (and root) can enter
- * the socket's directory.
- */
 /**
  * Voting takes one connection for each partition, of which `--partitions` allows 64, and in the
  * cluster profile the relay takes one more. The rest is for some ten processes beside these. An
@@ -26,6 +24,10 @@ import { runProgram } from './programs.ts';
  */
 const CONNECTIONS_MAX = 2 * 64 + 72;
 
+/**
+ * The role that owns everything; no password, since only the account itself (and root) can enter
+ * the socket's directory.
+ */
 export const ROLE = 'tallyroom';
 export const CLUSTER = 'cluster';
 export const SERVER_LOG = 'server.log';
@@ -37,6 +39,10 @@ const SHARED_BUFFERS_MIB_MAX = 256;
 const SHARED_BUFFERS_MIB_MIN = 32;
 /** The server's log grows by a few lines a start; one old file is kept beside it. */
 const SERVER_LOG_BYTES_MAX = 10 * MEBIBYTE;
+/** initdb writes some 40 MB, which takes seconds, and minutes on a very slow disk. */
+const INIT_S_MAX = 600;
+/** A start writes more than this. */
+const SPACE_MIN = MEBIBYTE;
 /** The most lines of the log that an error shows. */
 const LOG_TAIL_LINES = 8;
 /** Read from the end of the log to find those lines; a line has some hundred bytes. */
@@ -46,30 +52,46 @@ const LOG_TAIL_BYTES_MAX = 16 * 1024;
  * Makes the cluster where there is none: whole or not at all, whenever the process dies.
  * @throws OperationalError
  */
-export async function ensureCluster(places: Places, onProgress: (line: string) => void): Promise<void> {
-  const { home, account, programs } = places;
+export async function ensureCluster(places: Places, { say, signal }: Waiting): Promise<void> {
+  const { home } = places;
   await withFileErrors(home, async () => {
     if (await checkVersion(home)) return;
     crashPoint('postgres.before-init');
-    onProgress('Making the database.');
+    say('Making the database.');
     await removeLeftovers(home, 'init-');
     const draft = draftName('init-');
-    // C orders text by its bytes: the same on every machine and in every later version of its C
-    // library.
-    const options = ['--encoding=UTF8', '--no-locale', '--data-checksums', '--auth=trust', `--username=${ROLE}`];
-    const made = await runProgram(programs.initdb, ['-D', draft, ...options, '--no-instructions'], {
-      cwd: home,
-      account,
-    });
+    const made = await initialise(places, draft, { say, signal });
     if (made.status !== 0) {
       await rm(join(home, draft), { recursive: true, force: true });
-      throw startFailure(home, made.failure?.message ?? made.output, 'make the database');
+      signal?.throwIfAborted();
+      throw await startFailure(home, made.failure?.message ?? made.output, 'make the database');
     }
     crashPoint('postgres.after-init');
     await moveIntoPlace(join(home, draft), join(home, CLUSTER));
     const directory = await open(home, constants.O_RDONLY);
     await directory.sync().finally(() => directory.close());
   });
+}
+
+/** Runs initdb. The signal or its limit ends it. */
+async function initialise(places: Places, draft: string, { say, signal }: Waiting): Promise<Outcome> {
+  const { home, account, programs } = places;
+  // C orders text by its bytes: the same on every machine and in every later version of its C
+  // library.
+  const options = ['--encoding=UTF8', '--no-locale', '--data-checksums', '--auth=trust', `--username=${ROLE}`];
+  const line = `initdb is still making the database. Waiting for it, at most ${INIT_S_MAX} s.`;
+  const timer = setTimeout(say, SAY_AFTER_MS, line);
+  const limit = AbortSignal.timeout(INIT_S_MAX * 1_000);
+  try {
+    const made = await runProgram(programs.initdb, ['-D', draft, ...options, '--no-instructions'], {
+      cwd: home,
+      account,
+      signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
+    });
+    return limit.aborted ? { ...made, output: `initdb has not ended within ${INIT_S_MAX} s` } : made;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function checkVersion(home: string): Promise<boolean> {
@@ -97,10 +119,18 @@ export async function writeSettings(places: Places): Promise<void> {
   const draft = join(home, CLUSTER, draftName('conf-'));
   const more = places.settings ?? '';
   await withFileErrors(home, async () => {
+    await removeLeftovers(join(home, CLUSTER), 'conf-');
     const socketDirectory = await prepareSocketDirectory(places);
-    await writeFile(draft, settings(socketDirectory) + more, { flag: 'wx', mode: 0o600 });
-    if (account !== undefined) await chown(draft, account.uid, account.gid);
-    await rename(draft, join(home, CLUSTER, 'postgresql.conf'));
+    // A start that was killed or failed here leaves its draft.
+    await removeLeftovers(join(home, CLUSTER), 'conf-');
+    try {
+      await writeFile(draft, settings(socketDirectory) + more, { flag: 'wx', mode: 0o600 });
+      if (account !== undefined) await chown(draft, account.uid, account.gid);
+      await rename(draft, join(home, CLUSTER, 'postgresql.conf'));
+    } catch (error) {
+      await rm(draft, { force: true });
+      throw error;
+    }
   });
 }
 
@@ -174,10 +204,16 @@ export async function readLog(home: string, from: number): Promise<string> {
   return buffer.toString('utf8', 0, bytesRead);
 }
 
+/** On a disk that is full to the last byte the server cannot even log why it ends. */
+async function hasNoSpace(home: string): Promise<boolean> {
+  const { bavail, bsize } = await statfs(home);
+  return bavail * bsize < SPACE_MIN;
+}
+
 /** The error for what a program or the server's log says. */
-export function startFailure(home: string, output: string, what: string): OperationalError {
+export async function startFailure(home: string, output: string, what: string): Promise<OperationalError> {
   const tail = output.trim().split('\n').slice(-LOG_TAIL_LINES).join('\n');
-  if (/No space left on device|Disk quota exceeded/.test(output)) return diskFull(home, tail);
+  if (isFull(output) || (await hasNoSpace(home))) return diskFull(home, tail);
   if (/initialized by PostgreSQL version|initialized with PG_CONTROL_VERSION/.test(output))
     return otherVersion(join(home, CLUSTER), 'another version', tail);
   const noAccount = /could not look up (effective user ID|local user ID)/.test(output);

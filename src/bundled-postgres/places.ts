@@ -76,11 +76,19 @@ export async function withFileErrors<T>(directory: string, work: () => Promise<T
     return await work();
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    if (cause instanceof OperationalError || code === undefined) throw cause;
+    // The code of an AbortError is a number.
+    if (cause instanceof OperationalError || typeof code !== 'string') throw cause;
     if (code === 'ENOSPC' || code === 'EDQUOT') throw diskFull(directory, cause);
     throw unusable(`The data directory ${directory} cannot be used: ${message}`, cause);
   }
 }
+
+/**
+ * Whether PostgreSQL tells of a full disk. It says so in the words of the system, or, where a part
+ * was written, only in its hint.
+ */
+export const isFull = (text: string): boolean =>
+  /No space left on device|Disk quota exceeded|Check free disk space/.test(text);
 
 export function diskFull(directory: string, cause?: unknown): OperationalError {
   return new OperationalError('DISK_FULL', {

@@ -1,8 +1,10 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { OperationalError } from '../base/errors.ts';
+import { AFTER_SIGNAL_MS } from '../base/waiting.ts';
 
 /** The programs of PostgreSQL that the npm package carries, as absolute paths. */
 export interface Programs {
@@ -32,6 +34,14 @@ export interface Outcome {
  */
 const OUTPUT_CHARACTERS_MAX = 64 * 1024;
 
+/** How a program ends before its time. */
+export interface Ending {
+  /** Ends the program and what it has started in its session. */
+  readonly signal?: AbortSignal | undefined;
+  /** Done before the program is ended: what it has started in other sessions is ended here. */
+  readonly beforeEnd?: () => Promise<void>;
+}
+
 /**
  * Runs a program to its end in a session of its own, so that Ctrl-C in our terminal reaches neither
  * it nor the server it starts. Its environment is empty but for the path and the language of
@@ -40,7 +50,7 @@ const OUTPUT_CHARACTERS_MAX = 64 * 1024;
 export function runProgram(
   program: string,
   args: readonly string[],
-  options: { readonly cwd: string; readonly account?: Account | undefined },
+  options: { readonly cwd: string; readonly account?: Account | undefined } & Ending,
 ): Promise<Outcome> {
   const { promise, resolve } = Promise.withResolvers<Outcome>();
   let output = '';
@@ -54,10 +64,31 @@ export function runProgram(
     detached: true,
     ...options.account,
   });
+  const end = async (): Promise<void> => {
+    await options.beforeEnd?.().catch(() => {});
+    endGroup(child, 'SIGTERM');
+    await delay(AFTER_SIGNAL_MS, undefined, { ref: false });
+    endGroup(child, 'SIGKILL');
+    resolve({ status: null, output, failure: undefined });
+  };
+  const abort = () => void end();
+  if (options.signal?.aborted === true) abort();
+  else options.signal?.addEventListener('abort', abort, { once: true });
+  promise.finally(() => options.signal?.removeEventListener('abort', abort));
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', keep);
   child.on('error', (failure) => resolve({ status: null, output, failure }));
   child.on('close', (status) => resolve({ status, output, failure: undefined }));
   return promise;
+}
+
+/** Ends the session of a program. It may have ended before, or may not have begun. */
+function endGroup({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS.Signals): void {
+  if (pid === undefined || exitCode !== null || signalCode !== null) return;
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 /**

@@ -229,6 +229,26 @@ describe('the bundled server', () => {
     await once(other, 'exit');
   });
 
+  for (const wrong of ['is a copy of that of another server', 'names a process that serves another database'])
+    test(`a lock file that ${wrong} is cleared, and that server is left alone`, async () => {
+      const dataDir = freshDir();
+      const home = await made(dataDir);
+      const other = await openBundledServer({ dataDir: freshDir() });
+      const text = await readFile(lockFile(other.home), 'utf8');
+      const isCopy = wrong.startsWith('is a copy');
+      await writeFile(lockFile(home), isCopy ? text : text.replaceAll(other.home, home));
+      const { uid, gid } = await stat(home);
+      await chown(lockFile(home), uid, gid);
+      const progress: string[] = [];
+      await holdsItsRow(dataDir, (line) => progress.push(line));
+      assert.match(progress.join('\n'), new RegExp(`named a process of ${other.home}/cluster`));
+      assert.equal(await readFile(lockFile(other.home), 'utf8'), text);
+      assert.deepEqual(await query(other.connection, 'SELECT 1 AS n'), [{ n: 1 }]);
+      await other.close();
+      assert.ok(await isStopped(other.home));
+      assert.ok(await isStopped(home));
+    });
+
   test('a path too long for a socket has its socket elsewhere, closed to others', async () => {
     const dataDir = join(freshDir(), 'long-'.repeat(30), "and 'odd' $HOME");
     const server = await openBundledServer({ dataDir });
@@ -323,9 +343,10 @@ describe('as root the bundled server', { skip: NEEDS_ROOT }, () => {
     await server.close();
     assert.ok(!server.home.startsWith(closed));
     assert.equal((await stat(closed)).mode & 0o777, 0o700);
-    assert.equal(progress.filter((line) => line.includes(server.home)).length, 1);
+    const placed = () => progress.filter((line) => line.includes(`its files are in ${server.home}`));
+    assert.equal(placed().length, 1);
     await holdsItsRow(dataDir, (line) => progress.push(line));
-    assert.equal(progress.filter((line) => line.includes(server.home)).length, 1);
+    assert.equal(placed().length, 1);
     assert.equal(basename(dirname(server.home)), 'tallyroom');
     await rm(dataDir, { recursive: true });
     const another = join(closed, 'another');

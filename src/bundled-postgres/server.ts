@@ -5,15 +5,29 @@
  * killed, the next to open finds the server running or starts it; PostgreSQL's own lock file alone
  * says which.
  */
-import { readdir, readFile, readlink, realpath, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
 import { crashPoint } from '../base/crash-points.ts';
 import { OperationalError } from '../base/errors.ts';
+import { becomesTrue, SAY_AFTER_MS, TimedOut, type Waiting } from '../base/waiting.ts';
 import { CLUSTER, ensureCluster, ROLE, readLog, SERVER_LOG, startFailure, turnLog, writeSettings } from './cluster.ts';
-import { type Places, preparePlaces } from './places.ts';
-import { type Outcome, runProgram } from './programs.ts';
+import { isServer, otherCluster, readLockFile, removeLockFile } from './lock-file.ts';
+import { diskFull, isFull, type Places, preparePlaces } from './places.ts';
+import { type Ending, type Outcome, runProgram } from './programs.ts';
+import {
+  ANSWER_MS_MAX,
+  answered,
+  connect,
+  DATABASE,
+  ensureDatabase,
+  hangUp,
+  IN_USE_LOCK,
+  isPassing,
+  STOP_MS_MAX,
+  silent,
+  takeLock,
+  unreachable,
+} from './session.ts';
 
 export interface BundledServerOptions {
   /** Made where it does not exist. Relative to the working directory. */
@@ -25,6 +39,11 @@ export interface BundledServerOptions {
    * close().
    */
   readonly onLost?: (error: OperationalError) => void;
+  /**
+   * Ends what open() waits for, and leaves no server behind that it has started. After it close()
+   * waits for a server that stops, and not for one that does not answer.
+   */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -52,9 +71,6 @@ export interface BundledServer {
   close(): Promise<void>;
 }
 
-export const DATABASE = 'tallyroom';
-/** The lock that says "in use", in the database `postgres`; any number that nothing else uses. */
-export const IN_USE_LOCK = 7_411_001;
 /**
  * After the postmaster is killed its children hold its shared memory for a moment, one that writes
  * to a slow disk longer, and no start succeeds.
@@ -64,11 +80,8 @@ export const START_RETRY_MS_MAX = 30_000;
  * Recovery after a crash reads the log since the last checkpoint: seconds, minutes on a slow disk.
  */
 const RECOVERY_S_MAX = 600;
-/**
- * A server that starts, recovers or stops answers at once, with a refusal. One that says nothing
- * for this long is stopped (SIGSTOP) or hangs on its disk.
- */
-const ANSWER_MS_MAX = 20_000;
+/** How long a start that is broken off waits for the server to have its lock file. */
+const LOCK_FILE_MS_MAX = 1_000;
 /** A start or a stop takes some tenths of a second; asking this often costs nothing. */
 const RETRY_PAUSE_MS = 50;
 
@@ -76,189 +89,128 @@ const RETRY_PAUSE_MS = 50;
  * Opens the server of a data directory: makes the database where there is none, starts the server
  * or takes over the one that runs.
  * @throws OperationalError DATABASE_START_FAILED, DATABASE_UNREACHABLE, DATA_DIRECTORY_VERSION,
- * DATA_DIRECTORY_UNUSABLE, DISK_FULL.
+ * DATA_DIRECTORY_UNUSABLE, DISK_FULL; the signal's reason.
  */
 export async function openBundledServer(options: BundledServerOptions): Promise<BundledServer> {
-  const onProgress = options.onProgress ?? (() => {});
-  const places = await preparePlaces(options.dataDir, onProgress);
-  await ensureCluster(places, onProgress);
-  const session = await enter(places, onProgress);
+  const waiting: Waiting = { say: options.onProgress ?? (() => {}), signal: options.signal };
+  const places = await preparePlaces(options.dataDir, waiting.say);
+  waiting.signal?.throwIfAborted();
+  await ensureCluster(places, waiting);
+  const session = await enter(places, waiting).catch(async (error: unknown) => {
+    if (waiting.signal?.aborted === true) await abandon(places, waiting);
+    throw error;
+  });
   let state: 'open' | 'lost' | 'closed' = 'open';
   const lose = (cause: unknown) => {
     if (state !== 'open') return;
     state = 'lost';
     options.onLost?.(unreachable(`PostgreSQL in ${places.home} went away.`, places.home, cause));
   };
+  try {
+    await answered(session, ensureDatabase(session), places.home, waiting, RECOVERY_S_MAX * 1_000);
+  } catch (error) {
+    await leave(places, session, waiting).catch(() => {});
+    waiting.signal?.throwIfAborted();
+    throw notMade(places.home, error);
+  }
   // An error has the reason; a connection may also end without one. `lose` takes the first of the
   // two alone.
   session.removeAllListeners('error');
   session.on('error', lose).on('end', () => lose(undefined));
-  try {
-    await ensureDatabase(session);
-  } catch (error) {
-    state = 'closed';
-    await session.end();
-    throw unreachable(`PostgreSQL in ${places.home} did not make its database.`, places.home, error);
-  }
   let closing: Promise<void> | undefined;
   const close = () => {
     const lost = state === 'lost';
     state = 'closed';
-    closing ??= leave(places, lost ? undefined : session);
+    closing ??= leave(places, lost ? undefined : session, waiting);
     return closing;
   };
   return { connection: { ...addressOf(session), database: DATABASE }, home: places.home, close };
+}
+
+function notMade(home: string, cause: unknown): OperationalError {
+  const { code, message } = cause as { code?: string; message?: string };
+  if (code === '53100' || isFull(message ?? '')) return diskFull(home, cause);
+  return unreachable(`PostgreSQL in ${home} did not make its database.`, home, cause);
 }
 
 /**
  * Repeats until this process has a session that holds the lock: others may be starting or stopping
  * the server meanwhile.
  */
-async function enter(places: Places, onProgress: (line: string) => void): Promise<pg.Client> {
+async function enter(places: Places, waiting: Waiting): Promise<pg.Client> {
+  const { home } = places;
+  const busy = createBusyWait(home, waiting);
   let failing_since_ms: number | undefined;
   for (;;) {
-    const session = await connect(places.home);
-    if (session !== undefined && (await takeLock(session))) return session;
-    if (await isRunning(places)) {
+    waiting.signal?.throwIfAborted();
+    const session = await connect(home, waiting);
+    if (session !== undefined && (await takeLock(session, home, waiting))) return session;
+    if (await isRunning(places, waiting.say)) {
       failing_since_ms = undefined;
-      await delay(RETRY_PAUSE_MS);
+      await busy();
       continue;
     }
-    const failure = await start(places, onProgress);
+    const failure = await start(places, waiting);
     if (failure === undefined) continue;
     failing_since_ms ??= performance.now();
     if (!failure.canRetry || performance.now() - failing_since_ms > START_RETRY_MS_MAX) throw failure;
-    await delay(RETRY_PAUSE_MS);
+    await delay(RETRY_PAUSE_MS, undefined, { signal: waiting.signal });
   }
 }
 
-/**
- * A session on the server that runs, as its owner and without the lock.
- * @returns undefined where none takes connections now.
- */
-export async function connect(home: string): Promise<pg.Client | undefined> {
-  const lockFile = await readLockFile(home);
-  if (lockFile?.socketDirectory === undefined) return undefined;
-  const client = new pg.Client({
-    host: lockFile.socketDirectory,
-    port: lockFile.port,
-    user: ROLE,
-    database: 'postgres',
-    ssl: false,
-    options: '-c synchronous_commit=on',
-    application_name: 'tallyroom-in-use',
-    connectionTimeoutMillis: ANSWER_MS_MAX,
-  });
-  client.on('error', () => {}); // Without a listener a session that breaks would end the process.
-  try {
-    await client.connect();
-    return client;
-  } catch (error) {
-    await client.end().catch(() => {});
-    if (/^timeout expired/.test((error as Error).message)) throw silent(home, lockFile.pid, error);
-    if (isPassing(error)) return undefined;
-    throw unreachable(`PostgreSQL in ${home} runs and refuses us.`, home, error);
-  }
-}
-
-/**
- * @returns false where the server stopped while we waited: the process that stops it holds the lock
- * exclusively.
- */
-async function takeLock(session: pg.Client): Promise<boolean> {
-  try {
-    await session.query('SELECT pg_advisory_lock_shared($1)', [IN_USE_LOCK]);
-    return true;
-  } catch (error) {
-    await session.end().catch(() => {});
-    if (isPassing(error)) return false;
-    throw error;
-  }
-}
-
-/**
- * Errors of a server that is starting, stopping or gone: 57P01-57P03 by its own word, the rest by a
- * cut connection.
- */
-function isPassing(error: unknown): boolean {
-  const { code, message } = error as { code?: string; message?: string };
-  return (
-    /^(57P0[123]|ECONNREFUSED|ECONNRESET|EPIPE|ENOENT)$/.test(code ?? '') ||
-    /^Connection terminated|not queryable/.test(message ?? '')
-  );
-}
-
-/** PostgreSQL's own record of a running server: process, ..., port, socket directory by line. */
-export async function readLockFile(home: string) {
-  const text = await readFile(join(home, CLUSTER, 'postmaster.pid'), 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-  });
-  if (text === undefined) return undefined;
-  const [pid = '', , , port = '', socketDirectory = ''] = text.split('\n');
-  return {
-    pid: Number(pid),
-    port: Number(port),
-    socketDirectory: socketDirectory === '' ? undefined : socketDirectory,
+/** @returns a pause while a server runs and takes no sessions; it says so once, and ends. */
+function createBusyWait(home: string, { say, signal }: Waiting): () => Promise<void> {
+  let since_ms: number | undefined;
+  let hasSaid = false;
+  return async () => {
+    since_ms ??= performance.now();
+    const waited_ms = performance.now() - since_ms;
+    if (waited_ms > RECOVERY_S_MAX * 1_000)
+      throw unreachable(
+        `PostgreSQL in ${home} runs and has taken no session for ${RECOVERY_S_MAX} s.`,
+        home,
+        undefined,
+      );
+    if (!hasSaid && waited_ms > SAY_AFTER_MS) {
+      hasSaid = true;
+      say(`PostgreSQL in ${home} is starting, recovering or stopping. Waiting for it, at most ${RECOVERY_S_MAX} s.`);
+    }
+    await delay(RETRY_PAUSE_MS, undefined, { signal });
   };
 }
 
 /**
  * Whether a server has the cluster: running, starting, recovering or stopping. Clears a lock file
- * whose process is another program.
+ * whose process is another program, or the server of another database.
  */
-export async function isRunning(places: Places): Promise<boolean> {
+export async function isRunning(places: Places, say: (line: string) => void = () => {}): Promise<boolean> {
   const { status } = await controlServer(places, ['status']);
   if (status !== 0) return false;
   const lockFile = await readLockFile(places.home);
   if (lockFile === undefined) return false;
-  const program = await programOf(lockFile.pid);
-  if (program === undefined || /postgres/.test(program)) {
-    if (!(await isZombie(lockFile.pid)) || (await hasProcesses(places))) return true;
-  }
-  // After a reboot, or in a container begun again, the number is that of another program. And a
-  // killed server that is not reaped keeps its number, for ever where the first process of a
-  // container is not an init. PostgreSQL would wait for either.
-  await rm(join(places.home, CLUSTER, 'postmaster.pid'), { force: true });
-  if (lockFile.socketDirectory !== undefined)
-    await rm(join(lockFile.socketDirectory, `.s.PGSQL.${lockFile.port}.lock`), { force: true });
+  if (await isServer(places, lockFile)) return true;
+  // After a reboot, or in a container begun again, the number is that of another program. A copied
+  // file names another server. And a killed server that is not reaped keeps its number, for ever
+  // where the first process of a container is not an init. PostgreSQL would wait for each of these.
+  const other = await otherCluster(places.home, lockFile);
+  if (other !== undefined)
+    say(`The lock file of PostgreSQL in ${places.home} named a process of ${other} (${lockFile.pid}); it is removed.`);
+  await removeLockFile(places.home, lockFile);
   return false;
-}
-
-async function programOf(pid: number): Promise<string | undefined> {
-  if (process.platform === 'linux') return readFile(`/proc/${pid}/comm`, 'utf8').catch(() => undefined);
-  const { status, output } = await runProgram('ps', ['-p', String(pid), '-o', 'comm='], { cwd: '/' });
-  return status === 0 ? output : undefined;
-}
-
-/** Whether a process has ended and only its number is left. */
-export async function isZombie(pid: number): Promise<boolean> {
-  if (process.platform !== 'linux') return false;
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  return / [ZX] /.test(stat.slice(stat.lastIndexOf(')')));
-}
-
-/**
- * Whether any process still works in the cluster: one that outlived its server could write, and
- * must end first.
- */
-async function hasProcesses({ home }: Places): Promise<boolean> {
-  const cluster = await realpath(join(home, CLUSTER));
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const directories = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/cwd`).catch(() => null)));
-  return directories.includes(cluster);
 }
 
 /**
  * @returns why it did not start, with `canRetry` where another process was first or the one before
  * has not quite gone.
  */
-export async function start(places: Places, onProgress: (line: string) => void): Promise<OperationalError | undefined> {
+export async function start(places: Places, waiting: Waiting): Promise<OperationalError | undefined> {
   const { home } = places;
   await writeSettings(places);
   const log_from = await turnLog(home);
   crashPoint('postgres.before-start');
-  onProgress('Starting PostgreSQL.');
-  const outcome = await controlServer(places, ['start', '-w', '-t', String(RECOVERY_S_MAX), '-l', SERVER_LOG]);
+  waiting.say('Starting PostgreSQL.');
+  const outcome = await runStart(places, waiting);
+  waiting.signal?.throwIfAborted();
   if (outcome.status === 0) {
     crashPoint('postgres.after-start');
     return undefined;
@@ -270,7 +222,7 @@ export async function start(places: Places, onProgress: (line: string) => void):
       nextStep: 'Wait until it has ended, or end it, then start again.',
       canRetry: true,
     });
-  const failure = startFailure(home, log, 'start');
+  const failure = await startFailure(home, log, 'start');
   // PostgreSQL says why it gives up; one that ends without a word was killed while it started or
   // recovered.
   const gaveUp =
@@ -279,21 +231,48 @@ export async function start(places: Places, onProgress: (line: string) => void):
   return new OperationalError(failure.code, { message: failure.message, nextStep: failure.nextStep, canRetry: true });
 }
 
-/** Relative names: pg_ctl passes what it is given through a shell. */
-export function controlServer({ home, account, programs }: Places, args: readonly string[]): Promise<Outcome> {
-  return runProgram(programs.pg_ctl, [...args, '-D', CLUSTER], { cwd: home, account });
+/** The signal breaks the start off, and stops the server that was starting. */
+async function runStart(places: Places, { say, signal }: Waiting): Promise<Outcome> {
+  const line = `PostgreSQL in ${places.home} is starting; after a crash it reads its log first. Waiting for it, at most ${RECOVERY_S_MAX} s.`;
+  const timer = setTimeout(say, SAY_AFTER_MS, line);
+  const args = ['start', '-w', '-t', String(RECOVERY_S_MAX), '-l', SERVER_LOG];
+  try {
+    return await controlServer(places, args, { signal, beforeEnd: () => untilLocked(places.home) });
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
-/** Makes the database where it is not there. */
-export async function ensureDatabase(session: pg.Client): Promise<void> {
-  const { rowCount } = await session.query('SELECT FROM pg_database WHERE datname = $1', [DATABASE]);
-  if (rowCount !== 0) return;
-  try {
-    await session.query(`CREATE DATABASE ${DATABASE}`);
-  } catch (error) {
-    // Another process made it in the same moment: 42P04 by name, 23505 by its unique index.
-    if (!/^(42P04|23505)$/.test((error as { code?: string }).code ?? '')) throw error;
-  }
+/** Only its lock file tells which process a server has that is starting. */
+async function untilLocked(home: string): Promise<void> {
+  const until = performance.now() + LOCK_FILE_MS_MAX;
+  while ((await readLockFile(home)) === undefined && performance.now() < until) await delay(RETRY_PAUSE_MS);
+}
+
+/** Gives up the server of an open() that the signal ends; it may have been started by us. */
+async function abandon(places: Places, waiting: Waiting): Promise<void> {
+  const isReady = (await readLockFile(places.home))?.status === 'ready';
+  const ended = isReady ? leave(places, undefined, waiting) : stopUnused(places, waiting);
+  await ended.catch((error: Error) => waiting.say(error.message));
+}
+
+/**
+ * Stops a server that takes no sessions: it starts, or recovers from a crash. Others that wait for
+ * it start it again.
+ */
+async function stopUnused(places: Places, waiting: Waiting): Promise<void> {
+  const lockFile = await readLockFile(places.home);
+  if (lockFile === undefined || lockFile.status === 'stopping' || !(await isRunning(places))) return;
+  await stop(places, waiting);
+}
+
+/** Relative names: pg_ctl passes what it is given through a shell. */
+export function controlServer(
+  { home, account, programs }: Places,
+  args: readonly string[],
+  ending: Ending = {},
+): Promise<Outcome> {
+  return runProgram(programs.pg_ctl, [...args, '-D', CLUSTER], { cwd: home, account, ...ending });
 }
 
 function addressOf(session: pg.Client) {
@@ -310,47 +289,54 @@ function addressOf(session: pg.Client) {
  * Of several that leave at once the last is the one that gets the lock exclusively. A process that
  * comes meanwhile waits for the lock, or for a new server.
  */
-async function leave(places: Places, held: pg.Client | undefined): Promise<void> {
-  const session = held ?? (await connect(places.home));
-  if (session === undefined) return;
+async function leave(places: Places, held: pg.Client | undefined, waiting: Waiting): Promise<void> {
+  const { home } = places;
+  const session = held ?? (await connect(home, waiting));
+  if (session === undefined) return stopUnused(places, waiting);
+  const ask = (sql: string) => answered(session, session.query(sql, [IN_USE_LOCK]), home, waiting, ANSWER_MS_MAX);
   try {
-    if (held !== undefined) await session.query('SELECT pg_advisory_unlock_shared($1)', [IN_USE_LOCK]);
-    const { rows } = await session.query('SELECT pg_try_advisory_lock($1) AS is_last', [IN_USE_LOCK]);
-    if (rows[0].is_last) await stop(places);
+    if (held !== undefined) await ask('SELECT pg_advisory_unlock_shared($1)');
+    const { rows } = await ask('SELECT pg_try_advisory_lock($1) AS is_last');
+    if (rows[0].is_last) await stop(places, waiting);
   } catch (error) {
+    if (error instanceof TimedOut || error === waiting.signal?.reason)
+      throw silent(home, (await readLockFile(home))?.pid ?? 0, error);
     if (!isPassing(error)) throw error;
   } finally {
-    await session.end().catch(() => {});
+    await hangUp(session);
   }
 }
 
 /**
  * Waits for the process itself: `pg_ctl stop -w` waits for the lock file, which may by then be that
- * of a newcomer's server.
+ * of a newcomer's server. A server that has taken the request says so in its lock file at once: it
+ * then ends by itself. One that says nothing is stopped (SIGSTOP), and nobody waits long for it.
  */
-async function stop(places: Places): Promise<void> {
+async function stop(places: Places, waiting: Waiting): Promise<void> {
+  const { home } = places;
   crashPoint('postgres.before-stop');
-  const pid = (await readLockFile(places.home))?.pid;
+  const pid = (await readLockFile(home))?.pid;
   const { status, output } = await controlServer(places, ['stop', '-m', 'fast', '-W']);
   if (status !== 0 && (await isRunning(places)))
-    throw unreachable(`PostgreSQL in ${places.home} did not stop: ${output.trim()}`, places.home, undefined);
-  while ((await readLockFile(places.home))?.pid === pid && (await isRunning(places))) await delay(RETRY_PAUSE_MS);
+    throw unreachable(`PostgreSQL in ${home} did not stop: ${output.trim()}`, home, undefined);
+  const ours = async () => {
+    const lockFile = await readLockFile(home);
+    return lockFile?.pid === pid ? lockFile : undefined;
+  };
+  const line = (limit_ms: number) =>
+    `PostgreSQL in ${home} (process ${pid}) is told to stop and still runs. Waiting for it, at most ${limit_ms / 1000} s.`;
+  const ask = { ...waiting, pause_ms: RETRY_PAUSE_MS };
+  const hasHeard = async () => ((await ours())?.status ?? 'stopping') === 'stopping' || !(await isRunning(places));
+  if (!(await becomesTrue(hasHeard, { ...ask, line: line(ANSWER_MS_MAX), limit_ms: ANSWER_MS_MAX })))
+    throw silent(home, pid ?? 0);
+  const hasEnded = async () => (await ours()) === undefined || !(await isRunning(places));
+  // It writes what it has in memory, which is in order: the signal does not hurry it.
+  const until = { ...ask, signal: undefined, line: line(STOP_MS_MAX), limit_ms: STOP_MS_MAX };
+  if (!(await becomesTrue(hasEnded, until)))
+    throw unreachable(
+      `PostgreSQL in ${home} (process ${pid}) has been stopping for ${STOP_MS_MAX / 1000} s.`,
+      home,
+      undefined,
+    );
   crashPoint('postgres.after-stop');
-}
-
-const silent = (home: string, pid: number, cause: unknown): OperationalError =>
-  new OperationalError('DATABASE_UNREACHABLE', {
-    message: `PostgreSQL in ${home} (process ${pid}) runs and has not answered for ${ANSWER_MS_MAX / 1000} s.`,
-    nextStep: `Let it go on (\`kill -CONT ${pid}\`) or end it, then start again: nothing committed is lost.`,
-    cause,
-  });
-
-function unreachable(message: string, home: string, cause: unknown): OperationalError {
-  const reason = cause instanceof Error ? ` ${cause.message}` : '';
-  return new OperationalError('DATABASE_UNREACHABLE', {
-    message: `${message}${reason}`,
-    nextStep: `Start again: the database goes on where it was. Should it not, read ${join(home, SERVER_LOG)}.`,
-    canRetry: true,
-    cause,
-  });
 }

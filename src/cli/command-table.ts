@@ -128,6 +128,11 @@ export const OPTIONS = {
     check: wholeNumber(0, 65_535),
   },
   host: { value: 'ADDRESS', help: 'address that the dashboard listens on (default: 127.0.0.1)' },
+  proxy: {
+    value: 'ADDRESS',
+    help: 'address of a proxy that many viewers come from; may be repeated',
+    repeats: true,
+  },
   workers: {
     value: 'N',
     help: 'number of Spark workers, each a process; 0 runs Spark in one process (default: as before, or 0)',
@@ -196,7 +201,7 @@ const EVERYWHERE = ['id', 'data-dir', 'debug', 'help'] as const;
 export const COMMANDS = {
   run: {
     summary: 'Registers, votes, counts and shows an election, all in one process. The same as `npm start`.',
-    options: [...ORIGIN, 'rate', 'engine', 'fresh', 'once', 'json', 'port', 'host', ...EVERYWHERE],
+    options: [...ORIGIN, 'rate', 'engine', 'fresh', 'once', 'json', 'port', 'host', 'proxy', ...EVERYWHERE],
     examples: [
       'npm start',
       'npm start -- --voters 100000 --turnout 1 --rate max --once --json',
@@ -228,7 +233,7 @@ export const COMMANDS = {
   },
   dashboard: {
     summary: 'Shows the results live in the browser, from topics `definition` and `results-by-location` alone.',
-    options: ['port', 'host', ...EVERYWHERE],
+    options: ['port', 'host', 'proxy', ...EVERYWHERE],
     examples: ['npm run tallyroom -- dashboard --port 8080'],
   },
   verify: {

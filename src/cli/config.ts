@@ -41,6 +41,8 @@ export interface Config {
   readonly json: boolean;
   readonly port: number;
   readonly host: string;
+  /** The addresses of proxies before the dashboard. */
+  readonly proxies: readonly string[];
   readonly debug: boolean;
 }
 
@@ -108,6 +110,7 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
     json: options.json === true,
     port: number('port') ?? 8080,
     host: text('host') ?? '127.0.0.1',
+    proxies: text('proxy')?.split('\n') ?? [],
     debug: options.debug === true,
   };
   checkTogether(config.origin);

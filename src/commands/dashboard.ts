@@ -24,13 +24,13 @@ export const command: Command = async (config, terminal) => {
 };
 
 async function show(
-  { port, host }: Config,
+  { port, host, proxies }: Config,
   { signal }: Terminal,
   progress: Progress,
   { id, open }: { id: ElectionId; open(): Promise<ClosableLog> },
 ): Promise<number> {
   const feed = createFeed();
-  await using server = await startServer({ port, host, results: feed });
+  await using server = await startServer({ port, host, results: feed, viewers: { proxies } });
   progress.say(`Election ${id}. Results: ${server.url}`);
   await followResults(open, feed, progress, signal);
   return EXIT.done;

@@ -14,19 +14,27 @@ import { count } from '../stages/count.ts';
 import { registerElection } from '../stages/register.ts';
 import { voteFromRoll } from '../stages/vote.ts';
 import { paceOf } from '../stages/voting/pace.ts';
+import { readAskedOrigin } from './inputs.ts';
 import { type Command, EXIT, withBackend } from './shared.ts';
 
 /**
  * Registers, votes, counts and shows an election in this process. Each stage goes on where the last
  * process stopped.
  */
-export const command: Command = (config, terminal) =>
-  withBackend(config, terminal, async (backend, progress) => {
-    const { host, port, once, json } = config;
+export const command: Command = async (config, terminal) => {
+  const opened = await readAskedOrigin(config, terminal);
+  return await withBackend(config, terminal, async (backend, progress) => {
+    const { host, port, proxies, once, json } = config;
     const { signal, stdout } = terminal;
-    const entry = await openElection(backend, config, progress, signal);
+    const entry = await openElection(backend, { ...config, opened }, progress, signal);
     const feed = createFeed();
-    await using server = await startServer({ port, host, results: feed, gauges: () => progress.sums.gauges });
+    await using server = await startServer({
+      port,
+      host,
+      results: feed,
+      gauges: () => progress.sums.gauges,
+      viewers: { proxies },
+    });
     progress.say(`Election ${entry.id} (seed ${entry.seed}). Results: ${server.url}`);
     await using stages = await startStages({ backend, entry, progress, signal }, feed, config);
     const results = await Promise.race([stages.results, stages.ended.then(() => null)]);
@@ -38,6 +46,7 @@ export const command: Command = (config, terminal) =>
     if (json && results !== null) stdout.write(`${JSON.stringify(results)}\n`);
     return results === null && once ? EXIT.interrupted : EXIT.done;
   });
+};
 
 /** The stages of an election while they run. To dispose of them stops them and awaits their end. */
 interface RunningStages extends AsyncDisposable {

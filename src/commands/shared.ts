@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { OperationalError } from '../base/errors.ts';
 import type { CommandLine } from '../cli/command-table.ts';
 import type { Config } from '../cli/config.ts';
 import { type ShownProgress, showProgress } from '../cli/progress.ts';
 import type { ElectionId } from '../domain/election/election.ts';
 import { InputRefused } from '../files/problems.ts';
+import { clearSpool } from '../files/spool.ts';
 import type { Backend } from '../ports/backend.ts';
 import type { ElectionEntry } from '../ports/elections.ts';
 import { openBackend } from '../wire/backend.ts';
@@ -28,7 +30,7 @@ export const EXIT = { done: 0, check_failed: 1, interrupted: 130 } as const;
 export type Command = (config: Config, terminal: Terminal, line: CommandLine) => Promise<number>;
 
 /** Refuses a misspelt name of a file before a database is made. @throws InputRefused */
-function assertFilesExist({ origin, votes, change }: Config): void {
+export function assertFilesExist({ origin, votes, change }: Config): void {
   const { election, candidates, roll, results, electorate } = origin;
   const given = [election, candidates, roll, results, electorate, votes === '-' ? null : votes, change?.file ?? null];
   const missing = given.filter((path) => path !== null && !existsSync(path));
@@ -44,6 +46,9 @@ function assertFilesExist({ origin, votes, change }: Config): void {
   );
 }
 
+/** The directory of standard input while it is cast. */
+export const spoolOf = ({ dataDir }: Config): string => join(dataDir, 'spool');
+
 /** Opens the backend, which nearly every command needs, and closes it in every case. */
 export async function withBackend(
   config: Config,
@@ -58,13 +63,15 @@ export async function withBackend(
     kafka: config.kafka,
     sparkRemote: config.sparkRemote,
     onProgress: progress.say,
+    signal: terminal.signal,
   });
   let code: number;
   try {
+    await clearSpool(spoolOf(config), progress.say);
     code = await work(backend, progress);
   } catch (error) {
-    // The user sees this failure, and not a later one of closing the backend.
-    await backend.close().catch(() => {});
+    // The command ends with this failure; a later one of closing the backend is a line.
+    await backend.close().catch((failure: Error) => progress.say(failure.message));
     throw error;
   }
   await backend.close();

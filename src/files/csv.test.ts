@@ -8,7 +8,8 @@ import fc from 'fast-check';
 import { inputFile } from '../../test/support/input-files.ts';
 import { type CsvRow, openCsv, readRows } from './csv.ts';
 import { type InputProblem, InputRefused } from './problems.ts';
-import { identifyFile, LINE_BYTES_MAX, readLines, readWhole, spoolInput } from './text-files.ts';
+import { spoolInput } from './spool.ts';
+import { identifyFile, LINE_BYTES_MAX, readLines, readWhole } from './text-files.ts';
 
 const OPTIONS = { required: ['a'], optional: [], personal: false };
 
@@ -129,7 +130,7 @@ test('lines that are too long are passed over, not kept', async (t) => {
 test('a file is known by its bytes', async (t) => {
   const path = inputFile(t, 'abc');
   const sha256 = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad';
-  assert.deepEqual(await identifyFile(path), { sha256, bytes: 3 });
+  assert.deepEqual(await identifyFile(path), { sha256, bytes: 3, blocks: Buffer.from(sha256, 'hex') });
   assert.deepEqual(await readWhole(path, 3), { sha256, text: 'abc' });
   await assert.rejects(readWhole(path, 2), /the file is larger than 2 bytes/);
 });

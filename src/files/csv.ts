@@ -1,6 +1,7 @@
 import { parse } from 'csv-parse/sync';
+import { FileHash, type FileIdentity, type ReadOptions } from './input-bytes.ts';
 import { type InputProblem, quoteValue, refusal } from './problems.ts';
-import { FileHash, type FileIdentity, LINE_BYTES_MAX, type LineBlock, readLines } from './text-files.ts';
+import { LINE_BYTES_MAX, type LineBlock, readLines } from './text-files.ts';
 
 /**
  * Tables as CSV, read in blocks. The code here splits records without a quote; csv-parse parses
@@ -57,8 +58,8 @@ export interface CsvOptions {
  * @throws InputRefused when the file cannot be read, is not CSV, lacks a required column or has two
  * columns of one name
  */
-export async function openCsv(path: string, options: CsvOptions): Promise<CsvFile> {
-  const lines = readLines(path);
+export async function openCsv(path: string, options: CsvOptions, read: ReadOptions = {}): Promise<CsvFile> {
+  const lines = readLines(path, 1, read);
   try {
     return (await readHead(path, lines, options)).file;
   } finally {
@@ -79,7 +80,7 @@ export interface CsvTable extends CsvFile, AsyncDisposable {
 /** Opens a table to be read whole. @throws InputRefused as {@link openCsv} does */
 export async function openTable(path: string, options: CsvOptions): Promise<CsvTable> {
   const hash = new FileHash();
-  const lines = readLines(path, 1, hash);
+  const lines = readLines(path, 1, { hash });
   const close = async (): Promise<void> => void (await lines.return(undefined));
   try {
     const { file, rest } = await readHead(path, lines, options);
@@ -104,29 +105,55 @@ async function readHead(
   blocks: AsyncGenerator<LineBlock>,
   options: CsvOptions,
 ): Promise<{ file: CsvFile; rest: LineBlock }> {
+  let delimiter: string | null = null;
   for (let block = await blocks.next(); !block.done; block = await blocks.next()) {
     const { first_line, lines } = block.value;
-    const at = lines.findIndex((line) => line === null || line.trim() !== '');
+    let at = lines.findIndex(isFilled);
+    const told: string | null = delimiter === null ? delimiterTold(lines[at]) : null;
+    if (told !== null) {
+      delimiter = told;
+      at = lines.findIndex((line, i) => i > at && isFilled(line));
+    }
     if (at === -1) continue;
     const header = lines[at]!;
     const line = first_line + at;
     if (header === null)
       throw refusal(path, line, null, 'the first line is too long for a header', 'check that this is a CSV file');
-    const file = readHeader(path, line, header, options);
+    const file = readHeader(path, line, header, options, delimiter);
     return { file, rest: { first_line: file.first_row_line, lines: lines.slice(at + 1) } };
   }
   throw refusal(path, null, null, 'the file has blank lines only', 'export it again and check that it has content');
 }
+
+const isFilled = (line: string | null): boolean => line === null || line.trim() !== '';
+
+/** The separator that a first line `sep=;` tells, as spreadsheets write it for themselves. */
+const delimiterTold = (line: string | null | undefined): string | null =>
+  /^"?sep=([,;\t|])"?\1*$/i.exec(line?.trimStart() ?? '')?.[1] ?? null;
 
 async function* continued(first: LineBlock, others: AsyncIterable<LineBlock>): AsyncGenerator<LineBlock> {
   if (first.lines.length > 0) yield first;
   yield* others;
 }
 
-function readHeader(path: string, line: number, header: string, options: CsvOptions): CsvFile {
+function readHeader(
+  path: string,
+  line: number,
+  header: string,
+  options: CsvOptions,
+  delimiterGiven: string | null,
+): CsvFile {
   if (header.includes('\r'))
     throw refusal(path, line, null, 'its lines end with a carriage return alone', 'save it with line ends LF or CRLF');
-  const delimiter = findDelimiter(header);
+  if (/^\s*(\{\s*("|$)|\[\s*(\{|\[|"|$))/.test(header))
+    throw refusal(
+      path,
+      line,
+      null,
+      'this is JSON, and a table as CSV is read here',
+      'save the table as CSV with the columns that docs/inputs.md names',
+    );
+  const delimiter = delimiterGiven ?? findDelimiter(header);
   const fields = parseQuoted(header, delimiter)?.[0];
   if (fields === undefined)
     throw refusal(
@@ -203,9 +230,13 @@ function parseQuoted(text: string, delimiter: string): string[][] | null {
  * `next_line`. Blank rows are left out.
  * @throws InputRefused when the file cannot be read or is not UTF-8
  */
-export function readRows(file: CsvFile, fromLine = file.first_row_line): AsyncGenerator<CsvBlock> {
+export function readRows(
+  file: CsvFile,
+  fromLine = file.first_row_line,
+  read: ReadOptions = {},
+): AsyncGenerator<CsvBlock> {
   const line = Math.max(fromLine, file.first_row_line);
-  return blocksOf(file, line, readLines(file.path, line));
+  return blocksOf(file, line, readLines(file.path, line, read));
 }
 
 async function* blocksOf(file: CsvFile, firstLine: number, blocks: AsyncIterable<LineBlock>): AsyncGenerator<CsvBlock> {

@@ -1,19 +1,13 @@
 import { isUtf8 } from 'node:buffer';
-import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { OperationalError } from '../base/errors.ts';
-import { InputRefused, refusal } from './problems.ts';
+import { stat } from 'node:fs/promises';
+import { checkHead, type Encoding, encodingOf } from './file-kinds.ts';
+import { FileChanged, FileHash, type FileIdentity, type ReadOptions, readBytes } from './input-bytes.ts';
+import { type InputProblem, refusal } from './problems.ts';
 
 /**
  * Text files of any size, a block of lines at a time: bounded memory, checked encoding, exact line
  * numbers.
  */
-
-/** The most bytes of one read: a file of any size takes the same memory. */
-const CHUNK_BYTES_MAX = 256 * 1024;
 
 /**
  * The longest line of a table, with room for a portrait in a data URI. A line is held in memory
@@ -38,28 +32,6 @@ interface ByteBlock {
   readonly bytes: Buffer | null;
 }
 
-export interface FileIdentity {
-  /** SHA-256 of the bytes, hex. */
-  readonly sha256: string;
-  readonly bytes: number;
-}
-
-/** Makes the identity of a file while the file is read. */
-export class FileHash {
-  readonly #hash = createHash('sha256');
-  #bytes = 0;
-
-  update(chunk: Buffer): void {
-    this.#hash.update(chunk);
-    this.#bytes += chunk.length;
-  }
-
-  /** The identity. Call it once, after reading the file to its end. */
-  identity(): FileIdentity {
-    return { sha256: this.#hash.digest('hex'), bytes: this.#bytes };
-  }
-}
-
 /**
  * Reads a file once for its identity. A file that is useless as a whole (empty, not text, not
  * UTF-8) is refused here, before any row of it is used.
@@ -67,18 +39,18 @@ export class FileHash {
  */
 export async function identifyFile(path: string): Promise<FileIdentity> {
   const hash = new FileHash();
-  for await (const _ of readBlocks(path, 1, hash));
+  for await (const _ of readBlocks(path, 1, { hash }));
   return hash.identity();
 }
 
 /**
  * The lines of a UTF-8 file from line `fromLine` on, a byte order mark and carriage returns
  * removed.
- * @param hash gets every byte of the file during the read
- * @throws InputRefused when the file cannot be read, is empty, not text or not UTF-8
+ * @throws InputRefused when the file cannot be read, is empty, not text, not UTF-8, or not the
+ * expected one
  */
-export async function* readLines(path: string, fromLine = 1, hash?: FileHash): AsyncGenerator<LineBlock> {
-  for await (const { first_line, bytes } of readBlocks(path, fromLine, hash)) {
+export async function* readLines(path: string, fromLine = 1, options: ReadOptions = {}): AsyncGenerator<LineBlock> {
+  for await (const { first_line, bytes } of readBlocks(path, fromLine, options)) {
     if (bytes === null) {
       yield { first_line, lines: [null] };
       continue;
@@ -112,17 +84,14 @@ export async function assertReadableTwice(path: string): Promise<void> {
   );
 }
 
-async function* readBlocks(path: string, fromLine: number, hash?: FileHash): AsyncGenerator<ByteBlock> {
-  const stream = createReadStream(path, { highWaterMark: CHUNK_BYTES_MAX });
+async function* readBlocks(path: string, fromLine: number, options: ReadOptions): AsyncGenerator<ByteBlock> {
   let line = 1;
   let carry: Buffer = Buffer.alloc(0);
   let isTooLong = false;
-  let isFirst = true;
+  let isEmpty = true;
   try {
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      if (isFirst) checkHead(path, chunk);
-      isFirst = false;
-      hash?.update(chunk);
+    for await (const chunk of readUtf8(path, options)) {
+      isEmpty = false;
       let from = 0;
       for (; line < fromLine && from < chunk.length; line++) {
         const newline = chunk.indexOf(NEWLINE, from);
@@ -153,16 +122,62 @@ async function* readBlocks(path: string, fromLine: number, hash?: FileHash): Asy
       }
     }
   } catch (cause) {
-    throw cause instanceof InputRefused ? cause : unreadable(path, cause);
-  } finally {
-    stream.destroy();
+    throw explainAt(path, line, cause);
   }
-  if (isFirst) throw refusal(path, null, null, 'the file is empty', 'export it again and check that it has content');
+  if (isEmpty) throw refusal(path, null, null, 'the file is empty', 'export it again and check that it has content');
   if (isTooLong) yield { first_line: line, bytes: null };
   else if (carry.length > 0) {
     checkEncoding(path, line, carry);
     yield { first_line: line, bytes: carry };
   }
+}
+
+/** @param line the first line that was not given out */
+function explainAt(path: string, line: number, cause: unknown): unknown {
+  if (cause instanceof FileChanged)
+    return refusal(
+      path,
+      line,
+      null,
+      `the file has changed since it was first read: from this line on or later it is another one (${cause.message})`,
+      'give the file as it was to go on with it, or start again with the file as it is now; what was taken before stays',
+    );
+  if (cause instanceof NotUtf16)
+    return refusal(path, line, null, 'from here on the text is not UTF-16, as its beginning is', 'save it as UTF-8');
+  return cause;
+}
+
+/** A TextDecoder found bytes that are not UTF-16. */
+class NotUtf16 extends Error {}
+
+/** The bytes of a file as UTF-8: those of UTF-16 are converted. */
+async function* readUtf8(path: string, options: ReadOptions): AsyncGenerator<Buffer> {
+  let decode: ((chunk: Buffer | null) => Buffer) | null = null;
+  let isFirst = true;
+  for await (const chunk of readBytes(path, options)) {
+    if (isFirst) {
+      checkHead(path, chunk);
+      decode = decoderOf(encodingOf(chunk));
+      isFirst = false;
+    }
+    const text = decode === null ? chunk : decode(chunk);
+    if (text.length > 0) yield text;
+  }
+  const rest = decode?.(null);
+  if (rest !== undefined && rest.length > 0) yield rest;
+}
+
+/** Converts a text piece by piece; null ends it. UTF-8 stays as it is. */
+function decoderOf(encoding: Encoding): ((chunk: Buffer | null) => Buffer) | null {
+  if (encoding === 'utf-8') return null;
+  const decoder = new TextDecoder(encoding, { fatal: true });
+  return (chunk) => {
+    try {
+      return Buffer.from(chunk === null ? decoder.decode() : decoder.decode(chunk, { stream: true }));
+    } catch {
+      throw new NotUtf16();
+    }
+  };
 }
 
 function lineAfter(line: number, bytes: Buffer): number {
@@ -193,109 +208,42 @@ function checkEncoding(path: string, firstLine: number, bytes: Buffer): void {
 const shellQuote = (path: string): string => (/^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`);
 
 /**
- * Refuses kinds of files that are often given by mistake. Their first bytes show the kind. @throws
- * InputRefused
- */
-function checkHead(path: string, head: Buffer): void {
-  const begins = (...bytes: number[]): boolean => bytes.every((byte, i) => head[i] === byte);
-  if (begins(0xff, 0xfe) || begins(0xfe, 0xff))
-    throw refusal(
-      path,
-      1,
-      null,
-      'the text is UTF-16, not UTF-8',
-      `convert it with: iconv -f UTF-16 -t UTF-8 ${shellQuote(path)} > ${shellQuote(`${path}.utf8`)}`,
-    );
-  if (begins(0x50, 0x4b, 0x03, 0x04))
-    throw refusal(path, null, null, 'this is a workbook or ZIP archive', 'export its sheet as CSV in UTF-8');
-  if (begins(0x1f, 0x8b))
-    throw refusal(path, null, null, 'this is compressed with gzip', 'unpack it with gunzip first');
-  const text = head
-    .subarray(0, 1_000)
-    .toString('utf8')
-    .replace(/^\ufeff/, '')
-    .trimStart()
-    .toLowerCase();
-  if (/^<(!doctype|html|head|body|!--|\?xml)/.test(text))
-    throw refusal(
-      path,
-      1,
-      null,
-      'this is an HTML page, often an error or login page saved instead of the file',
-      'open the address in a browser and download the file itself',
-    );
-}
-
-function unreadable(path: string, cause: unknown): OperationalError {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  const [reason, nextStep] =
-    code === 'ENOENT'
-      ? ['there is no such file', 'check the name']
-      : code === 'EISDIR'
-        ? ['this is a directory', 'name a file in it']
-        : code === 'EACCES' || code === 'EPERM'
-          ? ['it may not be read by this user', 'change its permissions']
-          : [`it cannot be read (${cause instanceof Error ? cause.message : cause})`, 'check the disk it is on'];
-  return refusal(path, null, null, reason!, nextStep!);
-}
-
-/**
  * Reads a small file whole, as text without a byte order mark.
  * @throws InputRefused when it cannot be read, is empty, longer than `bytesMax`, not text or not
  * UTF-8
  */
 export async function readWhole(path: string, bytesMax: number): Promise<{ text: string; sha256: string }> {
+  const hash = new FileHash();
   const chunks: Buffer[] = [];
   let length = 0;
-  const stream = createReadStream(path, { highWaterMark: CHUNK_BYTES_MAX });
   try {
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      if (length === 0) checkHead(path, chunk);
+    for await (const chunk of readUtf8(path, { hash })) {
       chunks.push(chunk);
       length += chunk.length;
       if (length > bytesMax)
         throw refusal(path, null, null, `the file is larger than ${bytesMax} bytes`, 'split it or make it smaller');
     }
   } catch (cause) {
-    throw cause instanceof InputRefused ? cause : unreadable(path, cause);
-  } finally {
-    stream.destroy();
+    throw explainAt(path, 1, cause);
   }
-  const bytes = Buffer.concat(chunks);
   if (length === 0) throw refusal(path, null, null, 'the file is empty', 'check that it was saved');
+  const bytes = Buffer.concat(chunks);
   checkEncoding(path, 1, bytes);
-  const text = bytes.toString('utf8').replace(/^\ufeff/, '');
-  return { text, sha256: createHash('sha256').update(bytes).digest('hex') };
+  return { text: bytes.toString('utf8').replace(/^\ufeff/, ''), sha256: hash.identity().sha256 };
 }
 
 /**
- * A stream that was written to a file, so that it can be identified first and read from any line.
+ * Finds whether a file grew behind what was read of it.
+ * @param line the line after the last one that was read
  */
-export interface SpooledInput {
-  readonly path: string;
-  /** Deletes the file; a second call does nothing. */
-  remove(): Promise<void>;
-}
-
-/**
- * Writes standard input to a file that only this user can read, because it holds the votes of named
- * voters.
- * @param directory is made where it is missing
- * @throws OperationalError INPUT_REFUSED when the file cannot be written
- */
-export async function spoolInput(input: NodeJS.ReadableStream, directory: string): Promise<SpooledInput> {
-  const path = join(directory, `standard-input-${process.pid}-${process.hrtime.bigint()}`);
-  const remove = (): Promise<void> => rm(path, { force: true });
-  try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    await pipeline(input, createWriteStream(path, { flags: 'wx', mode: 0o600 }));
-  } catch (cause) {
-    await remove();
-    throw new OperationalError('INPUT_REFUSED', {
-      message: `standard input could not be written to ${directory}: ${cause instanceof Error ? cause.message : cause}`,
-      nextStep: 'Make room or permission there, or give a file instead of -.',
-      cause,
-    });
-  }
-  return { path, remove };
+export async function grownProblem(path: string, { bytes }: FileIdentity, line: number): Promise<InputProblem | null> {
+  const found = await stat(path).catch(() => null);
+  if (found === null || found.size <= bytes) return null;
+  return {
+    file: path,
+    line,
+    column: null,
+    reason: `the file has grown by ${found.size - bytes} bytes since it was first read; this line and the ones after it were not taken`,
+    nextStep: 'take the new lines from a file of their own',
+  };
 }

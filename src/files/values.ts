@@ -34,6 +34,8 @@ export function parseWholeNumber(text: string): Outcome<number, ValueProblem> {
   if (/^[+-]?\d+([.,]\d+)?[eE][+-]?\d+$/.test(text))
     return whole('is in exponent notation', 'format the column as a plain number and export it again');
   if (/^\+\d+$/.test(text)) return whole('has a plus sign', 'write the digits alone');
+  if (/^[+-]?\d+([.,]\d+)?\s*[%٪]$/.test(text))
+    return whole('is a percentage, and a count is needed', 'export the votes themselves');
   return whole('is not a number', 'write a whole number in the digits 0 to 9');
 }
 

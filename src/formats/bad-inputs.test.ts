@@ -80,6 +80,10 @@ const electionOf = async (t: TestContext) =>
   (await readElectionFile(inputFile(t, JSON.stringify(ELECTION), 'council.json'))).election;
 
 const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1');
+const utf16 = (text: string, encoding: 'utf16le' | 'utf16be'): Buffer => {
+  const bytes = Buffer.from(text, 'utf16le');
+  return encoding === 'utf16le' ? bytes : bytes.swap16();
+};
 const RESULTS = 'contest,location_id,candidate,votes\n';
 const ROLL = 'registration_number,location_id,birth_date\n';
 const VOTES = 'registration_number,location_id,mayor,board\n';
@@ -129,13 +133,49 @@ const WHOLE_FILES: readonly Case[] = [
     /:3: the text is not UTF-8.*iconv -f WINDOWS-1252 -t UTF-8 /,
     'refused whole',
   ],
+  ...(['utf16le', 'utf16be'] as const).flatMap((encoding): Case[] => [
+    [`${encoding} with a mark`, 'results', utf16(`\ufeff${RESULTS}c,1,Zoë,5\n`, encoding), null, 1],
+    [`${encoding} without a mark`, 'results', utf16(`${RESULTS}c,1,Zoë,5\n`, encoding), null, 1],
+    [`${encoding}: bad number`, 'results', utf16(`${RESULTS}c,1,Zoë,x\n`, encoding), /:2: votes: /, 'refused whole'],
+    [`${encoding}: election`, 'election', utf16(json({}), encoding), null, 5],
+    [`${encoding}: roll`, 'roll', utf16(`${ROLL}R1,1,\n`, encoding), null, 1],
+    [`${encoding}: votes`, 'votes', utf16(`${VOTES}R1,1,Ada,\n`, encoding), null, 1],
+    [`${encoding}: NDJSON`, 'votes', utf16(vote({ mayor: ['Ada'] }), encoding), null, 1],
+    [
+      `${encoding}: half a character`,
+      'results',
+      utf16(`${RESULTS}c,1,Z\ud800,5\n`, encoding),
+      /:1: from here on the text is not UTF-16/,
+      'refused whole',
+    ],
+  ]),
+  ['percentage', 'results', `${RESULTS}c,1,Ada,54 %\n`, /:2: votes: "54 %" is a percentage/, 'refused whole'],
+  ['separator told', 'results', `sep=;\n${RESULTS.replaceAll(',', ';')}c;1;Ada;5\n`, null, 1],
+  ['separator told in quotes', 'results', `"sep=|"\r\n${RESULTS.replaceAll(',', '|')}c|1|Ada|5\n`, null, 1],
+  ['separator told: bad number', 'results', `sep=,\n${RESULTS}c,1,Ada,x\n`, /:3: votes: /, 'refused whole'],
+  ['separator told: votes', 'votes', `sep=\t\n${VOTES.replaceAll(',', '\t')}R1\t1\tAda\t\n`, null, 1],
   [
-    'UTF-16',
+    'XML',
     'results',
-    Buffer.from(`\ufeff${RESULTS}`, 'utf16le'),
-    /:1: the text is UTF-16.*iconv -f UTF-16/,
+    '<?xml version="1.0"?>\n<ElectionResult/>',
+    /this is XML \(its root is <ElectionResult>\)/,
     'refused whole',
   ],
+  [
+    'EML',
+    'results',
+    '<?xml version="1.0"?><!-- x --><eml:EML Id="510d"/>',
+    /this is EML, an XML format/,
+    'refused whole',
+  ],
+  ['XHTML', 'results', '<?xml version="1.0"?><html/>', /this is an HTML page/, 'refused whole'],
+  ['XML as UTF-16', 'roll', utf16('\ufeff<?xml version="1.0"?><R/>', 'utf16le'), /this is XML/, 'refused whole'],
+  ['XML, no declaration', 'votes', '<Votes>\n', /this is XML/, 'refused whole'],
+  ['JSON object', 'results', '{"Election": [\n {"Name": "General"}\n]}', /:1: this is JSON/, 'refused whole'],
+  ['JSON list', 'roll', '[\n {"registration_number": "1"}\n]', /:1: this is JSON/, 'refused whole'],
+  ['JSON list of votes', 'votes', `[${vote({})}]`, /:1: this is JSON/, 'refused whole'],
+  ['zero bytes', 'results', new Uint8Array(4_096), /mostly zero bytes/, 'refused whole'],
+  ['PDF', 'results', '%PDF-1.7\n', /a PDF document/, 'refused whole'],
   [
     'workbook',
     'results',

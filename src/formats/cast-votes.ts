@@ -2,14 +2,9 @@ import { isUtf8 } from 'node:buffer';
 import { comparisonKey, findSameKey, IdLookup } from '../domain/election/comparison-key.ts';
 import type { ElectionIndex } from '../domain/election/election-index.ts';
 import { type CsvFile, columnOf, openCsv, readRows } from '../files/csv.ts';
-import { quoteValue, refusal } from '../files/problems.ts';
-import {
-  assertReadableTwice,
-  type FileIdentity,
-  identifyFile,
-  LINE_BYTES_MAX,
-  readLines,
-} from '../files/text-files.ts';
+import type { FileIdentity } from '../files/input-bytes.ts';
+import { InputRefused, quoteValue, refusal } from '../files/problems.ts';
+import { assertReadableTwice, grownProblem, identifyFile, LINE_BYTES_MAX, readLines } from '../files/text-files.ts';
 import { type CastVote, type CheckedVotes, type Choices, VoteChecker } from './cast-vote-checker.ts';
 
 /**
@@ -25,9 +20,13 @@ export interface CastVotes extends CheckedVotes {
   readonly next_line: number;
 }
 
-export interface CastVotesFile extends FileIdentity {
+/** A file of cast votes whose rows were not read yet. */
+export interface CastVotesInput extends FileIdentity {
   readonly path: string;
   readonly format: 'csv' | 'ndjson';
+}
+
+export interface CastVotesFile extends CastVotesInput {
   /** The first line that may hold a vote. */
   readonly first_line: number;
 }
@@ -36,31 +35,48 @@ export interface CastVotesFile extends FileIdentity {
 const COLUMNS = ['registration_number', 'location_id', 'selections'] as const;
 
 /**
- * Identifies a file of cast votes and checks it as a whole: text, encoding, header.
+ * Identifies a file of cast votes and checks what no election is needed for: text, encoding, and
+ * that it is CSV with the columns of every election, or NDJSON.
+ * @throws InputRefused
+ */
+export async function inspectCastVotes(path: string): Promise<CastVotesInput> {
+  await assertReadableTwice(path);
+  const identity = await identifyFile(path);
+  const format = await formatOf(path, identity);
+  if (format === 'csv') await openCsv(path, CSV_OPTIONS, { expected: identity });
+  return { ...identity, path, format };
+}
+
+/**
+ * Checks a file of cast votes as a whole.
  * @throws InputRefused; CSV needs columns `registration_number`, `location_id`, and `selections` or
  * one named as each contest
  */
 export async function openCastVotes(path: string, index: ElectionIndex): Promise<CastVotesFile> {
-  await assertReadableTwice(path);
-  const identity = await identifyFile(path);
-  const format = await formatOf(path);
-  if (format === 'ndjson') return { ...identity, path, format, first_line: 1 };
-  const { first_row_line } = await openVotesCsv(path, index);
-  return { ...identity, path, format, first_line: first_row_line };
+  return openInspected(await inspectCastVotes(path), index);
 }
 
+/** The same for a file that was inspected before, which is not read whole again. */
+export async function openInspected(input: CastVotesInput, index: ElectionIndex): Promise<CastVotesFile> {
+  if (input.format === 'ndjson') return { ...input, first_line: 1 };
+  const { first_row_line } = await openVotesCsv(input, index);
+  return { ...input, first_line: first_row_line };
+}
+
+const CSV_OPTIONS = { required: ['registration_number', 'location_id'], optional: ['selections'], personal: true };
+
 /** NDJSON where the first character that is not blank opens an object. */
-async function formatOf(path: string): Promise<CastVotesFile['format']> {
-  for await (const { lines } of readLines(path)) {
+async function formatOf(path: string, expected: FileIdentity): Promise<CastVotesInput['format']> {
+  for await (const { lines } of readLines(path, 1, { expected })) {
     const line = lines.find((each) => each === null || each.trim() !== '');
     if (line !== undefined) return line?.trimStart().startsWith('{') ? 'ndjson' : 'csv';
   }
   return 'csv';
 }
 
-async function openVotesCsv(path: string, index: ElectionIndex): Promise<CsvFile> {
-  const required = ['registration_number', 'location_id'];
-  const file = await openCsv(path, { required, optional: ['selections'], personal: true });
+async function openVotesCsv(input: CastVotesInput, index: ElectionIndex): Promise<CsvFile> {
+  const { path } = input;
+  const file = await openCsv(path, CSV_OPTIONS, { expected: input });
   const contests = file.columns.filter((column) => !COLUMNS.some((name) => name === column.toLowerCase()));
   const line = file.first_row_line - 1;
   checkContestColumns(path, line, contests, index);
@@ -103,9 +119,9 @@ function checkContestColumns(path: string, line: number, columns: readonly strin
 
 /**
  * The votes of a file, in blocks of some thousand lines. Every row is a vote or is refused with its
- * reason.
+ * reason. Only what the file held when it was identified is read.
  * @param fromLine the line to go on at: 0 or 1 for the beginning, otherwise an earlier `next_line`
- * @throws InputRefused when the file cannot be read
+ * @throws InputRefused when the file cannot be read or has changed; at the end, when it has grown
  */
 export async function* readCastVotes(
   file: CastVotesFile,
@@ -113,7 +129,15 @@ export async function* readCastVotes(
   fromLine: number,
 ): AsyncGenerator<CastVotes> {
   const from = Math.max(fromLine, file.first_line);
-  yield* file.format === 'csv' ? readCsvVotes(file.path, index, from) : readJsonVotes(file.path, index, from);
+  let end = from;
+  for await (const block of file.format === 'csv'
+    ? readCsvVotes(file, index, from)
+    : readJsonVotes(file, index, from)) {
+    end = block.next_line;
+    yield block;
+  }
+  const grown = await grownProblem(file.path, file, end);
+  if (grown !== null) throw new InputRefused([grown]);
 }
 
 /** A record of another system's topic. Its value is null where the record has none. */
@@ -145,13 +169,14 @@ export function checkCastVotes(name: string, index: ElectionIndex, records: read
 
 const ONE_RECORD_HINT = 'write one vote a record';
 
-async function* readCsvVotes(path: string, index: ElectionIndex, fromLine: number): AsyncGenerator<CastVotes> {
-  const file = await openVotesCsv(path, index);
+async function* readCsvVotes(input: CastVotesInput, index: ElectionIndex, fromLine: number): AsyncGenerator<CastVotes> {
+  const { path } = input;
+  const file = await openVotesCsv(input, index);
   const [numberAt, locationAt, selectionsAt] = COLUMNS.map((name) => columnOf(file, name)) as [number, number, number];
   const contestColumns = file.columns
     .map((contest, at) => [contest, at] as const)
     .filter(([, at]) => at !== numberAt && at !== locationAt && at !== selectionsAt);
-  for await (const { next_line, rows, problems } of readRows(file, fromLine)) {
+  for await (const { next_line, rows, problems } of readRows(file, fromLine, { expected: input })) {
     const checked = new VoteChecker(path, index);
     for (const problem of problems) checked.refuse(problem.line!, 'malformed', problem);
     for (const { line, fields } of rows) {
@@ -189,8 +214,13 @@ function choicesOf(value: unknown): [string, unknown[]][] | null {
   return entries.every((entry): entry is [string, unknown[]] => Array.isArray(entry[1])) ? entries : null;
 }
 
-async function* readJsonVotes(path: string, index: ElectionIndex, fromLine: number): AsyncGenerator<CastVotes> {
-  for await (const { first_line, lines } of readLines(path, fromLine)) {
+async function* readJsonVotes(
+  input: CastVotesInput,
+  index: ElectionIndex,
+  fromLine: number,
+): AsyncGenerator<CastVotes> {
+  const { path } = input;
+  for await (const { first_line, lines } of readLines(path, fromLine, { expected: input })) {
     const checked = new VoteChecker(path, index);
     for (const [i, text] of lines.entries()) {
       const line = first_line + i;

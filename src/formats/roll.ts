@@ -2,6 +2,7 @@ import { comparisonKey, IdLookup, idFromName } from '../domain/election/comparis
 import type { Election, Location, LocationId } from '../domain/election/election.ts';
 import type { VoterPerson } from '../domain/election/voter.ts';
 import { type CsvFile, type CsvOptions, columnOf, openCsv, openTable, readRows, unusedColumns } from '../files/csv.ts';
+import type { FileIdentity } from '../files/input-bytes.ts';
 import { type InputProblem, InputRefused, PROBLEMS_SHOWN_MAX, refusal } from '../files/problems.ts';
 import { idProblem, isDate, parseWholeNumber, proseProblem, textProblem, type ValueProblem } from '../files/values.ts';
 import { LOCATIONS_MAX } from './results/results-table.ts';
@@ -63,7 +64,8 @@ export interface RollRows {
 }
 
 export interface RollSummary {
-  readonly sha256: string;
+  /** Identifies the scanned file; it must be the same when its people are read. */
+  readonly identity: FileIdentity;
   /**
    * The locations with voters, in order of appearance, with `registered_voters` counted. They are
    * those of the election where one is given.
@@ -129,7 +131,7 @@ export async function scanRoll(path: string, election: Election | null): Promise
   });
   const unused = unusedColumns(file, [...REQUIRED, ...OPTIONAL]);
   return {
-    sha256: file.identity().sha256,
+    identity: file.identity(),
     locations,
     voters,
     problems: shown,
@@ -141,13 +143,21 @@ export async function scanRoll(path: string, election: Election | null): Promise
 /**
  * The people of a roll that {@link scanRoll} has checked, in blocks of some thousand.
  * @param fromLine 1, or an earlier `next_line`
- * @throws InputRefused when the file cannot be read
+ * @param expected the identity of the scanned file
+ * @throws InputRefused when the file cannot be read, or is not the scanned one
  */
-export async function* readRoll(path: string, election: Election | null, fromLine = 1): AsyncGenerator<RollRows> {
-  const file = await openCsv(path, CSV_OPTIONS);
+export async function* readRoll(
+  path: string,
+  election: Election | null,
+  fromLine = 1,
+  expected?: FileIdentity,
+): AsyncGenerator<RollRows> {
+  const file = await openCsv(path, CSV_OPTIONS, { expected });
   assertLocated(file);
   const reader = new RollReader(file, election);
-  for await (const { next_line, rows, problems } of readRows(file, Math.max(fromLine, file.first_row_line))) {
+  for await (const { next_line, rows, problems } of readRows(file, Math.max(fromLine, file.first_row_line), {
+    expected,
+  })) {
     const found = [...problems];
     const people: RollRow[] = [];
     for (const { line, fields } of rows) {

@@ -1,4 +1,5 @@
 import { OperationalError } from '../base/errors.ts';
+import { comparisonKey } from '../domain/election/comparison-key.ts';
 import type { Election, ElectionId } from '../domain/election/election.ts';
 import { originOf } from '../domain/election/origin.ts';
 import { GENERATED_CANDIDATES } from '../domain/generated/generated-election.ts';
@@ -36,10 +37,16 @@ export async function openApiOrigin(options: OriginOptions, address: string, say
     id: given.election?.id ?? ('api' as ElectionId),
     name: given.election?.name ?? `Election of ${url.host}`,
     define: async (context) => {
-      const { entry, signal } = context;
-      const api: PeopleApi = { url, seed: entry.seed, page_size: Math.min(PAGE_SIZE_MAX, voters), signal, say };
+      const { entry, signal, progress } = context;
+      const api: PeopleApi = {
+        url,
+        seed: entry.seed,
+        page_size: Math.min(PAGE_SIZE_MAX, voters),
+        signal,
+        say: progress.say,
+      };
       await using staged = await openStagedRoll(context, given.election);
-      await fetchInto(staged, api, voters, given.election, say);
+      await fetchInto(staged, api, voters, given.election, progress.say);
       const described = describeElection(given, entry, entry.name);
       const hasCandidates = given.election !== null || given.candidates !== null;
       return { election: await staged.define(hasCandidates ? described : await withCandidates(described, api)) };
@@ -74,8 +81,8 @@ async function fetchInto(
   const report = createReporter(say);
   const defined = new Map(
     election?.locations.flatMap(({ id, name }) => [
-      [name, id as string],
-      [id as string, id as string],
+      [comparisonKey(name), id as string],
+      [comparisonKey(id), id as string],
     ]),
   );
   for (let page = staged.position + 1, empty = 0; staged.voters < voters; page++) {
@@ -89,13 +96,16 @@ async function fetchInto(
     if (empty === EMPTY_PAGES_MAX)
       throw new OperationalError('SOURCE_UNREACHABLE', {
         message: `${api.url.host} gave no new person on ${EMPTY_PAGES_MAX} pages up to page ${page}; ${staged.voters} of ${voters} voters have come`,
-        nextStep: `Start again with --fresh --voters ${staged.voters}, or check what the service answers.`,
+        nextStep:
+          staged.voters === 0
+            ? 'Check the address, its query and what the service answers; nobody was registered.'
+            : `Start again with --fresh --voters ${staged.voters}, or check what the service answers.`,
       });
   }
 }
 
 const relocate = (located: LocatedPerson, defined: ReadonlyMap<string, string>): LocatedPerson[] => {
-  const location = defined.get(located.location);
+  const location = defined.get(comparisonKey(located.location));
   return location === undefined ? [] : [{ ...located, location }];
 };
 

@@ -14,6 +14,8 @@ export interface OpenOptions {
   readonly fresh: boolean;
   readonly partitions: number;
   readonly origin: OriginOptions;
+  /** The origin where it was read before; null to read it when it is needed. */
+  readonly opened?: OpenedOrigin | null;
 }
 
 /** A drawn seed has at most ten digits, so it can be copied from the terminal. */
@@ -37,7 +39,8 @@ export async function openElection(
   const found = options.fresh ? null : wanted === null ? await elections.latest() : await elections.find(wanted);
   const asked = Object.values(options.origin).some((value) => value !== null);
   if (found !== null && found.definition !== null && !asked) return found;
-  const opened = await readOrigin(found !== null && !asked ? optionsOf(found) : options.origin, progress.say);
+  const opened =
+    options.opened ?? (await readOrigin(found !== null && !asked ? optionsOf(found) : options.origin, progress.say));
   if (found !== null) assertSame(found, opened.origin, options.origin.seed);
   const entry = found ?? (await createOrFind(backend, options, opened, wanted));
   if (entry.definition !== null) return entry;

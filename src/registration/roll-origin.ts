@@ -1,7 +1,7 @@
 import type { Election } from '../domain/election/election.ts';
 import { originOf } from '../domain/election/origin.ts';
 import { type InputProblem, PROBLEMS_SHOWN_MAX } from '../files/problems.ts';
-import { assertReadableTwice } from '../files/text-files.ts';
+import { assertReadableTwice, grownProblem } from '../files/text-files.ts';
 import { electionNameOf } from '../formats/results/results.ts';
 import { findFirstLines, type RollRow, readRoll, scanRoll } from '../formats/roll.ts';
 import { describeElection, readGivenElection } from './given-election.ts';
@@ -20,20 +20,22 @@ export async function openRollOrigin(options: OriginOptions, path: string, say: 
     origin: originOf({
       kind: 'roll',
       turnout: options.turnout ?? TURNOUT_DEFAULT,
-      ...filesOf({ roll: summary.sha256, ...given.hashes }, options),
+      ...filesOf({ roll: summary.identity.sha256, ...given.hashes }, options),
     }),
     id: given.election?.id ?? named.id,
     name: given.election?.name ?? named.name,
     define: async (context) => {
       await using staged = await openStagedRoll(context, given.election);
-      const report = createReporter(say);
+      const report = createReporter(context.progress.say);
       const reportRepeated = createRepeatReporter(path, given.election, report);
-      for await (const block of readRoll(path, given.election, Math.max(1, staged.position))) {
+      for await (const block of readRoll(path, given.election, Math.max(1, staged.position), summary.identity)) {
         report(block.problems);
         const repeated = await staged.add(block.rows, block.next_line);
         await reportRepeated(repeated.map((position) => block.rows[position]!));
         context.signal.throwIfAborted();
       }
+      const grown = await grownProblem(path, summary.identity, staged.position);
+      if (grown !== null) report([grown]);
       return { election: await staged.define(describeElection(given, context.entry, named.name), names) };
     },
   };

@@ -6,6 +6,7 @@ import { resultsDelta } from '../domain/results/results-delta.ts';
 import type { ResultsFeed } from '../live/results-feed.ts';
 import type { DashboardState } from '../live/state-builder.ts';
 import { acceptedEncodings } from './encoding.ts';
+import { readSendQueues, type SendQueues, waitingFor } from './send-queues.ts';
 
 /**
  * From one tick to the next: at most 33 updates a second to a browser. With the counter's spacing,
@@ -24,6 +25,16 @@ const VIEWER_BUFFER_BYTES_MAX = 64 * 1024;
 export const VIEWERS_MAX = 20_000;
 /** A viewer that hears nothing for several of these knows that the connection is dead. */
 const HEARTBEAT_MS = 5_000;
+/**
+ * A viewer that has taken nothing for this long, while something waits for it, is dropped: it would
+ * hold a place and memory for ever. A phone that sleeps comes back by itself.
+ */
+const STALLED_MS_MAX = 60_000;
+/**
+ * The most viewers from one address, a tenth of all: one machine cannot take every place. Thousands
+ * of people may share the address of an operator, or of a proxy that is not told.
+ */
+export const VIEWERS_PER_ADDRESS_MAX = 2_000;
 /** States that a viewer can come back from: at 33 a second, those of about two minutes. */
 const RESUME_IDS_MAX = 4_096;
 /**
@@ -65,10 +76,31 @@ interface Viewer {
   readonly isPacked: boolean;
   /** Skipped at least one frame, so it needs the snapshot. */
   isBehind: boolean;
+  readonly address: string;
+  /** The bytes that its end has taken, and when that was last more, or nothing waited. */
+  taken: number;
+  takenAt: number;
 }
+
+export interface HubOptions {
+  /** The addresses of proxies: many viewers come from each. This machine is one by itself. */
+  readonly proxies?: readonly string[];
+  /** The time between two heartbeats. */
+  readonly heartbeat_ms?: number;
+  /** See {@link STALLED_MS_MAX}. */
+  readonly stalled_ms?: number;
+}
+
+/** The answer to a viewer that wants to be taken in. */
+export type Admission = 'in' | 'full' | 'too-many-from-address';
 
 const isSameDefinition = ({ definition: before }: DashboardState, { definition: now }: DashboardState): boolean =>
   before.tag === now.tag;
+
+/** An address without the form that IPv6 gives those of IPv4. */
+const plainAddress = (address: string): string => address.replace(/^::ffff:/, '');
+
+const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1';
 
 /**
  * Sends every state to every viewer as server-sent events: `update` (a ResultsDelta) and `resync`
@@ -79,6 +111,10 @@ export class Hub {
   /** The state of the last tick, and the snapshot: so the stream goes on from any snapshot. */
   shown: DashboardState | null = null;
   framesSkipped = 0;
+  viewersDropped = 0;
+  readonly #byAddress = new Map<string, number>();
+  readonly #proxies: ReadonlySet<string>;
+  readonly #stalled_ms: number;
   /** The reason why there is no state that viewers were told of last. */
   #trouble: string | null = null;
   readonly #feed: ResultsFeed;
@@ -96,10 +132,13 @@ export class Hub {
   #nextTickAt = 0;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(feed: ResultsFeed) {
+  constructor(feed: ResultsFeed, options: HubOptions = {}) {
+    const { proxies = [], heartbeat_ms = HEARTBEAT_MS, stalled_ms = STALLED_MS_MAX } = options;
     this.#feed = feed;
+    this.#proxies = new Set(proxies);
+    this.#stalled_ms = stalled_ms;
     this.#unsubscribe = feed.subscribe(() => this.#onChange());
-    this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS).unref();
+    this.#heartbeat = setInterval(() => void this.#beat(), heartbeat_ms).unref();
     this.#tick();
   }
 
@@ -107,14 +146,17 @@ export class Hub {
     return this.#viewers.size;
   }
 
-  /**
-   * Takes a viewer in; it receives every change until the response closes. @returns false where
-   * VIEWERS_MAX are here.
-   */
-  connect(request: IncomingMessage, response: ServerResponse): boolean {
-    if (this.#viewers.size >= VIEWERS_MAX) return false;
+  /** Takes a viewer in, where there is a place, for every change until the response closes. */
+  connect(request: IncomingMessage, response: ServerResponse): Admission {
+    const address = plainAddress(request.socket.remoteAddress ?? '');
+    if (this.#viewers.size >= VIEWERS_MAX) return 'full';
+    const fromThere = this.#byAddress.get(address) ?? 0;
+    if (fromThere >= VIEWERS_PER_ADDRESS_MAX && !isLoopback(address) && !this.#proxies.has(address))
+      return 'too-many-from-address';
+    this.#byAddress.set(address, fromThere + 1);
     const isPacked = acceptedEncodings(request).gzip;
-    const viewer: Viewer = { response, isPacked, isBehind: false };
+    const takenAt = performance.now();
+    const viewer: Viewer = { response, isPacked, isBehind: false, address, taken: 0, takenAt };
     response.writeHead(200, {
       'content-type': EVENT_STREAM_TYPE,
       'cache-control': 'no-store',
@@ -125,10 +167,17 @@ export class Hub {
     if (isPacked) response.write(GZIP_HEADER);
     this.#viewers.add(viewer);
     // The response's close, not the request's: the request closes as soon as it has been read.
-    response.on('close', () => this.#viewers.delete(viewer));
-    response.on('error', () => this.#viewers.delete(viewer));
+    response.on('close', () => this.#forget(viewer));
+    response.on('error', () => this.#forget(viewer));
     this.#send(viewer, this.#welcome(String(request.headers['last-event-id'] ?? '')));
-    return true;
+    return 'in';
+  }
+
+  #forget(viewer: Viewer): void {
+    if (!this.#viewers.delete(viewer)) return;
+    const left = (this.#byAddress.get(viewer.address) ?? 1) - 1;
+    if (left === 0) this.#byAddress.delete(viewer.address);
+    else this.#byAddress.set(viewer.address, left);
   }
 
   close(): void {
@@ -254,8 +303,26 @@ export class Hub {
     for (const viewer of this.#viewers) this.#send(viewer, frame);
   }
 
-  #beat(): void {
+  async #beat(): Promise<void> {
     for (const viewer of this.#viewers) this.#send(viewer, HEARTBEAT);
+    if (this.#viewers.size > 0) this.#dropStalled(await readSendQueues(), performance.now());
+  }
+
+  /** Drops the viewers that do not read. Their pages come back by themselves, if they live. */
+  #dropStalled(queues: SendQueues, now: number): void {
+    for (const viewer of this.#viewers) {
+      const { response } = viewer;
+      if (response.socket === null) continue;
+      const waiting = waitingFor(response.socket, response.writableLength, queues);
+      const taken = response.socket.bytesWritten - waiting;
+      if (waiting === 0 || taken > viewer.taken) {
+        viewer.taken = taken;
+        viewer.takenAt = now;
+      } else if (now - viewer.takenAt > this.#stalled_ms) {
+        this.viewersDropped++;
+        response.destroy();
+      }
+    }
   }
 
   /** Skips a slow viewer. Once its buffer is empty again, it is told to fetch the snapshot. */

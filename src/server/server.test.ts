@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { get, type IncomingMessage } from 'node:http';
-import { connect } from 'node:net';
+import { get, IncomingMessage, ServerResponse } from 'node:http';
+import { connect, Socket } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { createGunzip, gunzipSync } from 'node:zlib';
 import { feedOf, stateWhere } from '../../test/support/feed.ts';
 import { TestCount, type TestElectionShape, testElection } from '../../test/support/test-count.ts';
 import { OperationalError } from '../base/errors.ts';
 import type { Results } from '../domain/results/results.ts';
+import { type Admission, Hub, type HubOptions, VIEWERS_PER_ADDRESS_MAX } from './hub.ts';
 import { startServer } from './server.ts';
 
 /** A served election of one location's ballots; everything ends with the test. */
-async function serve(context: TestContext, shape?: TestElectionShape | null) {
+async function serve(context: TestContext, shape?: TestElectionShape | null, viewers: HubOptions = {}) {
   const count = new TestCount(testElection(shape ?? {}));
   const controller = new AbortController();
   const feed = feedOf(count.log, controller.signal);
@@ -21,7 +22,7 @@ async function serve(context: TestContext, shape?: TestElectionShape | null) {
     count.flush();
     await stateWhere(feed, ({ results }) => results.sequence === 5);
   }
-  const server = await startServer({ port: 0, results: feed, page: '/nowhere' });
+  const server = await startServer({ port: 0, results: feed, page: '/nowhere', viewers });
   context.after(async () => {
     await server.close();
     controller.abort();
@@ -258,6 +259,55 @@ describe('the event stream', () => {
       await listener.next();
     }
     assert.equal(await metric('tallyroom_viewers'), 2);
+  });
+
+  test('a viewer that never reads is dropped; one that reads stays', async (context) => {
+    const LOCATIONS = 500;
+    const shape = { locations: LOCATIONS, location_id_length: 1_000 };
+    const { at, count, feed, server } = await serve(context, shape, { heartbeat_ms: 20, stalled_ms: 500 });
+    const stalled = connect({ port: server.port, host: '127.0.0.1' });
+    context.after(() => stalled.destroy());
+    stalled.on('error', () => {});
+    stalled.pause();
+    stalled.write('GET /api/events HTTP/1.1\r\nHost: test\r\n\r\n');
+    const listener = await openEvents(context, at('/api/events'));
+    await listener.next();
+    const metrics = async (): Promise<string> => (await fetch(at('/metrics'))).text();
+    for (
+      let sequence = 5 + LOCATIONS;
+      !/^tallyroom_viewers_dropped_total 1$/m.test(await metrics());
+      sequence += LOCATIONS
+    ) {
+      for (let location = 0; location < LOCATIONS; location++) count.cast(location, [0], 1);
+      count.flush();
+      await stateWhere(feed, ({ results }) => results.sequence === sequence);
+      await listener.next();
+    }
+    assert.match(await metrics(), /^tallyroom_viewers 1$/m);
+  });
+
+  test('one address cannot take every place; this machine and proxies may', async (context) => {
+    const controller = new AbortController();
+    const feed = feedOf(new TestCount(testElection()).log, controller.signal);
+    const hub = new Hub(feed, { proxies: ['10.0.0.9'] });
+    context.after(async () => {
+      hub.close();
+      controller.abort();
+      await feed.done;
+    });
+    /** A request as it comes from an address that this machine does not have. */
+    const connectFrom = (remoteAddress: string): [Admission, ServerResponse] => {
+      const request = new IncomingMessage(new Socket());
+      Object.defineProperty(request.socket, 'remoteAddress', { value: remoteAddress });
+      const response = new ServerResponse(request);
+      return [hub.connect(request, response), response];
+    };
+    const responses = Array.from({ length: VIEWERS_PER_ADDRESS_MAX }, () => connectFrom('::ffff:10.0.0.1')[1]);
+    assert.equal(connectFrom('10.0.0.1')[0], 'too-many-from-address');
+    for (const other of ['10.0.0.2', '127.0.0.1', '::1']) assert.equal(connectFrom(other)[0], 'in');
+    for (let i = 0; i <= VIEWERS_PER_ADDRESS_MAX; i++) assert.equal(connectFrom('10.0.0.9')[0], 'in');
+    responses[0]!.emit('close');
+    assert.equal(connectFrom('10.0.0.1')[0], 'in');
   });
 
   test('a viewer that leaves is forgotten', async (context) => {

@@ -5,7 +5,7 @@ import { PAGE_DIRECTORY } from '../base/resources.ts';
 import type { ResultsFeed } from '../live/results-feed.ts';
 import type { Gauge } from '../ports/counter.ts';
 import { type Answer, type Body, errorAnswer, IMMUTABLE, REVALIDATE, sendAnswer } from './answer.ts';
-import { Hub } from './hub.ts';
+import { Hub, type HubOptions } from './hub.ts';
 import { readPage } from './page-files.ts';
 import type { Context } from './routes/route.ts';
 import { ROUTES } from './routes/table.ts';
@@ -37,6 +37,8 @@ export interface ServerOptions {
   readonly gauges?: () => readonly Gauge[];
   /** The built page; by default `dist/web` of this project. */
   readonly page?: string;
+  /** How viewers are watched. */
+  readonly viewers?: HubOptions;
 }
 
 export interface RunningServer extends AsyncDisposable {
@@ -56,9 +58,10 @@ export async function startServer({
   results,
   gauges = () => [],
   page,
+  viewers = {},
 }: ServerOptions): Promise<RunningServer> {
   const files = readPage(page ?? PAGE_DIRECTORY);
-  const hub = new Hub(results);
+  const hub = new Hub(results, viewers);
   const context: Context = { feed: results, hub, gauges, snapshots: new Snapshots() };
   const server = createServer((request, response) => {
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);

@@ -5,17 +5,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { OperationalError } from '../base/errors.ts';
 import { CLUSTER, ensureCluster, ROLE, SERVER_LOG } from '../bundled-postgres/cluster.ts';
+import { readLockFile } from '../bundled-postgres/lock-file.ts';
 import { draftName, type Places, preparePlaces, withFileErrors } from '../bundled-postgres/places.ts';
-import {
-  connect,
-  controlServer,
-  DATABASE,
-  ensureDatabase,
-  isRunning,
-  readLockFile,
-  START_RETRY_MS_MAX,
-  start,
-} from '../bundled-postgres/server.ts';
+import { controlServer, isRunning, START_RETRY_MS_MAX, start } from '../bundled-postgres/server.ts';
+import { connect, DATABASE, ensureDatabase } from '../bundled-postgres/session.ts';
 import type { StackPlaces } from './places.ts';
 import { becomes } from './processes.ts';
 import type { Server } from './server.ts';
@@ -79,7 +72,7 @@ max_connections = ${CONNECTIONS_MAX}
     pid,
     isCurrent: async () => (await readLockFile(home))?.port === port,
     async start(signal) {
-      await ensureCluster(own, () => {});
+      await ensureCluster(own, { say: () => {}, signal });
       await withFileErrors(places.directory, async () => {
         await rm(log, { force: true });
         await symlink(join(home, SERVER_LOG), log);
@@ -112,7 +105,7 @@ async function startServer(places: Places, signal: AbortSignal | undefined): Pro
   const until = performance.now() + START_RETRY_MS_MAX;
   for (;;) {
     signal?.throwIfAborted();
-    const failure = await start(places, () => {});
+    const failure = await start(places, { say: () => {}, signal });
     if (failure === undefined) return;
     if (!failure.canRetry || performance.now() > until) throw failure;
     await delay(POLL_MS);

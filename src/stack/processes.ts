@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { OperationalError } from '../base/errors.ts';
 import { sha256 } from '../base/sha256.ts';
+import { isZombie } from '../bundled-postgres/lock-file.ts';
 import { withFileErrors } from '../bundled-postgres/places.ts';
 import { runProgram } from '../bundled-postgres/programs.ts';
-import { isZombie } from '../bundled-postgres/server.ts';
 import type { StackPlaces } from './places.ts';
 
 /** The settings for the start of a Java server. */

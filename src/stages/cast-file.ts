@@ -3,24 +3,34 @@ import { assert } from '../domain/assert.ts';
 import type { RejectionReason } from '../domain/ballots/rejection.ts';
 import { indexElection } from '../domain/election/election-index.ts';
 import { formatProblem, PROBLEMS_SHOWN_MAX } from '../files/problems.ts';
-import { spoolInput } from '../files/text-files.ts';
-import { type CastVote, type CastVotes, openCastVotes, readCastVotes } from '../formats/cast-votes.ts';
+import { spoolInput } from '../files/spool.ts';
+import {
+  type CastVote,
+  type CastVotes,
+  type CastVotesInput,
+  inspectCastVotes,
+  openInspected,
+  readCastVotes,
+} from '../formats/cast-votes.ts';
 import type { CastBatch, Committed, Rejection } from '../ports/ballot-batch.ts';
 import type { KnownVoter } from '../ports/ballot-box.ts';
 import type { StageContext } from '../ports/stage-context.ts';
 import { type Booth, openBooth } from './voting/booth.ts';
+
+/** Reads a file of cast votes through before a server is started. @throws InputRefused */
+export const inspectVotes = (path: string): Promise<CastVotesInput> => inspectCastVotes(path);
 
 /**
  * Casts real votes from a file. The hash of the file is its name as a source, and the line is the
  * offset, so casting the file again repeats nothing. The votes go into any free partition of the
  * log; two processes with two files use two partitions.
  */
-export async function castFile(context: StageContext, path: string): Promise<void> {
+export async function castFile(context: StageContext, input: CastVotesInput): Promise<void> {
   const { backend, entry, progress, signal } = context;
   assert(entry.definition !== null, 'the election is defined');
   const index = indexElection(entry.definition);
-  const file = await openCastVotes(path, index);
-  const refusals = { source: path, tell: createTeller(progress.say) };
+  const file = await openInspected(input, index);
+  const refusals = { source: file.path, tell: createTeller(progress.say) };
   await keepGoing(
     async () => {
       await backend.assertSafe(entry);
@@ -48,9 +58,10 @@ export async function castStandardInput(
   input: NodeJS.ReadableStream,
   directory: string,
 ): Promise<void> {
-  const spooled = await spoolInput(input, directory);
+  context.progress.say('Reading cast votes from standard input, to its end.');
+  const spooled = await spoolInput(input, directory, context.signal);
   try {
-    await castFile(context, spooled.path);
+    await castFile(context, await inspectCastVotes(spooled.path));
   } finally {
     await spooled.remove();
   }

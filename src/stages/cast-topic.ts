@@ -1,5 +1,4 @@
 import { OperationalError } from '../base/errors.ts';
-import { keepGoing } from '../base/keep-going.ts';
 import { createTurns, type Turns } from '../base/turns.ts';
 import { type ElectionIndex, indexElection } from '../domain/election/election-index.ts';
 import { type CastVotes, checkCastVotes } from '../formats/cast-votes.ts';
@@ -9,6 +8,7 @@ import type { ClaimedSource } from '../ports/intake.ts';
 import { TOPICS } from '../ports/log.ts';
 import type { StageContext } from '../ports/stage-context.ts';
 import { castBlock, createTeller } from './cast-file.ts';
+import { goOn } from './go-on.ts';
 import { type Booth, openBooth } from './voting/booth.ts';
 import { type PartitionWork, workShare } from './voting/share.ts';
 
@@ -29,7 +29,7 @@ const BYTES_PER_BATCH_MAX = 8 * 1024 * 1024;
  * removed before they were read.
  */
 export async function castTopic(context: StageContext, name: string, once: boolean): Promise<void> {
-  const { backend, entry, progress, signal } = context;
+  const { backend, entry, progress } = context;
   if (TOPICS.some((topic) => name === `${entry.id}.${topic}`))
     throw new OperationalError('USAGE', {
       message: `topic ${name} is one of election ${entry.id} itself`,
@@ -38,16 +38,12 @@ export async function castTopic(context: StageContext, name: string, once: boole
   const booth = openBooth(entry, 0, 0);
   const tell = createTeller(progress.say);
   let ends: readonly number[] | null = null;
-  await keepGoing(
-    async () => {
-      await backend.assertSafe(entry);
-      await using topic = await backend.openForeignTopic(name);
-      if (once) ends ??= await topic.ends();
-      await takeVotes({ ...context, topic, ends, booth, tell, index: indexElection(definitionOf(entry)) });
-    },
-    progress.say,
-    signal,
-  );
+  await goOn(context, async (going) => {
+    await backend.assertSafe(entry);
+    await using topic = await backend.openForeignTopic(name);
+    if (once) ends ??= await topic.ends();
+    await takeVotes({ ...going, topic, ends, booth, tell, index: indexElection(definitionOf(entry)) });
+  });
 }
 
 interface TopicContext extends StageContext {

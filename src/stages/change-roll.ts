@@ -19,18 +19,29 @@ import type { StageContext } from '../ports/stage-context.ts';
  */
 const ROWS_MAX = 100_000;
 
+/**
+ * Reads the file of a change through, for everything that needs no election.
+ * @throws InputRefused
+ */
+export async function inspectChange(kind: 'add' | 'remove' | 'revise', path: string): Promise<void> {
+  await assertReadableTwice(path);
+  if (kind === 'add') await scanRoll(path, null);
+  else if (kind === 'remove') await readRemovals(path, ROWS_MAX);
+  else await readElectionFile(path);
+}
+
 /** Adds the voters of a roll as CSV to a complete roll. Voters who are on it are left out. */
 export async function addVoters(context: StageContext, path: string): Promise<void> {
   const election = definitionOf(context.entry);
   assertKnownVoters(context.entry);
   await assertReadableTwice(path);
-  const { sha256, notices } = await scanRoll(path, election);
+  const { identity, notices } = await scanRoll(path, election);
   for (const notice of notices) context.progress.say(notice);
   const tell = createReporter(context);
   const locations = indexElection(election).locationNumbers;
   const voters: LateVoter[] = [];
   const lines: number[] = [];
-  for await (const { rows, problems } of readRoll(path, election)) {
+  for await (const { rows, problems } of readRoll(path, election, 1, identity)) {
     for (const problem of problems) tell(problem);
     for (const { line, person, location } of rows) {
       if (voters.length === ROWS_MAX) throw tooMany(path, line, ROWS_MAX);
@@ -38,7 +49,7 @@ export async function addVoters(context: StageContext, path: string): Promise<vo
       lines.push(line);
     }
   }
-  const change = await withRoll(context, (roll) => roll.addLate(`add:${sha256}`, voters));
+  const change = await withRoll(context, (roll) => roll.addLate(`add:${identity.sha256}`, voters));
   report(context, change, 'added to', path, lines);
 }
 

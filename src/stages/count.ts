@@ -1,9 +1,9 @@
 import { OperationalError } from '../base/errors.ts';
-import { keepGoing } from '../base/keep-going.ts';
 import { sumOf } from '../domain/counts.ts';
 import type { Counter, Engine } from '../ports/counter.ts';
 import type { Log } from '../ports/log.ts';
 import type { StageContext } from '../ports/stage-context.ts';
+import { goOn } from './go-on.ts';
 
 /** Metrics are read every few seconds, so newer figures are of no use. */
 const MEASURE_MS = 1_000;
@@ -15,15 +15,10 @@ const MEASURE_MS = 1_000;
  * @throws OperationalError USAGE where the count was begun with another engine.
  */
 export async function count(context: StageContext, engine: Engine, once = false): Promise<boolean> {
-  const { backend, entry, progress, signal } = context;
-  return keepGoing(
-    async () => {
-      await using log = await backend.openLog(entry);
-      return await countLog(context, log, engine, once);
-    },
-    progress.say,
-    signal,
-  );
+  return goOn(context, async (going) => {
+    await using log = await going.backend.openLog(going.entry);
+    return await countLog(going, log, engine, once);
+  });
 }
 
 async function countLog(context: StageContext, log: Log, engine: Engine, once: boolean): Promise<boolean> {

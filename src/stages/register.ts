@@ -1,4 +1,3 @@
-import { keepGoing } from '../base/keep-going.ts';
 import type { VoterPerson } from '../domain/election/voter.ts';
 import type { RollLayout, RollPlace } from '../domain/generated/roll-layout.ts';
 import { createRollLayout } from '../domain/generated/roll-layout.ts';
@@ -9,6 +8,7 @@ import { type Roll, VOTERS_PER_BATCH_MAX } from '../ports/roll.ts';
 import type { StageContext } from '../ports/stage-context.ts';
 import { createPeople } from '../registration/generated-people.ts';
 import { votersByLocation } from '../registration/voters.ts';
+import { goOn } from './go-on.ts';
 
 /**
  * A small election has smaller batches than the store allows, so that voting can begin when a
@@ -27,21 +27,17 @@ const REFERENCE_DATE = '2026-01-01';
  * stopped.
  * @returns false when the signal aborted.
  */
-export async function registerElection({ backend, entry, progress, signal }: StageContext): Promise<boolean> {
-  return keepGoing(
-    async () => {
-      const { kind } = entry.arguments;
-      await using roll = await openOrAbort(backend, entry, signal);
-      if (roll === null) return false;
-      const context: RegisterContext = { entry, roll, registered: progress.registered };
-      if (kind === 'roll' || kind === 'api') return await publishStaged(context, signal);
-      const sizes = votersByLocation(entry, await backend.elections.replayed(entry));
-      const people = kind === 'results' ? null : createPeople(entry.seed, definitionOf(entry).date ?? REFERENCE_DATE);
-      return await registerLayout(context, createRollLayout(sizes, entry.seed), people, signal);
-    },
-    progress.say,
-    signal,
-  );
+export async function registerElection(context: StageContext): Promise<boolean> {
+  return goOn(context, async ({ backend, entry, progress, signal }) => {
+    const { kind } = entry.arguments;
+    await using roll = await openOrAbort(backend, entry, signal);
+    if (roll === null) return false;
+    const registering: RegisterContext = { entry, roll, registered: progress.registered };
+    if (kind === 'roll' || kind === 'api') return await publishStaged(registering, signal);
+    const sizes = votersByLocation(entry, await backend.elections.replayed(entry));
+    const people = kind === 'results' ? null : createPeople(entry.seed, definitionOf(entry).date ?? REFERENCE_DATE);
+    return await registerLayout(registering, createRollLayout(sizes, entry.seed), people, signal);
+  });
 }
 
 async function openOrAbort(backend: Backend, entry: ElectionEntry, signal: AbortSignal): Promise<Roll | null> {

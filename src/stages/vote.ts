@@ -1,5 +1,4 @@
 import { OperationalError } from '../base/errors.ts';
-import { keepGoing } from '../base/keep-going.ts';
 import type { Chooser } from '../domain/ballots/chooser.ts';
 import { indexElection } from '../domain/election/election-index.ts';
 import { voteLengthMax } from '../domain/log/box.ts';
@@ -8,6 +7,7 @@ import type { ClaimedPartition } from '../ports/ballot-box.ts';
 import { definitionOf, type ElectionEntry } from '../ports/elections.ts';
 import { batchesFrom, endOf, type Log, type LogBatch } from '../ports/log.ts';
 import type { StageContext } from '../ports/stage-context.ts';
+import { goOn } from './go-on.ts';
 import { type Booth, openBooth } from './voting/booth.ts';
 import type { Pace } from './voting/pace.ts';
 import { type PartitionWork, workShare } from './voting/share.ts';
@@ -34,28 +34,24 @@ interface VoteContext extends StageContext {
  * @throws OperationalError LOG_DAMAGED, FENCED, or the error of the database when patience ends.
  */
 export async function voteFromRoll(context: StageContext, chooser: Chooser, pace: Pace): Promise<void> {
-  const { backend, entry, progress, signal } = context;
-  assertTest(entry);
-  await keepGoing(
-    async () => {
-      await backend.assertSafe(entry);
-      progress.cast(await backend.ballotBox.recovered());
-      await using sharing = await backend.ballotBox.share(entry, ROLL);
-      // All partitions read the roll by one log, so the connections do not double with them.
-      await using log = await backend.openLog(entry);
-      await workShare({
-        sharing,
-        signal,
-        left: () => backend.ballotBox.unasked(entry),
-        tryClaim: (partitions) => claimPartition({ ...context, log, pace }, chooser, partitions),
-        shared: (partitions) => progress.say(sayShare(partitions, entry.partitions)),
-      });
-      // Every partition is done, so the fate of each lost commit is known by now.
-      progress.cast(await backend.ballotBox.recovered());
-    },
-    progress.say,
-    signal,
-  );
+  assertTest(context.entry);
+  await goOn(context, async (going) => {
+    const { backend, entry, progress, signal } = going;
+    await backend.assertSafe(entry);
+    progress.cast(await backend.ballotBox.recovered());
+    await using sharing = await backend.ballotBox.share(entry, ROLL);
+    // All partitions read the roll by one log, so the connections do not double with them.
+    await using log = await backend.openLog(entry);
+    await workShare({
+      sharing,
+      signal,
+      left: () => backend.ballotBox.unasked(entry),
+      tryClaim: (partitions) => claimPartition({ ...going, log, pace }, chooser, partitions),
+      shared: (partitions) => progress.say(sayShare(partitions, entry.partitions)),
+    });
+    // Every partition is done, so the fate of each lost commit is known by now.
+    progress.cast(await backend.ballotBox.recovered());
+  });
 }
 
 /** The source of voters where `vote` has no file or topic of votes. */

@@ -32,6 +32,8 @@ export interface BackendOptions {
   readonly kafka: KafkaSettings | null;
   readonly sparkRemote: SparkRemote | null;
   onProgress(line: string): void;
+  /** Ends what waits for a server that does not answer. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -40,11 +42,13 @@ export interface BackendOptions {
  */
 export async function openBackend(options: BackendOptions): Promise<Backend> {
   const source = options.databaseUrl === null ? bundled(options) : external(options.databaseUrl);
-  const database = openDatabase(source.configure);
+  const waiting = { say: options.onProgress, signal: options.signal };
+  const database = openDatabase(source.configure, waiting);
   try {
-    await migrate(database);
+    await migrate(database, waiting);
   } catch (error) {
-    await source.close();
+    // The user sees this failure, and not a later one of the close.
+    await source.close().catch((failure: Error) => options.onProgress(failure.message));
     throw error;
   }
   return options.kafka === null
@@ -80,16 +84,18 @@ function withoutPassword(url: string): string {
  * Opens the bundled server with the first connection, and again after it has ended while we used
  * it.
  */
-function bundled({ dataDir, onProgress }: BackendOptions): ConnectionSource {
+function bundled({ dataDir, onProgress, signal }: BackendOptions): ConnectionSource {
   let server: Promise<BundledServer> | null = null;
+  // It may be recovering when this process ends, with nobody else to stop it.
+  let lost: Promise<BundledServer> | null = null;
   const open = (): Promise<BundledServer> => {
     server ??= openBundledServer({
       dataDir,
       onProgress,
+      signal,
       onLost: () => {
-        const lost = server;
+        lost = server;
         server = null;
-        void lost?.then((gone) => gone.close()).catch(() => {});
       },
     }).catch((error: unknown) => {
       server = null;
@@ -108,8 +114,9 @@ function bundled({ dataDir, onProgress }: BackendOptions): ConnectionSource {
       ];
     },
     async close() {
-      const opened = server;
+      const opened = server ?? lost;
       server = null;
+      lost = null;
       await (await opened)?.close();
     },
   };

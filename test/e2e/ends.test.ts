@@ -1,21 +1,27 @@
 /**
- * The ends that no command asks for: a terminal that goes away, an output that cannot be written.
- * None may lose a word about it, and none may leave a server behind.
+ * The ends that no command asks for: a terminal that goes away, an output that cannot be written, a
+ * server that says nothing. None may lose a word about it, and none may leave a server behind.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { test } from 'node:test';
-import { MAIN } from '../support/tallyroom.ts';
-import { isServing, openWorkspace, succeeded, type Workspace } from '../support/workspace.ts';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import { IN_USE_LOCK } from '../../src/bundled-postgres/session.ts';
+import { MAIN, type Started } from '../support/tallyroom.ts';
+import { isServing, openWorkspace, succeeded, urlOf, type Workspace } from '../support/workspace.ts';
 
 const ELECTION = ['--voters', '3000', '--rate', 'max', '--once', '--port', '0'];
 /** Writes to it fail, as on a full disk. Linux alone has it. */
 const FULL = '/dev/full';
 const skip = !existsSync(FULL) && `there is no ${FULL} here`;
+/** A command that was told to end ends within this time, on a machine that does other work too. */
+const END_MS_MAX = 10_000;
+const POLL_MS = 2;
 
 /** Runs a command with one of its streams on a full disk. @returns its code and the other stream */
 async function runOnFullDisk({ dataDir }: Workspace, args: readonly string[], stream: 'stdout' | 'stderr') {
@@ -28,62 +34,168 @@ async function runOnFullDisk({ dataDir }: Workspace, args: readonly string[], st
   return { code, said };
 }
 
-for (const args of [['verify'], ['verify', '--json'], ['topics'], ['topics', 'voters'], ['doctor'], ['run', '--json']])
-  test(`${args.join(' ')} with its output on a full disk: exit 1, the reason, and no server is left`, {
-    skip,
-  }, async (t) => {
-    const workspace = openWorkspace(t);
-    if (args[0] !== 'run') succeeded(await workspace.run(['run', ...ELECTION]));
-    const more = args[0] === 'run' ? ELECTION : [];
-    const { code, said } = await runOnFullDisk(workspace, [...args, ...more], 'stdout');
-    assert.equal(code, 1, said);
-    assert.match(said, /Error: standard output could not be written: .*ENOSPC/);
-    assert.doesNotMatch(said, /Unhandled|\bat .*:\d+:\d+|defect/);
-    assert.ok(!isServing(workspace.dataDir));
-  });
+const lockFileOf = ({ dataDir }: Workspace) => join(dataDir, 'postgres', 'cluster', 'postmaster.pid');
 
-test('messages on a full disk end nothing: the election is counted to its end', { skip }, async (t) => {
-  const workspace = openWorkspace(t);
-  const { code, said } = await runOnFullDisk(workspace, ['run', '--json', ...ELECTION], 'stderr');
-  assert.equal(code, 0);
-  assert.equal(JSON.parse(said).election.status, 'unofficial-complete');
-  assert.ok(!isServing(workspace.dataDir));
-});
+/** The server of a data directory, once it is there. */
+async function postmasterOf(workspace: Workspace): Promise<number> {
+  for (;;) {
+    const pid = isServing(workspace.dataDir) ? Number.parseInt(readFileSync(lockFileOf(workspace), 'utf8'), 10) : 0;
+    if (pid > 0) return pid;
+    await delay(POLL_MS);
+  }
+}
 
-test('a terminal that goes away (SIGHUP) ends a command in order, as SIGTERM does', async (t) => {
-  const workspace = openWorkspace(t);
-  const { child, ended, says } = workspace.start(['run', '--voters', '3000', '--rate', '10', '--port', '0']);
-  await says(/http:/);
-  child.stderr!.destroy();
-  child.kill('SIGHUP');
-  const { signal } = await ended;
-  assert.equal(signal, null, 'it ends by itself');
-  assert.ok(!isServing(workspace.dataDir));
-});
+/** Waits until the server has ended by itself. */
+async function untilStopped({ dataDir }: Workspace): Promise<void> {
+  while (isServing(dataDir)) await delay(POLL_MS);
+}
 
-test('under nohup an election goes on when its terminal goes away', async (t) => {
-  const workspace = openWorkspace(t);
-  const { child, ended, says } = workspace.start(
-    ['run', '--voters', '3000', '--rate', '2000', '--once', '--port', '0'],
-    {
-      _: '/usr/bin/nohup',
-    },
-  );
-  await says(/http:/);
-  child.kill('SIGHUP');
-  succeeded(await ended);
-});
-
-test('a server that was stopped (SIGSTOP) and does not answer: a command ends with 3 and names the process', async (t) => {
-  const workspace = openWorkspace(t);
-  const { home } = await workspace.server();
-  const pid = Number.parseInt(readFileSync(join(home, 'cluster', 'postmaster.pid'), 'utf8'), 10);
+/** Stops the server (SIGSTOP) while `work` runs. */
+async function whileSilent(pid: number, work: () => Promise<void>): Promise<void> {
   process.kill(pid, 'SIGSTOP');
   try {
-    const { code, stderr } = await workspace.run(['doctor']);
-    assert.equal(code, 3, stderr);
-    assert.match(stderr, new RegExp(`process ${pid}\\) runs and has not answered`));
+    await work();
   } finally {
     process.kill(pid, 'SIGCONT');
   }
+}
+
+/** Tells a command to end. @throws where it does not */
+async function endedBy({ child, ended }: Started, signal: NodeJS.Signals) {
+  child.kill(signal);
+  const late = setTimeout(() => child.kill('SIGKILL'), END_MS_MAX);
+  const outcome = await ended.finally(() => clearTimeout(late));
+  assert.equal(outcome.signal, null, `it did not end:\n${outcome.stderr}`);
+  return outcome;
+}
+
+/** The drafts and the lock file in the directory of the database. */
+function leftovers({ dataDir }: Workspace): string[] {
+  const home = join(dataDir, 'postgres');
+  const cluster = join(home, 'cluster');
+  const names = [...readdirSync(home), ...(existsSync(cluster) ? readdirSync(cluster) : [])];
+  return names.filter((name) => /^(init|conf|lock)-|^postmaster\.pid$/.test(name));
+}
+
+/** Of these cases the election is made once: none of them changes it. */
+describe('an election that was counted', () => {
+  const workspace = openWorkspace({ after });
+  before(async () => {
+    succeeded(await workspace.run(['run', ...ELECTION]));
+  });
+
+  for (const args of [['verify'], ['verify', '--json'], ['topics', 'voters'], ['doctor'], ['run', '--json', '--once']])
+    test(`${args.join(' ')} with its output on a full disk: exit 1, the reason, and no server is left`, {
+      skip,
+    }, async () => {
+      const more = args[0] === 'run' ? ['--port', '0'] : [];
+      const { code, said } = await runOnFullDisk(workspace, [...args, ...more], 'stdout');
+      assert.equal(code, 1, said);
+      assert.match(said, /Error: standard output could not be written: .*ENOSPC/);
+      assert.doesNotMatch(said, /Unhandled|\bat .*:\d+:\d+|defect/);
+      assert.deepEqual(leftovers(workspace), []);
+    });
+
+  test('messages on a full disk end nothing: the election is counted to its end', { skip }, async () => {
+    const { code, said } = await runOnFullDisk(workspace, ['run', '--json', '--once', '--port', '0'], 'stderr');
+    assert.equal(code, 0);
+    assert.equal(JSON.parse(said).election.status, 'unofficial-complete');
+    assert.deepEqual(leftovers(workspace), []);
+  });
+
+  test('a signal while the server starts ends the command, and the server as soon as it can', async () => {
+    const command = workspace.start(['doctor']);
+    await whileSilent(await postmasterOf(workspace), async () => {
+      await command.says(/Starting PostgreSQL/);
+      const { code, stderr } = await endedBy(command, 'SIGINT');
+      assert.ok(code === 130 || code === 3, stderr);
+    });
+    await untilStopped(workspace);
+    assert.deepEqual(leftovers(workspace), []);
+  });
+
+  test('a signal while the server stops and says nothing: it is named, and it ends as soon as it can', async () => {
+    const command = workspace.start(['run', '--port', '0']);
+    await command.says(/http:/);
+    const pid = await postmasterOf(workspace);
+    await whileSilent(pid, async () => {
+      const { stderr } = await endedBy(command, 'SIGTERM');
+      assert.match(stderr, new RegExp(`process ${pid}\\) runs and has not answered`));
+    });
+    await untilStopped(workspace);
+    succeeded(await workspace.run(['verify']));
+    assert.deepEqual(leftovers(workspace), []);
+  });
+
+  test('a server that was stopped (SIGSTOP): a command says that it waits, ends with 3 or at a signal', async () => {
+    const own = await workspace.server();
+    await whileSilent(await postmasterOf(workspace), async () => {
+      const commands = [
+        workspace.start(['doctor']),
+        workspace.start(['verify']),
+        workspace.start(['verify'], { DATABASE_URL: urlOf(own) }),
+      ];
+      const [first, ...others] = commands;
+      for (const { says } of commands) await says(/has not answered yet. Waiting for it, at most 20 s/);
+      for (const command of others) {
+        const { code, stderr } = await endedBy(command, 'SIGTERM');
+        assert.equal(code, 130, stderr);
+      }
+      const { code, stderr } = await first!.ended;
+      assert.equal(code, 3, stderr);
+      assert.match(stderr, /\(process \d+\) runs and has not answered/);
+    });
+  });
+
+  test('a process that stops the server, or migrates, is waited for; a signal ends the wait', async () => {
+    const { connection } = await workspace.server();
+    const holder = new pg.Client({ ...connection, database: 'postgres' });
+    const migrating = new pg.Client(connection);
+    await Promise.all([holder.connect(), migrating.connect()]);
+    try {
+      await migrating.query('BEGIN');
+      await migrating.query('LOCK TABLE migrations');
+      const later = workspace.start(['verify']);
+      await later.says(/waiting for another process that does, at most 600 s/);
+      assert.equal((await endedBy(later, 'SIGINT')).code, 130);
+      await migrating.query('ROLLBACK');
+      // The tests' own process gives its lock up with its session.
+      await holder.query("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1", [
+        IN_USE_LOCK,
+      ]);
+      await holder.query('SELECT pg_advisory_lock($1)', [IN_USE_LOCK]);
+      const command = workspace.start(['verify']);
+      await command.says(/has not answered yet. Waiting for it, at most 120 s/);
+      assert.equal((await endedBy(command, 'SIGTERM')).code, 130);
+    } finally {
+      await Promise.all([holder.end(), migrating.end()]);
+    }
+  });
+});
+
+test('a signal while the database is made leaves nothing of it, and the next start makes it', async (t) => {
+  const workspace = openWorkspace(t);
+  const home = join(workspace.dataDir, 'postgres');
+  const command = workspace.start(['doctor']);
+  while (!existsSync(home) || !readdirSync(home).some((name) => name.startsWith('init-'))) await delay(POLL_MS);
+  assert.equal((await endedBy(command, 'SIGTERM')).code, 130);
+  assert.deepEqual(readdirSync(home), []);
+  succeeded(await workspace.run(['doctor']));
+  assert.deepEqual(leftovers(workspace), []);
+});
+
+test('a terminal that goes away (SIGHUP) ends a command in order, but under nohup it goes on', async (t) => {
+  const workspace = openWorkspace(t);
+  const election = ['--voters', '3000', '--port', '0'];
+  const first = workspace.start(['run', '--rate', '10', ...election]);
+  await first.says(/http:/);
+  first.child.stderr!.destroy();
+  await endedBy(first, 'SIGHUP');
+  assert.deepEqual(leftovers(workspace), []);
+  const { child, ended, says } = workspace.start(['run', '--rate', '2000', '--once', ...election], {
+    _: '/usr/bin/nohup',
+  });
+  await says(/http:/);
+  child.kill('SIGHUP');
+  succeeded(await ended);
 });

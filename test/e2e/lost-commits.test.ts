@@ -9,7 +9,11 @@ import { openWorkspace, succeeded, type Workspace } from '../support/workspace.t
 /** The fate of the first commits of batches; all others pass. */
 const FATES: readonly Fate[] = ['cut at the answer', 'cut', 'pass', 'cut at the answer', 'cut at the answer'];
 
-async function behindProxy(context: TestContext, workspace: Workspace): Promise<{ proxy: TcpProxy; url: string }> {
+async function behindProxy(
+  context: TestContext,
+  workspace: Workspace,
+  fates = FATES,
+): Promise<{ proxy: TcpProxy; url: string }> {
   const { host, port, user, database } = (await workspace.server()).connection;
   const proxy = await startProxy({ target: () => ({ path: join(host, `.s.PGSQL.${port}`) }), framing: chunks });
   context.after(() => proxy.close());
@@ -17,7 +21,7 @@ async function behindProxy(context: TestContext, workspace: Workspace): Promise<
   let isAtWork = false;
   proxy.judge = (message) => {
     isAtWork ||= message.includes('begin_batch');
-    return isAtWork && message.includes('COMMIT\0') ? (FATES[commits++] ?? 'pass') : 'pass';
+    return isAtWork && message.includes('COMMIT\0') ? (fates[commits++] ?? 'pass') : 'pass';
   };
   return { proxy, url: `postgresql://${user}@127.0.0.1:${proxy.port}/${database}` };
 }
@@ -69,4 +73,17 @@ test('vote --votes FILE: the refused are in the sum too', async (t) => {
   const last = await workspace.run(['vote', '--votes', again], { DATABASE_URL: refused.url });
   succeeded(last);
   assert.ok(last.stderr.includes(sentence({ votes: 0, rejected: 1 })), last.stderr);
+});
+
+test('vote: an answer to COMMIT that is swallowed while the connection stays open', async (t) => {
+  const workspace = openWorkspace(t);
+  const { proxy, url } = await behindProxy(t, workspace, ['swallow the answer']);
+  succeeded(await workspace.run(['register', '--voters', '2000', '--partitions', '1']));
+  const ended = await workspace.run(['vote', '--rate', '2000'], { DATABASE_URL: url });
+  succeeded(ended);
+  assert.equal(proxy.faults, 1);
+  assert.match(ended.stderr, /PostgreSQL does not answer\. Waiting for it; nothing committed is lost\./);
+  const sums = await stored(workspace);
+  assert.ok(sums.votes > 0);
+  assert.ok(ended.stderr.includes(sentence(sums)), ended.stderr);
 });

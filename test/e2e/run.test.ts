@@ -18,8 +18,8 @@ const MAKING = ['--voters', '3000', '--seed', '21'];
 
 /** Every field of the document, by path. One contest and one candidate stand for all. */
 const FIELDS = {
-  '': ['election', 'as_of', 'sequence', 'totals', 'contests', 'locations'],
-  election: ['id', 'name', 'date', 'status', 'is_test'],
+  '': ['election', 'as_of', 'sequence', 'is_counted', 'held', 'totals', 'contests', 'locations'],
+  election: ['id', 'name', 'date', 'status', 'is_test', 'ballots_simulated'],
   totals: ['registered_voters', 'ballots_cast', 'turnout', 'candidates', 'locations', 'locations_reporting'],
   contest: ['id', 'name', 'votes_counted', 'undervotes', 'seats', 'candidates'],
   candidate: ['id', 'name', 'party', 'votes', 'share', 'leading', 'elected'],
@@ -195,7 +195,7 @@ describe('usage', { concurrency: 2 }, () => {
     const workspace = openWorkspace(context);
     const { code, stdout, stderr } = await workspace.run(['doctor'], { KAFKA_BROKERS: '127.0.0.1:1' });
     assert.equal(code, 3, stdout);
-    assert.match(stderr, /Error: Kafka does not answer: .*\nNext: .*KAFKA_BROKERS/);
+    assert.match(stderr, /Error: Kafka at \S+ does not answer: .*\nNext: .*KAFKA_BROKERS/);
   });
 
   test('a data directory that is a file', async (context) => {

@@ -120,7 +120,7 @@ describe(`networks that fail (TALLYROOM_SEED=${SEED})`, { skip: NEEDS_STACK, con
      * A command that does not reach its database at its start ends. From the first of these
      * statements on it is at work.
      */
-    const AT_WORK = { register: 'SELECT advance_source', vote: 'SELECT advance_source', count: 'INSERT INTO writers' };
+    const AT_WORK = { register: 'SELECT advance_source', vote: 'SELECT begin_batch', count: 'INSERT INTO writers' };
 
     const CUT_COMMITS = [1, 2, 5, 7];
     for (const [fate, when] of [
@@ -129,19 +129,19 @@ describe(`networks that fail (TALLYROOM_SEED=${SEED})`, { skip: NEEDS_STACK, con
     ] as const)
       test(`cut ${when}: register and vote go on by themselves, and say so once`, async (context) => {
         const election = openStackElection(context);
-        for (const args of [
+        for (const [stage, ...args] of [
           ['register', ...expected.making],
           ['vote', '--rate', '4000'],
-        ]) {
+        ] as const) {
           const { proxy, environment } = await behindProxy(context, election);
           let isAtWork = false;
           let commits = 0;
           proxy.judge = (message) => {
-            isAtWork ||= message.includes('SELECT advance_source');
+            isAtWork ||= message.includes(AT_WORK[stage]);
             if (!isAtWork || !message.includes('COMMIT\0')) return 'pass';
             return CUT_COMMITS.includes(++commits) ? fate : 'pass';
           };
-          const ended = await election.run(args, environment);
+          const ended = await election.run([stage, ...args], environment);
           succeeded(ended);
           assert.equal(proxy.faults, CUT_COMMITS.length);
           assert.equal(waitingFor('PostgreSQL', ended), 1, ended.stderr);
@@ -292,7 +292,7 @@ async function runOf({ id, kafka }: StackElection): Promise<string | null> {
   const client = openSparkClient(parseSparkRemote(process.env.SPARK_REMOTE ?? ''));
   try {
     const name = queryName(id as ElectionId, await topicId(kafka, `${id}.votes`), 1);
-    const plan = { name, configuration: {}, source: {}, statement: '', sink: {} };
+    const plan = { name, configuration: {}, source: {}, sink: {} };
     return (await openQueryHome(client, plan, 'tallyroom').find())?.run_id ?? null;
   } finally {
     client.close();

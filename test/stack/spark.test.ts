@@ -24,7 +24,7 @@ import { OperationalError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/base/sha256.ts';
 import { BoxCounter } from '../../src/domain/counting/box-counter.ts';
 import type { Tally } from '../../src/domain/counting/tally.ts';
-import { canonicalDefinition, type Election } from '../../src/domain/election/election.ts';
+import { candidateKey, canonicalDefinition, type Election, partyNames } from '../../src/domain/election/election.ts';
 import {
   candidateAt,
   cellsOf,
@@ -35,13 +35,16 @@ import {
 } from '../../src/domain/election/election-index.ts';
 import { originOf } from '../../src/domain/election/origin.ts';
 import { chainStart, createBoxWriter } from '../../src/domain/log/box.ts';
-import { cellKey, REMOVED } from '../../src/domain/log/records.ts';
+import { cellKey, REMOVED, REVISION_KEY_PREFIX } from '../../src/domain/log/records.ts';
 import type { ClosableLog } from '../../src/ports/backend.ts';
 import type { ElectionEntry } from '../../src/ports/elections.ts';
 import { recordsOf, TOPICS, type Topic } from '../../src/ports/log.ts';
+import { COUNCIL, councilRoll, numberOf } from '../support/council.ts';
 import { arbitraryElectionWithBallots, type Ballot, toColumns } from '../support/elections.ts';
+import { openStackElection, type StackElection } from '../support/stack-election.ts';
 import { testElection } from '../support/test-count.ts';
 import { deleteTopics, makeTopics } from '../support/topics.ts';
+import { succeeded } from '../support/workspace.ts';
 
 const remote = process.env.SPARK_REMOTE ?? '';
 const settings: KafkaSettings = {
@@ -54,7 +57,8 @@ const SKIPPED = process.env.TALLYROOM_TEST_STACK === undefined && 'no servers: n
 
 /** An election in Kafka: the votes cast, and their tally by the in-process counter. */
 interface Played {
-  readonly entry: ElectionEntry;
+  /** As a command that starts now finds it. */
+  entry: ElectionEntry;
   /** The id that Kafka gave its topic `votes`. */
   readonly topic_id: string;
   readonly index: ElectionIndex;
@@ -67,6 +71,8 @@ interface Played {
    * @param change is applied to the text of each box after the expected tally has counted it
    */
   cast(ballots: readonly Ballot[], partition?: number, change?: (box: string) => string): Promise<void>;
+  /** Makes the next revision of the description: other names, parties and electorates. */
+  revise(): Promise<void>;
   /** Puts a record into topic `votes` as a foreign program would. */
   intrude(key: Buffer | null, value: Buffer | null, partition?: number): Promise<void>;
   counter(boxesPerBatch?: number): SparkCounter;
@@ -132,6 +138,14 @@ async function play(election: Election, name = `${prefix}-${played.length}`): Pr
       }));
       if (messages.length > 0) await producer.send({ messages, acks: -1 });
     },
+    async revise() {
+      const revision = self.entry.revision + 1;
+      const described = redescribed(definition, revision);
+      self.entry = { ...self.entry, definition: described, revision };
+      const value = JSON.stringify({ revision, election: described });
+      const messages = [{ topic: `${id}.definition`, partition: 0, key: REVISION_KEY_PREFIX + revision, value }];
+      await producer.send({ messages, acks: -1 });
+    },
     async intrude(key, value, partition = 0) {
       const message = { topic: `${id}.votes`, partition, ...(key && { key }), ...(value && { value }) };
       await rawProducer.send({ messages: [message], acks: -1 });
@@ -160,13 +174,25 @@ async function play(election: Election, name = `${prefix}-${played.length}`): Pr
         if (covers.every((seq, partition) => seq >= self.ends[partition]!)) done.abort();
       };
       const counter = self.counter();
-      await counter.run(entry, { published, say() {} }, done.signal);
+      await counter.run(self.entry, { published, say() {} }, done.signal);
       return counter;
     },
   };
   played.push(self);
   return self;
 }
+
+/** Every name, party and electorate is another one. */
+const redescribed = (election: Election, revision: number): Election => ({
+  ...election,
+  parties: election.parties.map((party) => ({ ...party, name: `${party.name} of ${revision}` })),
+  candidates: election.candidates.map((candidate) => ({ ...candidate, name: `${candidate.name} "${revision}"` })),
+  locations: election.locations.map((location) => ({
+    ...location,
+    name: `${location.name} 北 ${revision}`,
+    registered_voters: 500 * revision,
+  })),
+});
 
 /** The last value of each key of a topic. */
 async function latest(log: ClosableLog, topic: Topic): Promise<Map<string, Record<string, unknown>>> {
@@ -233,6 +259,29 @@ const sorted = (results: Map<string, number>) => [...results].toSorted(([a], [b]
 
 async function assertCounted(election: Played): Promise<void> {
   assert.deepEqual(sorted(await publishedResults(election)), sorted(expectedResults(election)));
+}
+
+/** Each record follows the description in force, and its turnout is of its own numbers. */
+async function assertDescribed({ entry, log }: Played): Promise<void> {
+  const { definition, revision } = entry;
+  const parties = partyNames(definition!);
+  const candidates = await latest(log, 'votes-per-candidate');
+  assert.equal(candidates.size, definition!.candidates.length);
+  for (const candidate of definition!.candidates) {
+    const record = candidates.get(candidateKey(candidate.contest_id, candidate.id))!;
+    assert.deepEqual(
+      [record.name, record.party, record.revision],
+      [candidate.name, parties(candidate), revision],
+      candidate.id,
+    );
+  }
+  const turnouts = await latest(log, 'turnout-by-location');
+  assert.equal(turnouts.size, definition!.locations.length);
+  for (const { id, name, registered_voters } of definition!.locations) {
+    const record = turnouts.get(id)!;
+    assert.deepEqual([record.name, record.registered_voters, record.revision], [name, registered_voters, revision], id);
+    assert.equal(record.turnout, Number(record.ballots_cast) / registered_voters!);
+  }
 }
 
 const totalsOf = async ({ log }: Played) => (await latest(log, 'results-by-location')).get('totals')!;
@@ -308,7 +357,6 @@ const homeOf = ({ entry, topic_id }: Played) => {
     name: queryName(entry.id, topic_id, entry.generation),
     configuration: {},
     source: {},
-    statement: '',
     sink: {},
   };
   return { client, home: openQueryHome(client, plan, 'tallyroom') };
@@ -327,6 +375,34 @@ async function findQuery(election: Played): Promise<string | null> {
 /** Waits until the results hold this number of votes, without any counter. */
 const untilVotes = (election: Played, votes: number): Promise<void> =>
   untilResults(election, (results) => results.get('totals')?.ballots === votes);
+
+/** Waits until the totals name the revision in force. */
+const untilRevision = (election: Played): Promise<void> =>
+  untilResults(election, (results) => results.get('totals')?.revision === election.entry.revision);
+
+/** The turnout record of a location, once it is as wanted. */
+async function untilTurnout(
+  { id, kafka }: StackElection,
+  location: string,
+  accepts: (record: Record<string, unknown>) => boolean,
+): Promise<Record<string, unknown>> {
+  const log = openKafkaLog({
+    settings: kafka,
+    election: id as Election['id'],
+    committedEnd: null,
+    assertFed: () => {},
+  });
+  try {
+    for (;;) {
+      const end = await log.end('turnout-by-location', 0);
+      const record = (await latest(log, 'turnout-by-location')).get(location);
+      if (record !== undefined && accepts(record)) return record;
+      await log.wait('turnout-by-location', 0, end, never);
+    }
+  } finally {
+    await log.close();
+  }
+}
 
 /** Waits until this number of states was published, or all votes are counted. */
 const untilBatches = (election: Played, batches: number): Promise<void> => {
@@ -724,6 +800,103 @@ describe('the Spark counter', { skip: SKIPPED, concurrency: 1 }, () => {
     for (const topic of ['results-by-location', 'votes-per-candidate', 'turnout-by-location'] as const)
       for (const [key, { epoch }] of await latest(election.log, topic)) assert.equal(epoch, 2, `${topic} ${key}`);
     assert.equal(election.said.filter((line) => line.includes('Counting again from the first vote')).length, 1);
+  });
+
+  test('follows a revision while nobody votes, with two counters, and one that was made while none ran', {
+    timeout: 300_000,
+  }, async () => {
+    const election = await play(testElection());
+    await election.cast(manyBallots(election.index, 100));
+    const counters = [startCounter(election), startCounter(election)];
+    await Promise.all(counters.map(({ covers }) => covers(100)));
+    await election.revise();
+    await untilRevision(election);
+    await assertDescribed(election);
+    await assertCounted(election);
+    await election.cast(manyBallots(election.index, 2), 1);
+    await Promise.all(counters.map(({ covers }) => covers(102)));
+    for (const { stop } of counters) stop.abort();
+    await Promise.all(counters.map(({ done }) => done));
+    await assertDescribed(election);
+    await assertCounted(election);
+    assert.equal(election.said.filter((line) => line.includes('follow description 1')).length, 1);
+    await election.revise();
+    await election.countAll();
+    await assertDescribed(election);
+    await assertCounted(election);
+    assert.equal((await totalsOf(election)).revision, 2);
+    // A counter that finds every record under the description in force publishes none.
+    const end = await election.log.end('turnout-by-location', 0);
+    await election.countAll();
+    assert.equal(await election.log.end('turnout-by-location', 0), end);
+    assert.equal(await findQuery(election), null);
+  });
+
+  test('follows a revision in the middle of counting', { timeout: 300_000 }, async () => {
+    const election = await play(testElection({ locations: 500 }));
+    for (let batch = 0; batch < 20; batch++) await election.cast(manyBallots(election.index, 20_000), batch % 2);
+    const running = startCounter(election, 100);
+    await untilBatches(election, 2);
+    await election.revise();
+    await Promise.all([running.covers(400_000), untilRevision(election)]);
+    running.stop.abort();
+    await running.done;
+    await assertDescribed(election);
+    await assertCounted(election);
+    // No location has a vote from here on, so a query that only goes on would change no name.
+    await election.revise();
+    await election.countAll();
+    await assertDescribed(election);
+    await assertCounted(election);
+  });
+
+  test('replaces a record that an earlier moment has overwritten', { timeout: 120_000 }, async () => {
+    const election = await play(testElection());
+    await election.cast(manyBallots(election.index, 90));
+    await election.countAll();
+    const turnout = (await latest(election.log, 'turnout-by-location')).get('L0001')!;
+    const value = JSON.stringify({ ...turnout, ballots_cast: 1, as_of: '2000-01-01T00:00:00.000Z' });
+    const topic = `${election.entry.id}.turnout-by-location`;
+    await producer.send({ messages: [{ topic, partition: 0, key: 'L0001', value }], acks: -1 });
+    await election.revise();
+    await election.countAll();
+    await assertDescribed(election);
+    await assertCounted(election);
+  });
+
+  test('a roll that grows and a description that is revised, by commands; verify agrees', {
+    timeout: 300_000,
+  }, async (context) => {
+    const election = openStackElection(context);
+    const council = { ...COUNCIL, id: election.id };
+    const file = election.file('council.json', JSON.stringify(council));
+    const roll = election.file('roll.csv', councilRoll(100));
+    succeeded(await election.run(['register', '--election', file, '--roll', roll]));
+    const votes = (name: string, ordinal: number): string =>
+      election.file(
+        name,
+        `registration_number,location_id,mayor,board\n${numberOf('north', ordinal)},north,Ada,Cy\n${numberOf('south', ordinal)},south,Bob,\n`,
+      );
+    const counting = election.start(['count', '--engine', 'spark']);
+    succeeded(await election.run(['vote', '--votes', votes('votes.csv', 1)]));
+    await untilTurnout(election, 'north', ({ ballots_cast }) => ballots_cast === 1);
+    const more = election.file('more.csv', 'registration_number,location_id,name\nN9001,north,Late\n');
+    succeeded(await election.run(['register', '--add', more]));
+    const north = await untilTurnout(election, 'north', ({ revision }) => revision === 1);
+    assert.deepEqual([north.registered_voters, north.ballots_cast, north.turnout], [101, 1, 1 / 101]);
+    succeeded(await election.run(['verify']));
+    succeeded(await election.run(['vote', '--votes', votes('later.csv', 2)]));
+    await untilTurnout(election, 'south', ({ ballots_cast, revision }) => ballots_cast === 2 && revision === 1);
+    counting.child.kill('SIGINT');
+    assert.equal((await counting.ended).code, 0);
+    succeeded(await election.run(['verify']));
+    const locations = council.locations.map((each) => ({ ...each, name: `${each.name} ward` }));
+    const revised = election.file('revised.json', JSON.stringify({ ...council, locations }));
+    succeeded(await election.run(['register', '--revise', revised]));
+    succeeded(await election.run(['count', '--once', '--engine', 'spark']));
+    const south = await untilTurnout(election, 'south', ({ revision }) => revision === 2);
+    assert.deepEqual([south.name, south.ballots_cast, south.registered_voters], ['South ward', 2, 100]);
+    succeeded(await election.run(['verify']));
   });
 
   test('says why the query has ended', { timeout: 300_000 }, async () => {

@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { type BundledServer, IN_USE_LOCK, openBundledServer } from '../../src/bundled-postgres/server.ts';
+import { type BundledServer, openBundledServer } from '../../src/bundled-postgres/server.ts';
+import { IN_USE_LOCK } from '../../src/bundled-postgres/session.ts';
 import { type Ended, type Outcome, type Started, start, tellOfFailure, temporaryDirectory } from './tallyroom.ts';
 
 /**

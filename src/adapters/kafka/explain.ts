@@ -1,6 +1,7 @@
 import { AuthenticationError, GenericError, MultipleErrors } from '@platformatic/kafka';
 import { OperationalError } from '../../base/errors.ts';
 import { codeOf, isTrustError, wordsOf } from '../../base/tls-errors.ts';
+import type { KafkaSettings } from './settings.ts';
 
 /**
  * Answers of a broker or coordinator that starts, moves or recovers. The library marks others as
@@ -75,20 +76,29 @@ export const isFencedOut = (error: unknown): boolean =>
 /**
  * Turns an error of the library into an error with a code and a next step. Returns an unknown error
  * unchanged.
+ * @param brokers the addresses that the client was given.
  */
-export function explain(cause: unknown): unknown {
+export function explain(cause: unknown, { brokers }: Pick<KafkaSettings, 'brokers'>): unknown {
+  const kafka = `Kafka at ${brokers.join(', ')}`;
   if (cause instanceof OperationalError || !(cause instanceof GenericError || cause instanceof MultipleErrors))
     return cause;
   if (isRefusal(cause))
     return new OperationalError('KAFKA_REFUSED', {
-      message: `Kafka refuses us: ${reasonOf(cause)}`,
+      message: `${kafka} refuses us: ${reasonOf(cause)}`,
       nextStep:
         'Correct KAFKA_SASL_MECHANISM, KAFKA_USERNAME and KAFKA_PASSWORD; docs/operations.md lists the rights needed.',
       cause,
     });
+  if (allErrors(cause).some((each) => NO_TLS.test(codeOf(each))))
+    return new OperationalError('KAFKA_REFUSED', {
+      message: `${kafka} does not speak TLS: ${reasonOf(cause)}`,
+      nextStep:
+        'Set KAFKA_TLS=false where the brokers speak no TLS; otherwise correct KAFKA_BROKERS, since another program seems to listen there.',
+      cause,
+    });
   if (isSecurityProblem(cause))
     return new OperationalError('KAFKA_REFUSED', {
-      message: `the connection to Kafka is not secure: ${reasonOf(cause)}`,
+      message: `the connection to ${kafka} is not secure: ${reasonOf(cause)}`,
       nextStep:
         'Set KAFKA_TLS=true where the brokers speak TLS, and name the certificate of their authority in KAFKA_CA_FILE; where they ask for a certificate of ours, name it in KAFKA_CERT_FILE and KAFKA_KEY_FILE.',
       cause,
@@ -96,21 +106,21 @@ export function explain(cause: unknown): unknown {
   const unknown = unknownTopicIn(cause);
   if (unknown !== undefined)
     return new OperationalError('KAFKA_FAILED', {
-      message: `Kafka does not have the requested topic: ${reasonOf(unknown)}`,
+      message: `${kafka} does not have the requested topic: ${reasonOf(unknown)}`,
       nextStep:
         'Check whether somebody removed the topic, or whether this user may not see it; restore it from a backup.',
       cause,
     });
   if (isUnanswered(cause) || hasAnswer(cause, ...PASSING, ...FENCED))
     return new OperationalError('KAFKA_UNREACHABLE', {
-      message: `Kafka does not answer: ${reasonOf(cause)}`,
+      message: `${kafka} does not answer: ${reasonOf(cause)}`,
       nextStep:
-        'Check that the brokers run, that KAFKA_BROKERS names them, and that KAFKA_TLS and KAFKA_SASL_MECHANISM fit them, then start again: nothing committed is lost.',
+        'Check that the brokers run, that KAFKA_BROKERS names them and no other program, and that KAFKA_TLS and KAFKA_SASL_MECHANISM fit them, then start again: nothing committed is lost.',
       canRetry: true,
       cause,
     });
   return new OperationalError('KAFKA_FAILED', {
-    message: `Kafka refused a request: ${reasonOf(cause)}`,
+    message: `${kafka} refused a request: ${reasonOf(cause)}`,
     nextStep: "Report it; the broker's own log may say more.",
     cause,
   });
@@ -143,6 +153,9 @@ export const hasCertificateAlert = (error: unknown): boolean =>
 /** The opposite case, TLS to a broker without TLS, looks like a broker that went away. */
 const TLS_MISSING = /^Broker requires TLS/;
 
+/** The first bytes of the peer are none of TLS. */
+const NO_TLS = /^ERR_SSL_(WRONG_VERSION_NUMBER|HTTP_REQUEST)$/;
+
 const isSecurityProblem = (error: Error): boolean =>
   allErrors(error).some((each) => isTrustError(each) || TLS_MISSING.test(each.message));
 
@@ -166,11 +179,11 @@ function allErrors(error: unknown): Error[] {
 }
 
 /** Runs a call of the library and explains its error. */
-export async function explained<Value>(call: Promise<Value>): Promise<Value> {
+export async function explained<Value>(call: Promise<Value>, settings: Pick<KafkaSettings, 'brokers'>): Promise<Value> {
   try {
     return await call;
   } catch (cause) {
-    throw explain(cause);
+    throw explain(cause, settings);
   }
 }
 

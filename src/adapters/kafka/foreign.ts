@@ -23,14 +23,19 @@ const IDENTITY_DIGITS = 13;
 export async function openForeignTopic(settings: KafkaSettings, name: string): Promise<ForeignTopic> {
   await using opening = new AsyncDisposableStack();
   const admin = opening.use(openAdmin(settings));
-  const { id } = await describeTopic(admin, name, true);
+  const { id } = await describeTopic(settings, admin, name, true);
   opening.move();
   return new KafkaForeignTopic(settings, admin, name, id);
 }
 
-async function describeTopic(admin: Admin, name: string, forceUpdate: boolean): Promise<ClusterTopicMetadata> {
+async function describeTopic(
+  settings: KafkaSettings,
+  admin: Admin,
+  name: string,
+  forceUpdate: boolean,
+): Promise<ClusterTopicMetadata> {
   try {
-    return (await explained(admin.metadata({ topics: [name], forceUpdate }))).topics.get(name)!;
+    return (await explained(admin.metadata({ topics: [name], forceUpdate }), settings)).topics.get(name)!;
   } catch (error) {
     throw isTopicUnknown(error) ? unknownTopic(name) : error;
   }
@@ -61,7 +66,7 @@ class KafkaForeignTopic implements ForeignTopic {
   }
 
   async ends(): Promise<readonly number[]> {
-    return endsOf(this.#admin, this.name, (await this.#describe(true)).partitionsCount);
+    return endsOf(this.#settings, this.#admin, this.name, (await this.#describe(true)).partitionsCount);
   }
 
   async read(partition: number, from: number, signal: AbortSignal): Promise<ForeignRecords> {
@@ -85,7 +90,7 @@ class KafkaForeignTopic implements ForeignTopic {
   }
 
   async #describe(forceUpdate: boolean): Promise<ClusterTopicMetadata> {
-    const found = await describeTopic(this.#admin, this.name, forceUpdate);
+    const found = await describeTopic(this.#settings, this.#admin, this.name, forceUpdate);
     if (found.id !== this.#id) throw madeAnew(this.name);
     return found;
   }
@@ -108,13 +113,14 @@ class KafkaForeignTopic implements ForeignTopic {
   }
 }
 
-async function endsOf(admin: Admin, name: string, partitions: number): Promise<number[]> {
+async function endsOf(settings: KafkaSettings, admin: Admin, name: string, partitions: number): Promise<number[]> {
   const asked = Array.from({ length: partitions }, (_, partitionIndex) => ({
     partitionIndex,
     timestamp: ListOffsetTimestamps.LATEST,
   }));
   const listed = await explained(
     admin.listOffsets({ topics: [{ name, partitions: asked }], isolationLevel: FetchIsolationLevels.READ_COMMITTED }),
+    settings,
   );
   const ends = new Array<number>(partitions).fill(0);
   for (const { partitionIndex, offset } of listed.flatMap((topic) => topic.partitions))

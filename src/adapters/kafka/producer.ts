@@ -73,7 +73,7 @@ export async function openTransactionalProducer(
     if (consumer !== null) coordinator = await consumer.findGroupCoordinator();
   } catch (error) {
     await close();
-    throw explain(error);
+    throw explain(error, settings);
   }
 
   return {
@@ -90,7 +90,7 @@ export async function openTransactionalProducer(
         await transaction.commit();
         transaction = null;
       } catch (error) {
-        throw explain(error);
+        throw explain(error, settings);
       }
     },
     close,

@@ -62,7 +62,7 @@ export function openPartitionReader(
   );
   const boundary = async (timestamp: bigint): Promise<number> => {
     const wanted = { topics: [topic], partitions: { [topic]: [partition] }, timestamp };
-    const offsets = await explained(consumer.listOffsets(wanted));
+    const offsets = await explained(consumer.listOffsets(wanted), settings);
     return Number(offsets.get(topic)![partition]);
   };
   const close = (): Promise<void> => consumer.close(true).catch(() => {});
@@ -74,7 +74,9 @@ export function openPartitionReader(
       } catch (error) {
         // The leader may have moved, so the next request looks it up again.
         consumer.clearMetadata();
-        throw hasAnswer(error, 'OFFSET_OUT_OF_RANGE') ? removed(topic, partition, offset, error) : explain(error);
+        throw hasAnswer(error, 'OFFSET_OUT_OF_RANGE')
+          ? removed(topic, partition, offset, error)
+          : explain(error, settings);
       }
     },
     async bounds() {

@@ -107,6 +107,7 @@ export async function readPositions(
         ],
         requireStable: decided,
       }),
+      settings,
     ),
   );
   const positions = new Map<string, number>();

@@ -35,7 +35,7 @@ export async function withAdmin<Value>(
   work: (admin: Admin) => Promise<Value>,
 ): Promise<Value> {
   await using admin = openAdmin(settings);
-  return await explained(work(admin));
+  return await explained(work(admin), settings);
 }
 
 interface TopicInKafka {
@@ -108,7 +108,7 @@ async function createTopic(
     });
   } catch (error) {
     // Another process of ours has made it.
-    if (!hasAnswer(error, 'TOPIC_ALREADY_EXISTS')) throw explain(error);
+    if (!hasAnswer(error, 'TOPIC_ALREADY_EXISTS')) throw explain(error, settings);
   }
 }
 

@@ -1,6 +1,9 @@
+import { finished, Writable } from 'node:stream';
 import pg from 'pg';
 import { OperationalError } from '../../base/errors.ts';
+import { untilAnswered, type Waiting } from '../../base/waiting.ts';
 import { explain, isConnectionLost } from './explain.ts';
+import { LostAnswers, PendingStatements } from './lost-answers.ts';
 import { prepareSession } from './session.ts';
 import { SharedConnections } from './shared-connections.ts';
 
@@ -23,17 +26,31 @@ export interface Database {
  * Keep-alive finds out that a peer has vanished silently, so that no one waits for its
  * notifications for ever.
  */
-const PATIENT = { keepAlive: true, keepAliveInitialDelayMillis: 10_000, connectionTimeoutMillis: 20_000 };
+const PATIENT = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 };
+/** A server that works answers a new connection at once, or refuses it. */
+const ANSWER_MS_MAX = 20_000;
 
-/** @param configure is called before every new connection, so that a restarted server is found. */
-export function openDatabase(configure: () => Promise<pg.ClientConfig>): Database {
+/** A server closes its side at once. Where nothing comes back, the connection is dropped. */
+const END_MS_MAX = 5_000;
+
+/**
+ * @param configure is called before every new connection, so that a restarted server is found.
+ * @param waiting its signal ends what waits for a server that does not answer.
+ * @param look_ms how often connections are looked at for an answer that got lost.
+ */
+export function openDatabase(
+  configure: () => Promise<pg.ClientConfig>,
+  waiting: Waiting = { say: () => {} },
+  look_ms?: number,
+): Database {
   let isClosed = false;
   const connect = async (): Promise<Connection> => {
     // A late query that nobody awaits must not connect again, since that would restart the bundled
     // server.
     if (isClosed) throw closed();
-    return openConnection(await configure());
+    return openConnection(await configure(), waiting, lostAnswers);
   };
+  const lostAnswers = new LostAnswers(async () => openConnection(await configure(), waiting, null), look_ms);
   const shared = new SharedConnections(connect);
   return {
     connect,
@@ -44,26 +61,56 @@ export function openDatabase(configure: () => Promise<pg.ClientConfig>): Databas
     async close() {
       isClosed = true;
       await shared.close();
+      lostAnswers.close();
     },
   };
 }
 
-async function openConnection(config: pg.ClientConfig): Promise<Connection> {
+/** @param lostAnswers null where the connection has a limit for each statement of its own. */
+async function openConnection(
+  config: pg.ClientConfig,
+  { say, signal }: Waiting,
+  lostAnswers: LostAnswers | null,
+): Promise<Connection> {
   const client = makeClient({ ...PATIENT, ...config, application_name: 'tallyroom' });
-  const end = (): Promise<void> => client.end().catch(() => {});
+  const server = `PostgreSQL at ${addressOf(client)}`;
+  const line = `${server} has not answered yet. Waiting for it, at most ${ANSWER_MS_MAX / 1000} s.`;
+  const cut = cutter(client);
+  const end = (): Promise<void> => endConnection(client);
   // The next use of a connection finds that it broke while idle. Without a listener the error would
   // end the process.
   client.on('error', () => {});
   try {
-    await client.connect();
-    await prepareSession(client);
+    const ready = client.connect().then(() => prepareSession(client));
+    const pid = await untilAnswered(ready, { say, signal, line, limit_ms: ANSWER_MS_MAX, cut });
+    const pending = new PendingStatements();
+    lostAnswers?.watch({ client, pid, pending });
+    explainQueries(client, pending);
   } catch (cause) {
+    cut();
     await end();
-    throw explain(cause, `PostgreSQL at ${addressOf(client)}`);
+    throw explain(cause, server);
   }
-  explainQueries(client);
   return Object.assign(client, { [Symbol.asyncDispose]: end });
 }
+
+async function endConnection(client: pg.Client): Promise<void> {
+  const dropping = setTimeout(() => client.connection.stream.destroy(), END_MS_MAX);
+  try {
+    await client.end();
+  } catch {
+    // It has ended already.
+  } finally {
+    clearTimeout(dropping);
+  }
+}
+
+/** Breaks a connection without waiting for the server: it fails what waits for an answer. */
+const cutter =
+  (client: pg.Client) =>
+  (reason?: Error): void => {
+    client.connection.stream.destroy(reason);
+  };
 
 /** The directory of a Unix socket, or host and port. */
 const addressOf = ({ host, port }: pg.Client): string => {
@@ -95,16 +142,29 @@ function makeClient(config: pg.ClientConfig): pg.Client {
 
 /**
  * Every query of the client fails with the result of {@link explain}, so that no caller can forget
- * to call it.
+ * to call it. Every query is pending until its answer.
  */
-function explainQueries(client: pg.Client): void {
+function explainQueries(client: pg.Client, pending: PendingStatements): void {
   const query = client.query.bind(client) as (...parameters: unknown[]) => unknown;
   client.query = ((...parameters: unknown[]) => {
     const outcome = query(...parameters);
+    // The data of a COPY. It is answered when the stream has finished or failed.
+    if (outcome instanceof Writable) {
+      pending.sent();
+      finished(outcome, () => pending.answered());
+    }
     if (!(outcome instanceof Promise)) return outcome;
-    return outcome.catch((cause: unknown) => {
-      throw explain(cause);
-    });
+    pending.sent();
+    return outcome.then(
+      (value: unknown) => {
+        pending.answered();
+        return value;
+      },
+      (cause: unknown) => {
+        pending.answered();
+        throw explain(cause);
+      },
+    );
   }) as typeof client.query;
 }
 
@@ -124,9 +184,14 @@ export async function inTransaction<Value>(client: pg.Client, work: () => Promis
   }
 }
 
+/** A stage says by itself what it waits for. */
+const SILENT = { say: () => {}, line: '' };
+
 /**
  * Takes locks, and may wait for them. A query that waits for a lock keeps its connection busy until
- * it has the lock, so the only way to stop waiting is to end the connection.
+ * it has the lock, so the only way to stop waiting is to end the connection. A server that does not
+ * answer cannot end it: then it is cut off at our side.
+ * @param line is said where the work takes long.
  * @throws the signal's reason, or the error of `lock`. The connection cannot be used after that.
  */
 export async function lockOrAbort<Value>(
@@ -134,14 +199,16 @@ export async function lockOrAbort<Value>(
   client: pg.Client,
   signal: AbortSignal | undefined,
   lock: () => Promise<Value>,
+  waiting: { say(line: string): void; readonly line: string } = SILENT,
 ): Promise<Value> {
   let abort = (): void => {};
   try {
-    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const ask = <Answer>(work: Promise<Answer>) => untilAnswered(work, { ...waiting, signal, cut: cutter(client) });
+    const { rows } = await ask(client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid'));
     abort = () => void database.query('SELECT pg_terminate_backend($1)', [rows[0]!.pid]).catch(() => {});
     signal?.addEventListener('abort', abort, { once: true });
     signal?.throwIfAborted();
-    const value = await lock();
+    const value = await ask(lock());
     // The signal came when the lock was already granted.
     signal?.throwIfAborted();
     return value;

@@ -64,7 +64,7 @@ export function explain(cause: unknown, server = 'PostgreSQL'): unknown {
     CONNECTION_ERRORS.has(code) ||
     TLS_ERROR.test(code) ||
     CONNECTION_STATES.test(code) ||
-    /^(Connection terminated|timeout expired|Client .*(closed|not queryable))/.test(cause.message)
+    /^(Connection terminated|timeout expired|Query read timeout|Client .*(closed|not queryable))/.test(cause.message)
   )
     return new OperationalError('DATABASE_UNREACHABLE', {
       message: `${server} does not answer: ${cause.message}`,
@@ -86,10 +86,21 @@ export function explain(cause: unknown, server = 'PostgreSQL'): unknown {
       nextStep: 'Correct host and port in DATABASE_URL: another program seems to listen there.',
       cause,
     });
+  return explainStatement(cause, code) ?? cause;
+}
+
+/** The errors of a statement, once there is a connection. */
+function explainStatement(cause: Error, code: string): OperationalError | undefined {
   if (isDiskFull(code, cause.message))
     return new OperationalError('DISK_FULL', {
       message: `PostgreSQL has no space left on its disk: ${cause.message}`,
       nextStep: 'Free some space and start again: nothing committed is lost.',
+      cause,
+    });
+  if (code === '55P03')
+    return new OperationalError('DATABASE_UNREACHABLE', {
+      message: 'another process holds the tables of the database, and has not let them go',
+      nextStep: 'End the other processes that use the database, above all of an older version, then start again.',
       cause,
     });
   if (code === 'TR001')
@@ -105,5 +116,5 @@ export function explain(cause: unknown, server = 'PostgreSQL'): unknown {
       nextStep: "Report it; PostgreSQL's own log has the statement.",
       cause,
     });
-  return cause;
+  return undefined;
 }

@@ -40,13 +40,22 @@ const NOTICE_LOST_PEER: Readonly<Record<string, string>> = {
 
 const SETTINGS = Object.entries({ ...SESSION_SETTINGS, ...NOTICE_LOST_PEER });
 
-/** Gives a new session its settings, in one statement. */
-export async function prepareSession(client: pg.Client): Promise<void> {
-  await client.query(
-    `SELECT set_config(wanted.name, wanted.value, false)
+/** Settings take milliseconds. Their answer may get lost, and nobody watches the connection yet. */
+const PREPARE_MS_MAX = 20_000;
+
+/**
+ * Gives a new session its settings, in one statement.
+ * @returns the number of the server's process.
+ */
+export async function prepareSession(client: pg.Client): Promise<number> {
+  const settings = {
+    text: `SELECT set_config(wanted.name, wanted.value, false), pg_backend_pid() AS pid
      FROM unnest($1::text[], $2::text[]) AS wanted (name, value) JOIN pg_settings ON pg_settings.name = wanted.name`,
-    [SETTINGS.map(([name]) => name), SETTINGS.map(([, value]) => value)],
-  );
+    values: [SETTINGS.map(([name]) => name), SETTINGS.map(([, value]) => value)],
+    query_timeout: PREPARE_MS_MAX,
+  };
+  const { rows } = await client.query<{ pid: number }>(settings);
+  return rows[0]!.pid;
 }
 
 interface Server {

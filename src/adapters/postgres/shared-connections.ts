@@ -1,6 +1,8 @@
 import type pg from 'pg';
 import { isConnectionLost } from './explain.ts';
 
+type SharedClient = pg.Client & AsyncDisposable;
+
 /**
  * The most short queries at a time; others wait. The rest of PostgreSQL's connections is left for
  * stages.
@@ -12,18 +14,18 @@ const SHARED_CONNECTIONS_MAX = 3;
  * comes first.
  */
 export class SharedConnections {
-  readonly #connect: () => Promise<pg.Client>;
-  readonly #idle: pg.Client[] = [];
-  readonly #waiting: ((client: pg.Client | null) => void)[] = [];
+  readonly #connect: () => Promise<SharedClient>;
+  readonly #idle: SharedClient[] = [];
+  readonly #waiting: ((client: SharedClient | null) => void)[] = [];
   #open = 0;
   #isClosed = false;
 
-  constructor(connect: () => Promise<pg.Client>) {
+  constructor(connect: () => Promise<SharedClient>) {
     this.#connect = connect;
   }
 
   /** Runs `work` on a connection that no other query uses meanwhile. */
-  async lend<Value>(work: (client: pg.Client) => Promise<Value>): Promise<Value> {
+  async lend<Value>(work: (client: SharedClient) => Promise<Value>): Promise<Value> {
     const client = await this.#take();
     try {
       const value = await work(client);
@@ -39,14 +41,14 @@ export class SharedConnections {
   /** Ends the connections that are idle now, and each of the others when its query is done. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.all(this.#idle.splice(0).map((client) => client.end().catch(() => {})));
+    await Promise.all(this.#idle.splice(0).map((client) => client[Symbol.asyncDispose]()));
   }
 
-  async #take(): Promise<pg.Client> {
+  async #take(): Promise<SharedClient> {
     const client = this.#idle.pop();
     if (client !== undefined) return client;
     if (this.#open >= SHARED_CONNECTIONS_MAX) {
-      const given = await new Promise<pg.Client | null>((resolve) => this.#waiting.push(resolve));
+      const given = await new Promise<SharedClient | null>((resolve) => this.#waiting.push(resolve));
       if (given !== null) return given;
     }
     this.#open++;
@@ -62,14 +64,14 @@ export class SharedConnections {
   }
 
   /** A connection that ends while it is idle must not be lent again. */
-  #forget(client: pg.Client): void {
+  #forget(client: SharedClient): void {
     const position = this.#idle.indexOf(client);
     if (position === -1) return;
     this.#idle.splice(position, 1);
     this.#open--;
   }
 
-  #giveBack(client: pg.Client): void {
+  #giveBack(client: SharedClient): void {
     const next = this.#waiting.shift();
     if (next !== undefined) next(client);
     // A query from before `close` still gets its answer. An open connection would keep the process
@@ -78,9 +80,9 @@ export class SharedConnections {
     else this.#idle.push(client);
   }
 
-  #drop(client: pg.Client): void {
+  #drop(client: SharedClient): void {
     this.#open--;
-    client.end().catch(() => {});
+    void client[Symbol.asyncDispose]();
     this.#waiting.shift()?.(null);
   }
 }

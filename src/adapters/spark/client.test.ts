@@ -98,7 +98,7 @@ describe('without TLS', () => {
     const client = openSparkClient(parseSparkRemote(`sc://127.0.0.1:${server.port}`));
     const calls = server.headers.length;
     server.status = { 'grpc-status': '13', 'grpc-message': '[INVALID_HANDLE.SESSION_CLOSED] The handle is invalid' };
-    const plan = { name: 'q', configuration: {}, source: {}, statement: '', sink: {} };
+    const plan = { name: 'q', configuration: {}, source: {}, sink: {} };
     await assert.rejects(openQueryHome(client, plan, 'office').find(), failsWith('SPARK_FAILED', false));
     assert.ok(server.headers.length - calls > 100);
     client.close();

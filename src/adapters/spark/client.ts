@@ -38,12 +38,27 @@ export interface SparkClient extends Disposable {
 }
 
 /**
+ * A server that does not speak HTTP/2 first fails the stream, and then the connection. The manager
+ * listens no longer by then, and the second error without a listener would end the process.
+ */
+class HeardSessions extends Http2SessionManager {
+  override async request(...parameters: Parameters<Http2SessionManager['request']>) {
+    const stream = await super.request(...parameters);
+    // One listener for all requests of a connection.
+    stream.session?.off('error', ignore).on('error', ignore);
+    return stream;
+  }
+}
+
+const ignore = (): void => {};
+
+/**
  * Makes a client. It connects at the first call. It checks certificates against Node's own list and
  * NODE_EXTRA_CA_CERTS.
  */
 export function openSparkClient(remote: SparkRemote): SparkClient {
   const baseUrl = `${remote.use_ssl ? 'https' : 'http'}://${remote.host}:${remote.port}`;
-  const sessionManager = new Http2SessionManager(baseUrl, {
+  const sessionManager = new HeardSessions(baseUrl, {
     pingIntervalMs: PING_INTERVAL_MS,
     pingTimeoutMs: PING_TIMEOUT_MS,
   });

@@ -6,6 +6,7 @@
 --   :election         the id of the election, which is the first part of the names of its topics
 --   :definition       the hash of its definition; boxes with another hash are only numbered
 --   :epoch            a fixed number; a later generation of the results has a greater one
+--   :revision         the number of the description that the names and electorates come from
 --   :vote_for_usual   the most selections of a ballot in a contest
 --   :vote_for_others  the same for the contests of this map
 --   :names            the members of location records (grouping 2) and candidate records (grouping
@@ -151,6 +152,7 @@ named AS (
   SELECT
     grouping, key1, key2, key3, number, marks, overvotes, malformed, other_definition, seq_end, seq_sum,
     known.name, known.party, known.registered_voters,
+    :revision AS revision,
     :epoch AS epoch,
     -- Spark does not compile a function over an array. Without it the moment would be a number in
     -- the code that Spark generates, which would then be compiled again in each micro-batch. That
@@ -174,7 +176,7 @@ LATERAL VIEW stack(2,
   CASE grouping
     WHEN 0 THEN to_json(named_struct(
       'ballots', number, 'marks', marks, 'overvotes', overvotes, 'malformed', malformed, 'other_definition', other_definition,
-      'definition', :definition, 'epoch', epoch, 'as_of', as_of))
+      'definition', :definition, 'revision', revision, 'epoch', epoch, 'as_of', as_of))
     -- Dense: the seqs counted are 0 to seq_end - 1, each once (docs/exactness.md, "Counting by
     -- Spark").
     WHEN 1 THEN to_json(named_struct(
@@ -184,7 +186,8 @@ LATERAL VIEW stack(2,
     WHEN 3 THEN to_json(named_struct(
       'location_id', key1, 'contest_id', key2, 'candidate_id', key3, 'votes', number, 'epoch', epoch, 'as_of', as_of))
     WHEN 4 THEN to_json(named_struct(
-      'contest_id', key1, 'candidate_id', key2, 'name', name, 'party', party, 'votes', number, 'epoch', epoch, 'as_of', as_of),
+      'contest_id', key1, 'candidate_id', key2, 'name', name, 'party', party, 'votes', number, 'revision', revision,
+      'epoch', epoch, 'as_of', as_of),
       map('ignoreNullFields', 'false'))
     WHEN 5 THEN to_json(named_struct(
       'location_id', key1, 'contest_id', key2, 'overvoted_ballots', number, 'epoch', epoch, 'as_of', as_of))
@@ -194,7 +197,7 @@ LATERAL VIEW stack(2,
   IF(grouping = 2,
     to_json(named_struct(
       'location_id', key1, 'name', name, 'registered_voters', registered_voters, 'ballots_cast', number,
-      'turnout', IF(registered_voters > 0, number / registered_voters, NULL), 'epoch', epoch, 'as_of', as_of),
+      'turnout', IF(registered_voters > 0, number / registered_voters, NULL), 'revision', revision, 'epoch', epoch, 'as_of', as_of),
       map('ignoreNullFields', 'false')),
     NULL)
 ) record AS topic, key, value

@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationalError } from '../../base/errors.ts';
 import { sha256 } from '../../base/sha256.ts';
 import { assert } from '../../domain/assert.ts';
-import type { Election } from '../../domain/election/election.ts';
 import { indexElection } from '../../domain/election/election-index.ts';
 import { MicroBatchResults } from '../../domain/results/micro-batch-results.ts';
 import { UNKNOWN_PLACE } from '../../domain/results/published-results.ts';
@@ -14,6 +13,8 @@ import { beginGeneration, superseded } from './generation.ts';
 import { type PlanOptions, planOf } from './plan.ts';
 import { openQueryHome, type QueryHome, type RunningQuery } from './query.ts';
 import type { SparkRemote } from './remote.ts';
+import { followRevisions, takeRevision } from './revision.ts';
+import { countStatement, type Description } from './statement.ts';
 
 /**
  * The time between two questions about the state of the query. The questions also keep its session
@@ -31,7 +32,7 @@ const USER = 'tallyroom';
 export interface SparkCounterOptions extends PlanOptions {
   readonly remote: SparkRemote;
   readonly log: Log;
-  /** Opens the writer of the result topics, for the zero report alone. */
+  /** Opens the writer of the result topics, for the zero report and for new names. */
   openWriter(): Promise<ClosableWriter>;
   /**
    * Makes the missing topics of the election, since Spark refuses to read a missing topic.
@@ -73,14 +74,15 @@ export function createSparkCounter(options: SparkCounterOptions): SparkCounter {
       const votesTopicId = await options.prepareTopics();
       using client = openSparkClient(options.remote);
       const homeOf = (generation: number): QueryHome => {
-        const counted = { election: definition, definition_hash, votes_topic_id: votesTopicId, generation };
+        const counted = { election: definition, votes_topic_id: votesTopicId, generation };
         return openQueryHome(client, planOf(options, counted), options.remote.user_id ?? USER);
       };
       const run: Run = {
         ...options,
         entry,
-        definition,
         definition_hash,
+        description: { election: definition, revision: entry.revision },
+        followed: 0,
         home: homeOf(entry.generation),
         async stopEarlier() {
           for (let earlier = 1; earlier < entry.generation; earlier++) await (await homeOf(earlier).find())?.stop();
@@ -92,6 +94,10 @@ export function createSparkCounter(options: SparkCounterOptions): SparkCounter {
           sha256,
         }),
         offset: 0,
+        reading: Promise.resolve(),
+        catchUp: async () => {
+          while (await readResults(run));
+        },
         said: new Set(),
         progress,
         sparkProgress,
@@ -111,14 +117,21 @@ const gaugesOf = ({ batch_id, batch_ms, boxes_per_s, votes }: SparkProgress): Ga
 /** The state that the parts of one run share. */
 interface Run extends SparkCounterOptions {
   readonly entry: ElectionEntry;
-  readonly definition: Election;
   readonly definition_hash: string;
+  /** The description in force, as far as it is known here. */
+  description: Description;
+  /** The revision that all records were found to follow. */
+  followed: number;
   readonly home: QueryHome;
   /** Stops the queries of the earlier generations. */
   stopEarlier(): Promise<void>;
   readonly results: MicroBatchResults;
   /** The offset up to which `results` include topic `results-by-location`. */
   offset: number;
+  /** The last read of the results, which ends before the next begins. */
+  reading: Promise<unknown>;
+  /** Reads the results up to their end. */
+  catchUp(): Promise<void>;
   /** The warnings so far. */
   readonly said: Set<string>;
   readonly progress: CountProgress;
@@ -128,7 +141,7 @@ interface Run extends SparkCounterOptions {
 async function countUntil(run: Run, signal: AbortSignal): Promise<void> {
   const stop = new AbortController();
   const running = AbortSignal.any([signal, stop.signal]);
-  const parts = [watchQuery(run, running), followResults(run, running)];
+  const parts = [watchQuery(run, running), followResults(run, running), followRevisions(run, running)];
   try {
     await Promise.all(parts);
   } catch (error) {
@@ -152,8 +165,9 @@ async function watchQuery(run: Run, signal: AbortSignal): Promise<void> {
     let query = await home.find();
     if (query === null) {
       await beginGeneration(run, signal);
+      await takeRevision(run, signal);
       if (signal.aborted) return;
-      query = await home.start('steady');
+      query = await home.start(statementOf(run), 'steady');
     }
     while (query !== null && !signal.aborted && (await query.isActive())) {
       const seen = await query.progress();
@@ -171,6 +185,7 @@ async function watchQuery(run: Run, signal: AbortSignal): Promise<void> {
         line = { at: performance.now(), votes: sparkProgress.votes };
       }
       await pause(POLL_MS, signal);
+      await takeRevision(run, signal);
       if (!signal.aborted) await assertWhole(run, query);
     }
     if (signal.aborted) return;
@@ -190,6 +205,9 @@ async function assertWhole({ results, log, entry, offset }: Run, query: RunningQ
   if ((await log.read('results-by-location', 0, offset)).length > 0) return;
   if (results.missing !== null) throw untrusted({ entry }, results.missing);
 }
+
+const statementOf = ({ description, definition_hash, entry }: Run): string =>
+  countStatement(description, definition_hash, entry.generation);
 
 const describeProgress = ({ batch_id, batch_ms }: SparkProgress, votesPerSecond: number): string =>
   `Spark counts ${votesPerSecond} votes/s; micro-batch ${batch_id} took ${batch_ms} ms.`;
@@ -212,8 +230,17 @@ async function followResults(run: Run, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** @returns whether there was anything to read. */
-async function readResults(run: Run): Promise<boolean> {
+/**
+ * Reads on. Two reads at once would take the same records twice.
+ * @returns whether there was anything to read.
+ */
+function readResults(run: Run): Promise<boolean> {
+  const read = run.reading.then(() => readNext(run));
+  run.reading = read.catch(() => {});
+  return read;
+}
+
+async function readNext(run: Run): Promise<boolean> {
   const { log, results } = run;
   const batches = await log.read('results-by-location', 0, run.offset);
   for (const batch of batches) {
@@ -263,17 +290,22 @@ function warn({ said, say }: Run, line: string): void {
 async function endQuery(run: Run): Promise<void> {
   try {
     await stopQuery(run);
-    while (await readResults(run));
+    await run.catchUp();
     // Where nothing was published, no batch was cut off.
-    if (run.offset === 0 || run.results.judge().held === null) return;
-    const last = await run.home.start('last');
-    while (await last?.isActive()) await sleep(END_POLL_MS);
-    await last?.assertSound();
-    while (await readResults(run));
+    if (run.offset === 0) return;
+    if (run.results.judge().held !== null) await completeBatch(run);
+    await takeRevision(run, null);
   } catch (error) {
     if (!(error instanceof OperationalError && error.canRetry)) throw error;
     run.say(`${error.message}. The query may not have stopped; the next count goes on with it.`);
   }
+}
+
+async function completeBatch(run: Run): Promise<void> {
+  const last = await run.home.start(statementOf(run), 'last');
+  while (await last?.isActive()) await sleep(END_POLL_MS);
+  await last?.assertSound();
+  await run.catchUp();
 }
 
 async function stopQuery({ home }: Run): Promise<void> {

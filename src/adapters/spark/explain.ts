@@ -26,20 +26,33 @@ export function explainCall(error: unknown, where: string): Error {
   const failure = ConnectError.from(error);
   if (failure.code === Code.Unauthenticated || failure.code === Code.PermissionDenied || isUntrusted(failure))
     return new OperationalError('SPARK_REFUSED', {
-      message: `the Spark Connect server at ${where} refuses the connection: ${failure.rawMessage}`,
-      nextStep:
-        'Check token and use_ssl in SPARK_REMOTE; name the authority of its certificate in NODE_EXTRA_CA_CERTS.',
+      message: `the Spark Connect server at ${where} refuses the connection: ${wordsIn(failure.rawMessage)}`,
+      nextStep: NO_TLS.test(failure.rawMessage)
+        ? 'Take use_ssl and token out of SPARK_REMOTE where the server speaks no TLS; otherwise correct the address, since another program seems to listen there.'
+        : 'Check the address, token and use_ssl in SPARK_REMOTE; name the authority of its certificate in NODE_EXTRA_CA_CERTS.',
       cause: error,
     });
   if (UNREACHABLE.has(failure.code) || hasSocketError(failure))
     return new OperationalError('SPARK_UNREACHABLE', {
       message: `the Spark Connect server at ${where} does not answer: ${failure.rawMessage}`,
-      nextStep: 'Start it, or correct SPARK_REMOTE; counting goes on from its checkpoint.',
+      nextStep:
+        'Start it, or correct SPARK_REMOTE: the address, and use_ssl=true where the server speaks TLS. Counting goes on from its checkpoint.',
       canRetry: true,
+      cause: error,
+    });
+  if (failure.code === Code.Unimplemented)
+    return new OperationalError('SPARK_REFUSED', {
+      message: `the server at ${where} does not know the calls of Spark Connect: ${failure.rawMessage}`,
+      nextStep: 'Correct the address in SPARK_REMOTE: another program, or an older Spark, seems to listen there.',
       cause: error,
     });
   return new SparkError(failure.rawMessage, error);
 }
+
+/** The first bytes of the peer are none of TLS. */
+const NO_TLS = /:(wrong version number|http request):/;
+/** OpenSSL writes numbers and places in its source around the reason. */
+const wordsIn = (message: string): string => /:SSL routines:[^:]*:([^:]+):/.exec(message)?.[1] ?? message;
 
 const UNREACHABLE: ReadonlySet<Code> = new Set([Code.Unavailable, Code.DeadlineExceeded, Code.Canceled, Code.Aborted]);
 

@@ -1,5 +1,4 @@
 import { OperationalError } from '../../base/errors.ts';
-import type { Election } from '../../domain/election/election.ts';
 import { progressKey, RECOUNT_KEY, REMOVED } from '../../domain/log/records.ts';
 import { describeLostVotes, parseObject } from '../../domain/results/published-results.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
@@ -11,14 +10,13 @@ import {
   recordsFrom,
   seqEnd,
 } from '../../ports/log.ts';
+import type { Description } from './statement.ts';
 import { zeroReport } from './zero-report.ts';
 
-/**
- * The time for another counter that opens its writer at the same moment to publish the zero report.
- */
-const ZERO_REPORT_MS_MAX = 5_000;
+/** The time for another counter that opens its writer at the same moment to publish a report. */
+const REPORT_MS_MAX = 5_000;
 /** Two counters that start at once fence each other once; a third failure has another cause. */
-const ZERO_REPORT_TRIES_MAX = 3;
+const REPORT_TRIES_MAX = 3;
 
 const RESULT_TOPICS = ['results-by-location', 'votes-per-candidate', 'turnout-by-location'] as const;
 const FIRST_GENERATION = 1;
@@ -27,7 +25,7 @@ const FIRST_GENERATION = 1;
 export interface Beginning {
   readonly log: Log;
   readonly entry: ElectionEntry;
-  readonly definition: Election;
+  readonly description: Description;
   readonly definition_hash: string;
   readonly clock: () => Date;
   openWriter(): Promise<ClosableWriter>;
@@ -43,28 +41,52 @@ export interface Beginning {
  */
 export async function beginGeneration(beginning: Beginning, signal: AbortSignal): Promise<void> {
   const { log, entry } = beginning;
-  for (let tries = 1; !signal.aborted && !(await isBegun(log, entry)); )
-    try {
-      await using writer = await beginning.openWriter();
-      if (await isBegun(log, entry)) return;
+  const report: Report = {
+    isThere: () => isBegun(log, entry),
+    startsAt: entry.generation === FIRST_GENERATION ? 0 : null,
+    async publish(writer) {
       // A query of an earlier generation would write its rows over those of this one.
       await beginning.stopEarlier();
       await writer.publish(await firstRecords(beginning));
       // Until it has read these records, a counter of an earlier generation starts its query again.
       await beginning.stopEarlier();
+    },
+  };
+  await publishOnce(beginning, report, signal);
+}
+
+/** Records that one of several counters publishes. */
+export interface Report {
+  /** Whether they are there, whoever has published them. */
+  isThere(): Promise<boolean>;
+  /** The offset of results-by-location where they begin; null where that is its end. */
+  readonly startsAt: number | null;
+  publish(writer: ClosableWriter): Promise<void>;
+}
+
+/** Publishes a report where no other counter does so first. */
+export async function publishOnce(
+  { log, openWriter }: Pick<Beginning, 'log' | 'openWriter'>,
+  report: Report,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let tries = 1; !signal.aborted && !(await report.isThere()); )
+    try {
+      await using writer = await openWriter();
+      if (!(await report.isThere())) await report.publish(writer);
       return;
     } catch (error) {
       if (!(error instanceof OperationalError)) throw error;
       // Another counter has fenced us in Kafka, and gave way since our epoch is the last one. Now
       // it is our turn.
-      if (error.canRetry && tries++ < ZERO_REPORT_TRIES_MAX) continue;
+      if (error.canRetry && tries++ < REPORT_TRIES_MAX) continue;
       if (error.code !== 'FENCED') throw error;
       // Aborted records end the wait, too. A counter that retried at once would fence the other
       // again and again.
-      const patience = AbortSignal.any([signal, AbortSignal.timeout(ZERO_REPORT_MS_MAX)]);
-      const end = await log.end('results-by-location', 0);
-      while (!patience.aborted && !(await isBegun(log, entry)))
-        await log.wait('results-by-location', 0, entry.generation === FIRST_GENERATION ? 0 : end, patience);
+      const patience = AbortSignal.any([signal, AbortSignal.timeout(REPORT_MS_MAX)]);
+      const startsAt = report.startsAt ?? (await log.end('results-by-location', 0));
+      while (!patience.aborted && !(await report.isThere()))
+        await log.wait('results-by-location', 0, startsAt, patience);
     }
 }
 
@@ -90,10 +112,10 @@ async function isBegun(log: Log, { generation }: ElectionEntry): Promise<boolean
  * keys that it does not write, and says which votes the recount must reach.
  */
 async function firstRecords(beginning: Beginning): Promise<OutgoingRecord[]> {
-  const { log, definition, definition_hash, entry, clock } = beginning;
+  const { log, description, definition_hash, entry, clock } = beginning;
   const { generation: epoch, partitions } = entry;
   const as_of = clock().toISOString();
-  const report = zeroReport(definition, { definition: definition_hash, partitions, epoch, as_of });
+  const report = zeroReport(description, { definition: definition_hash, partitions, epoch, as_of });
   if (epoch === FIRST_GENERATION) return report;
   const until = await Promise.all(Array.from({ length: partitions }, (_, partition) => seqEnd(log, partition)));
   const value = JSON.stringify({ until, epoch, as_of });

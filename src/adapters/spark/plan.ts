@@ -1,6 +1,5 @@
 import type { Election, ElectionId } from '../../domain/election/election.ts';
 import type { QueryPlan } from './query.ts';
-import { countStatement } from './statement.ts';
 
 /**
  * The most boxes of a micro-batch: a million votes, so that a long backlog shows results every few
@@ -26,10 +25,9 @@ const TOPIC_ID_DIGITS = 8;
 export const queryName = (election: ElectionId, votesTopicId: string, generation: number): string =>
   `tallyroom-${election}-${votesTopicId.replaceAll('-', '').slice(0, TOPIC_ID_DIGITS)}-${generation}`;
 
-/** The votes and the rules that a query counts by. */
+/** The votes that a query counts. */
 export interface Counted {
   readonly election: Election;
-  readonly definition_hash: string;
   /** The id that Kafka gave topic `votes`. */
   readonly votes_topic_id: string;
   readonly generation: number;
@@ -47,7 +45,7 @@ export interface PlanOptions {
 
 /** The query that counts an election. */
 export function planOf({ kafka, boxes_per_batch_max }: PlanOptions, counted: Counted): QueryPlan {
-  const { election, definition_hash, votes_topic_id, generation } = counted;
+  const { election, votes_topic_id, generation } = counted;
   const kafkaOptions = {
     'kafka.bootstrap.servers': kafka.brokers,
     ...Object.fromEntries(Object.entries(kafka.properties).map(([name, value]) => [`kafka.${name}`, value])),
@@ -72,7 +70,6 @@ export function planOf({ kafka, boxes_per_batch_max }: PlanOptions, counted: Cou
       'kafka.isolation.level': 'read_committed',
       'kafka.fetch.max.wait.ms': '10',
     },
-    statement: countStatement(election, definition_hash, generation),
     sink: { ...kafkaOptions, 'kafka.compression.type': 'zstd' },
   };
 }

@@ -9,7 +9,7 @@ import type {
   StreamingQueryInstanceId,
 } from './spark-connect_pb.ts';
 
-/** The parts of a streaming query. */
+/** The parts of a streaming query that are the same at each of its starts. */
 export interface QueryPlan {
   /** Names the query in its session, and its checkpoint in the server's checkpoint folder. */
   readonly name: string;
@@ -17,7 +17,6 @@ export interface QueryPlan {
   readonly configuration: Readonly<Record<string, string>>;
   /** The Kafka source, read as view `records`. */
   readonly source: Readonly<Record<string, string>>;
-  readonly statement: string;
   readonly sink: Readonly<Record<string, string>>;
 }
 
@@ -57,9 +56,10 @@ export interface QueryHome {
   find(): Promise<RunningQuery | null>;
   /**
    * Starts the query from its checkpoint.
+   * @param statement the query in Spark SQL
    * @returns null where another process has started it meanwhile.
    */
-  start(trigger: Trigger): Promise<RunningQuery | null>;
+  start(statement: string, trigger: Trigger): Promise<RunningQuery | null>;
 }
 
 /**
@@ -103,9 +103,9 @@ export function openQueryHome(client: SparkClient, plan: QueryPlan, user: string
 
   return {
     find: () => inSession((session) => findQuery(client, session, plan.name)),
-    async start(trigger) {
+    async start(statement, trigger) {
       try {
-        return await inSession((session) => startQuery(client, session, plan, trigger));
+        return await inSession((session) => startQuery(client, session, plan, statement, trigger));
       } catch (error) {
         if (error instanceof OperationalError && NAME_TAKEN.test(error.message)) return null;
         throw error;
@@ -143,6 +143,7 @@ async function startQuery(
   client: SparkClient,
   session: SparkSession,
   plan: QueryPlan,
+  statement: string,
   trigger: Trigger,
 ): Promise<RunningQuery> {
   const dataSource = { format: 'kafka', options: { ...plan.source } };
@@ -162,7 +163,7 @@ async function startQuery(
     commandType: {
       case: 'writeStreamOperationStart',
       value: {
-        input: { relType: { case: 'sql', value: { query: plan.statement } } },
+        input: { relType: { case: 'sql', value: { query: statement } } },
         format: 'kafka',
         options: { ...plan.sink },
         trigger:

@@ -5,14 +5,21 @@ import { type Election, partyNames } from '../../domain/election/election.ts';
 
 const TEMPLATE = readSql('spark/count.sql');
 
+/** An election as it is called, with the number of that revision of the description. */
+export interface Description {
+  readonly election: Election;
+  readonly revision: number;
+}
+
 /** The groupings of count.sql whose records carry more than ids and numbers. */
 const LOCATION_GROUPING = 2;
 const CANDIDATE_GROUPING = 4;
 
 /**
- * The counting of this election as one statement of Spark SQL: count.sql with its values put in.
+ * The counting of an election as one statement of Spark SQL: count.sql with its values put in. Two
+ * descriptions of an election differ in literals alone, so the query goes on from one checkpoint.
  */
-export function countStatement(election: Election, definitionHash: string, epoch: number): string {
+export function countStatement({ election, revision }: Description, definitionHash: string, epoch: number): string {
   const usual = usualVoteFor(election);
   const others = election.contests
     .filter(({ vote_for }) => vote_for !== usual)
@@ -22,6 +29,7 @@ export function countStatement(election: Election, definitionHash: string, epoch
     election: literal(election.id),
     definition: literal(definitionHash),
     epoch: whole(epoch),
+    revision: whole(revision),
     vote_for_usual: whole(usual),
     // A null map, instead of an empty one, lets Spark leave out the search in it.
     vote_for_others: `CAST(${others.length === 0 ? 'NULL' : `map(${others.join(', ')})`} AS MAP<STRING, BIGINT>)`,

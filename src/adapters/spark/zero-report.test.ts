@@ -10,7 +10,7 @@ test('the zero report is a whole state of nothing, for every location and candid
   const election = testElection();
   const as_of = '2026-11-23T20:00:00.000Z';
   const definition = 'f'.repeat(64);
-  const records = zeroReport(election, { definition, partitions: 2, epoch: 1, as_of });
+  const records = zeroReport({ election, revision: 3 }, { definition, partitions: 2, epoch: 1, as_of });
   const results = new MicroBatchResults({ index: indexElection(election), definition, partitions: 2, sha256 });
   const published = records.filter(({ topic }) => topic === 'results-by-location');
   const taken = [...results.take(published.map((record, offset) => ({ ...record, offset })))];
@@ -26,6 +26,8 @@ test('the zero report is a whole state of nothing, for every location and candid
     foreign_records: 0,
     held: null,
   });
+  for (const { key, value } of records)
+    if (!/^(ballots|progress):/.test(key)) assert.equal(JSON.parse(value).revision, 3, key);
   const count = (topic: string): number => records.filter((record) => record.topic === topic).length;
   assert.equal(count('turnout-by-location'), election.locations.length);
   assert.equal(count('votes-per-candidate'), election.candidates.length);

@@ -1,7 +1,8 @@
 import { fractionOf } from '../../domain/counts.ts';
-import { candidateKey, type Election, partyNames } from '../../domain/election/election.ts';
+import { candidateKey, partyNames } from '../../domain/election/election.ts';
 import { ballotsKey, progressKey, TOTALS_KEY } from '../../domain/log/records.ts';
 import type { OutgoingRecord } from '../../ports/log.ts';
+import type { Description } from './statement.ts';
 
 /** The fields that all records of one generation share. */
 export interface ReportHeader {
@@ -16,7 +17,7 @@ export interface ReportHeader {
  * The results before the first vote, under the keys of count.sql. They show readers of the topics
  * that the count began at zero.
  */
-export function zeroReport(election: Election, header: ReportHeader): OutgoingRecord[] {
+export function zeroReport({ election, revision }: Description, header: ReportHeader): OutgoingRecord[] {
   const { definition, partitions, epoch, as_of } = header;
   const partyOf = partyNames(election);
   const record = (topic: OutgoingRecord['topic'], key: string, value: object): OutgoingRecord => ({
@@ -32,6 +33,7 @@ export function zeroReport(election: Election, header: ReportHeader): OutgoingRe
       malformed: 0,
       other_definition: 0,
       definition,
+      revision,
     }),
     ...Array.from({ length: partitions }, (_, partition) =>
       record('results-by-location', progressKey(partition), { partition, votes: 0, seq_end: 0, is_dense: true }),
@@ -44,6 +46,7 @@ export function zeroReport(election: Election, header: ReportHeader): OutgoingRe
         registered_voters,
         ballots_cast: 0,
         turnout: fractionOf(0, registered_voters),
+        revision,
       }),
     ]),
     ...election.candidates.map((candidate) => {
@@ -54,6 +57,7 @@ export function zeroReport(election: Election, header: ReportHeader): OutgoingRe
         name,
         party: partyOf(candidate),
         votes: 0,
+        revision,
       });
     }),
   ];

@@ -166,7 +166,7 @@ const LOCATION = '{"location_id":"';
 const SELECTIONS = '","selections":{';
 /** The end of the text that the hash of the last box of a batch covers. */
 const SEAL = /\](,"batch":\{"digest":"([0-9a-f]{64})"(?:,"participation":"([0-9a-f]{256})")?\})$/;
-/** The seal has fewer characters. So no more than this is searched, however long the box is. */
+/** The seal has 365 characters at most. */
 const SEAL_LENGTH_MAX = 400;
 const COMMA = 0x2c;
 const CLOSING_BRACKET = 0x5d;

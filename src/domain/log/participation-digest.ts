@@ -10,9 +10,9 @@ export type BlockCipher = (blocks: Uint8Array) => Uint8Array;
 
 /** 1,024 bits a voter. With 256, who knows the key could find another set of the same sum. */
 const BLOCKS_PER_VOTER = 8;
-/** A block of AES has 128 bits, and a word 32. */
+/** A block of AES has 128 bits. */
 const WORDS_PER_BLOCK = 4;
-/** Sums are kept a word at a time. */
+/** The number that stands for a voter, in words of 32 bits. */
 const WORDS_PER_VOTER = BLOCKS_PER_VOTER * WORDS_PER_BLOCK;
 const BITS = BigInt(32 * WORDS_PER_VOTER);
 const DIGITS = 8 * WORDS_PER_VOTER;

@@ -194,6 +194,8 @@ export interface TotalsRecord extends MicroBatchStamp {
   readonly other_definition: number;
   /** Hash of the definition that Spark counts by. */
   readonly definition: string;
+  /** The revision of the description that Spark counts under. Absent in earlier versions. */
+  readonly revision?: number;
 }
 export const TOTALS_KEY = 'totals';
 

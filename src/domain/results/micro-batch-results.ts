@@ -109,6 +109,11 @@ export class MicroBatchResults implements PublishedResults {
     return this.#epoch;
   }
 
+  /** The totals taken last, or null. */
+  get totals(): TotalsRecord | null {
+    return this.#totals;
+  }
+
   get isDue(): boolean {
     return this.#isNews && this.#isWhole;
   }

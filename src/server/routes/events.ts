@@ -1,5 +1,5 @@
 import { errorAnswer, NEVER_STORE, textBody } from '../answer.ts';
-import { EVENT_STREAM_TYPE, VIEWERS_MAX } from '../hub.ts';
+import { EVENT_STREAM_TYPE, VIEWERS_MAX, VIEWERS_PER_ADDRESS_MAX } from '../hub.ts';
 import type { Route } from './route.ts';
 
 export const EVENTS: Route = {
@@ -10,8 +10,12 @@ export const EVENTS: Route = {
   parameters: [{ name: 'Last-Event-ID', in: 'header', description: 'Go on after this event or snapshot.' }],
   answer: ({ hub }, _url, request, response) => {
     if (request.method === 'HEAD') return { status: 200, body: textBody(EVENT_STREAM_TYPE, ''), headers: NEVER_STORE };
-    if (hub.connect(request, response)) return null;
-    const message = `This server has its ${VIEWERS_MAX} viewers.`;
-    return errorAnswer(503, 'TOO_MANY_VIEWERS', message, 'Try again later, or read /api/results.');
+    const admission = hub.connect(request, response);
+    if (admission === 'in') return null;
+    const nextStep = 'Try again later, or read /api/results.';
+    if (admission === 'full')
+      return errorAnswer(503, 'TOO_MANY_VIEWERS', `This server has its ${VIEWERS_MAX} viewers.`, nextStep);
+    const message = `${VIEWERS_PER_ADDRESS_MAX} viewers of this address are here already.`;
+    return errorAnswer(429, 'TOO_MANY_FROM_ADDRESS', message, nextStep);
   },
 };

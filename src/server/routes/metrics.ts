@@ -20,6 +20,7 @@ function metricsText({ hub, feed, gauges }: Context): string {
   const metrics: Metric[] = [
     ['tallyroom_viewers', 'gauge', 'Viewers connected to the event stream.', hub.viewers],
     ['tallyroom_frames_skipped_total', 'counter', 'Times a slow viewer was skipped.', hub.framesSkipped],
+    ['tallyroom_viewers_dropped_total', 'counter', 'Viewers dropped because they read nothing.', hub.viewersDropped],
     ['tallyroom_resident_memory_bytes', 'gauge', 'Memory of this process.', memoryUsage.rss()],
     ['tallyroom_ready', 'gauge', '1 when there is a state to show.', Number(state !== null)],
   ];

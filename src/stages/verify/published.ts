@@ -5,7 +5,14 @@ import { locationResult } from '../../domain/counting/location-result.ts';
 import { candidateTotals, createTally, type Tally, unbalancedSlots } from '../../domain/counting/tally.ts';
 import { fractionOf, isCount, sumOf } from '../../domain/counts.ts';
 import { candidateKey, type Election, partyNames } from '../../domain/election/election.ts';
-import { ballotsKey, CHECKPOINT_KEY, LOCATION_KEY_PREFIX, progressKey, REMOVED } from '../../domain/log/records.ts';
+import {
+  ballotsKey,
+  CHECKPOINT_KEY,
+  LOCATION_KEY_PREFIX,
+  progressKey,
+  REMOVED,
+  TOTALS_KEY,
+} from '../../domain/log/records.ts';
 import { createPublishedResults } from '../../domain/results/engine-folds.ts';
 import { type PublishedState, parseObject } from '../../domain/results/published-results.ts';
 import { type Log, type LogRecord, latestRecords, recordsFrom, type Topic } from '../../ports/log.ts';
@@ -75,8 +82,11 @@ async function readOnce(reader: Reader): Promise<{ published: Published | null; 
   // Read last, so that no record follows a later description.
   const descriptions = descriptionsOf(reader, await latestRecords(log, 'definition'));
   const context: Context = { reader, descriptions, tally, state, isLocal: checkpoint !== null };
-  if (checkpoint !== null && described(context, checkpoint).length === 0)
-    damaged.push(`the checkpoint has the unknown revision ${checkpoint.revision}`);
+  for (const key of [CHECKPOINT_KEY, TOTALS_KEY]) {
+    const sums = parseObject(latest.get(key)?.value ?? '');
+    if (sums !== null && described(context, sums).length === 0)
+      damaged.push(`record ${key} has the unknown revision ${sums.revision}`);
+  }
   const checks = [
     noneOf('published results can be read', damaged),
     noneOf('published results are a whole and sound state', state.held === null ? [] : [state.held]),
