@@ -1,4 +1,6 @@
 import type { Tally } from '../domain/counting/tally.ts';
+import type { RollRecord } from '../domain/log/records.ts';
+import type { RemovedVoter, RollBlock } from '../domain/log/roll-root.ts';
 import type { ElectionEntry } from './elections.ts';
 import type { Topic } from './log.ts';
 
@@ -19,10 +21,13 @@ export interface Recount {
   turnout(entry: ElectionEntry, signal: AbortSignal): Promise<Turnout>;
   /** The digest of the participants. */
   participation(entry: ElectionEntry, signal: AbortSignal): Promise<Participation>;
-  /** The root of the roll. */
-  rollRoot(entry: ElectionEntry, signal: AbortSignal): Promise<RollRoot>;
   /** The roll. */
   electorate(entry: ElectionEntry, signal: AbortSignal): Promise<Electorate>;
+  /**
+   * The blocks of the roll with these numbers, in this order, made again from table `voters`. An
+   * election without a nonce gives none.
+   */
+  rollBlocks(entry: ElectionEntry, blocks: readonly number[], signal: AbortSignal): AsyncIterable<RollBlockCount>;
   /** All batches, by partition and in the order of their chain. Closing releases them. */
   openBatches(entry: ElectionEntry, signal: AbortSignal): Promise<BatchEntries>;
   /**
@@ -32,6 +37,12 @@ export interface Recount {
   compareVoters(entry: ElectionEntry, voters: VoterRange, signal: AbortSignal): Promise<string[]>;
   /** The refused votes by reason. */
   rejections(entry: ElectionEntry): Promise<ReadonlyMap<string, number>>;
+}
+
+/** The voters of a block, and their digest; null where there are none. */
+export interface RollBlockCount {
+  readonly voters: number;
+  readonly digest: string | null;
 }
 
 /** The batches that each partition of topic `votes` holds: a part of {@link Moment}. */
@@ -79,7 +90,11 @@ export interface Moment {
   /** All rows of table `batches`, and the votes in them. */
   readonly batches: { readonly rows: number; readonly votes: number };
   readonly revisions: Rows;
-  readonly removals: Rows;
+  readonly removals: readonly RemovedVoter[];
+  /** Whether the election has the nonce that its digests of voters are made with. */
+  readonly has_nonce: boolean;
+  readonly roll_blocks: readonly RollBlock[];
+  readonly roll_roots: readonly RollRecord[];
   readonly contests: Rows;
   readonly parties: Rows;
   readonly candidates: Rows;
@@ -107,16 +122,6 @@ export interface Participation {
   readonly sum: string | null;
   /** The digest that the batch carries. Partitions without a batch are left out. */
   readonly batches: readonly { readonly partition: number; readonly participation: string | null }[];
-}
-
-/** The roots of the roll as they were recorded, and made again from table `voters`. */
-export interface RollRoot {
-  /** By revision, ascending. */
-  readonly roots: readonly { readonly revision: number; readonly voters: number; readonly root: string }[];
-  /** Null in an election made before digests. */
-  readonly root: { readonly voters: number; readonly root: string } | null;
-  /** The first few blocks of voters that are not as they were registered, in words. */
-  readonly blocks: readonly string[];
 }
 
 export interface Electorate {

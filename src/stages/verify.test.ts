@@ -120,8 +120,8 @@ class Counted {
       }),
       tally: async () => ({ tally: count.tally, offBallot: 0 }),
       turnout: async () => ({ participants: this.#seq, batched: this.#seq, strangers: 0, removed: 0, differing: [] }),
+      async *rollBlocks() {},
       participation: async () => ({ sum: null, batches: [] }),
-      rollRoot: async () => ({ roots: [], root: null, blocks: [] }),
       electorate: async () => ({
         revision: 0,
         voters_total: null,
@@ -185,6 +185,9 @@ const NOTHING_STORED: Omit<Moment, 'election' | 'log_ends' | 'batches'> = {
   writers: [{ name: 'count', epoch: 1 }],
   revisions: [],
   removals: [],
+  has_nonce: true,
+  roll_blocks: [],
+  roll_roots: [],
   contests: contests.map((contest, contest_no) => ({ ...contest, contest_id: contest.id, contest_no })),
   parties: parties.map(({ id, name }) => ({ party_id: id, name })),
   candidates: candidates.map((candidate, candidate_no) => ({

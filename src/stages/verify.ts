@@ -3,7 +3,7 @@ import { sumOf } from '../domain/counts.ts';
 import { indexElection } from '../domain/election/election-index.ts';
 import { definitionOf, type ElectionEntry, type Elections } from '../ports/elections.ts';
 import { type Log, type LogRecord, latestRecords } from '../ports/log.ts';
-import type { Moment, Recount, RollRoot, Turnout } from '../ports/recount.ts';
+import type { Moment, Recount, Turnout } from '../ports/recount.ts';
 import { type LogCount, recountLog } from './verify/ballots.ts';
 import { type Check, check, noneOf, type Verification } from './verify/check.ts';
 import { comparePublished } from './verify/covered.ts';
@@ -11,7 +11,7 @@ import { differingDefinitions } from './verify/definition.ts';
 import { compareParticipation } from './verify/participation-digest.ts';
 import { compareNothing, type Published, readPublished } from './verify/published.ts';
 import { compareRoll } from './verify/roll.ts';
-import { compareRollRoot } from './verify/roll-root.ts';
+import { compareRollRoot, rollNotCovered } from './verify/roll-root.ts';
 import { compareSources, compareTables } from './verify/tables.ts';
 import { addTallies, compareTallies } from './verify/tallies.ts';
 
@@ -52,10 +52,7 @@ export async function verify(
   const before = await latestRecords(log, 'definition');
   const published = await readPublished({ entry: given, index, log, signal });
   // Before the moment: so the recount below reads every batch that this has seen.
-  const [participation, roll] = await Promise.all([
-    recount.participation(given, signal),
-    recount.rollRoot(given, signal),
-  ]);
+  const participation = await recount.participation(given, signal);
   const moment = await recount.moment(given, signal);
   const entry = entryAt(given, moment);
   const verification: Verification = { entry, index: indexElection(definitionOf(entry)), log, recount, moment, signal };
@@ -66,12 +63,13 @@ export async function verify(
     // PostgreSQL counts while this process reads the log.
     const [count, tables] = await Promise.all([recountLog(running, covers), compareVotes(running)]);
     const checks = [
-      ...(await compareDefinition(verification, before, roll)),
+      ...(await compareDefinition(verification, before)),
       ...count.checks,
       ...tables(count),
       compareParticipation(participation),
       compareSources(verification, count.by_source),
       ...(await compareRoll(verification, await elections.replayed(entry), count)),
+      await compareRollRoot(verification),
       ...(published === null ? [await compareNothing(verification)] : comparePublished(verification, published, count)),
       ...(published?.checks ?? []),
     ];
@@ -82,11 +80,12 @@ export async function verify(
 }
 
 async function reconcile(
-  { entry, recount }: Verification,
+  verification: Verification,
   published: Published | null,
   count: LogCount,
   checks: readonly Check[],
 ): Promise<Reconciliation> {
+  const { entry, recount } = verification;
   const notCounted = sumOf(count.behind.ballots);
   return {
     election: entry.id,
@@ -98,6 +97,7 @@ async function reconcile(
       ...(count.not_covered === 0
         ? []
         : [`not covered: ${count.not_covered.toLocaleString('en-GB')} batches cast before digests`]),
+      ...rollNotCovered(verification),
       ...(notCounted === 0 ? [] : [`not counted yet: ${notCounted.toLocaleString('en-GB')}`]),
     ],
     rejections: Object.fromEntries(await recount.rejections(entry)),
@@ -119,7 +119,6 @@ const READ_AGAIN_MS = 500;
 async function compareDefinition(
   verification: Verification,
   before: ReadonlyMap<string, LogRecord>,
-  roll: RollRoot,
 ): Promise<readonly Check[]> {
   const { entry, log, moment, signal } = verification;
   // Where the records are in the table, no relay can be behind.
@@ -129,7 +128,6 @@ async function compareDefinition(
     const checks = [
       noneOf('the definition has the hash that every batch carries', differingDefinitions(entry, after)),
       ...compareTables(verification, { before, after }),
-      compareRollRoot(roll, { before, after }),
     ];
     if (isStored || reads === DEFINITION_READS_MAX || checks.every(({ passed }) => passed)) return checks;
     await sleep(READ_AGAIN_MS, undefined, { signal });

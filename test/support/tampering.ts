@@ -23,6 +23,9 @@ const TABLES: Readonly<Record<string, string>> = {
   locations: "location_no = location_no + 100, location_id = location_id || 'x'",
   replayed_votes: 'candidate_no = candidate_no + 1000',
   voters: 'voter_id = voter_id + 1000000, registration_number = NULL, uuid = NULL',
+  nonces: '',
+  roll_blocks: 'block = block + 1000',
+  roll_roots: 'revision = revision + 100',
   participation: `voter_id = (SELECT min(voter_id) FROM voters WHERE election_no = scratch.election_no
     AND voter_id NOT IN (SELECT voter_id FROM participation))`,
   votes: '',
@@ -108,6 +111,7 @@ function changedValue(column: string, type: string): string {
   if (type === 'timestamp with time zone') return `coalesce(${column}, '2026-01-01') + interval '1 year'`;
   if (type === 'date') return `coalesce(${column}, '2000-01-01') + 1`;
   if (type === 'boolean') return `NOT ${column}`;
+  if (type === 'bytea') return `set_byte(${column}, 0, 255 - get_byte(${column}, 0))`;
   if (type === 'integer[]') return `CASE WHEN ${column} = '{0}' THEN '{1}'::integer[] ELSE '{0}'::integer[] END`;
   return `coalesce(${column}, 0) + 1`;
 }

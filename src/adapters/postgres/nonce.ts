@@ -22,11 +22,17 @@ export async function readNonce(client: pg.Client, electionNo: number): Promise<
 }
 
 /** Each use has a key of its own, so that one tells nothing about another. */
-export const keyFor = (nonce: Nonce, use: string): Buffer =>
+const keyFor = (nonce: Nonce, use: string): Buffer =>
   hash('sha256', Buffer.concat([Buffer.from(`tallyroom ${use} `), nonce]), 'buffer');
 
 /** Single blocks of AES-256 are pseudorandom numbers: no block of one digest repeats another. */
 export function participationDigest(nonce: Nonce): ParticipationDigest {
   const cipher = createCipheriv('aes-256-ecb', keyFor(nonce, 'participation'), null).setAutoPadding(false);
   return new ParticipationDigest((blocks) => cipher.update(blocks));
+}
+
+/** Makes the digest of a block of the roll from the SHA-256 of its voters. */
+export function rollDigest(nonce: Nonce): (voters: Buffer) => string {
+  const key = keyFor(nonce, 'roll');
+  return (voters) => hash('sha256', Buffer.concat([key, voters]));
 }

@@ -16,6 +16,11 @@ SELECT
   (SELECT coalesce(jsonb_agg(jsonb_build_object('voter_id', voter_id, 'reason', removal_reason, 'revision', removed_in)
       ORDER BY voter_id), '[]')
    FROM voters WHERE election_no = $1 AND removed_in IS NOT NULL) AS removals,
+  EXISTS (SELECT 1 FROM nonces WHERE election_no = $1) AS has_nonce,
+  (SELECT coalesce(jsonb_agg(jsonb_build_object('block', block, 'revision', revision, 'voters', voters, 'digest', digest)
+      ORDER BY block), '[]') FROM roll_blocks WHERE election_no = $1) AS roll_blocks,
+  (SELECT coalesce(jsonb_agg(jsonb_build_object('revision', revision, 'root', root) ORDER BY revision), '[]')
+   FROM roll_roots WHERE election_no = $1) AS roll_roots,
   (SELECT coalesce(jsonb_agg(to_jsonb(c) ORDER BY contest_no), '[]') FROM contests AS c WHERE election_no = $1) AS contests,
   (SELECT coalesce(jsonb_agg(to_jsonb(p)), '[]') FROM parties AS p WHERE election_no = $1) AS parties,
   (SELECT coalesce(jsonb_agg(to_jsonb(c) ORDER BY candidate_no), '[]') FROM candidates AS c WHERE election_no = $1) AS candidates,

@@ -9,7 +9,7 @@ import type { Electorate, Moment, Recount, Turnout, VoteEnds, VoterRange } from 
 import { type Database, lockOrAbort } from './database.ts';
 import { openBatches } from './recount-batches.ts';
 import { recountParticipation } from './recount-participation.ts';
-import { recountRoll } from './recount-roll.ts';
+import { recountRoll } from './roll-root.ts';
 
 /** A few differences show the fault. */
 const DIFFERENCES_MAX = 5;
@@ -28,8 +28,8 @@ export function openRecount(database: Database): Recount {
       return row!;
     },
     participation: ({ election_no }, signal) => recountParticipation(database, election_no, signal),
-    rollRoot: ({ election_no }, signal) => recountRoll(database, election_no, signal),
     electorate: ({ election_no }, signal) => readElectorate(database, election_no, signal),
+    rollBlocks: ({ election_no }, blocks, signal) => recountRoll(database, election_no, blocks, signal),
     openBatches: ({ election_no }, signal) => openBatches(database, election_no, signal),
     compareVoters: (entry, range) => compareVoters(database, entry, range),
     async rejections(entry) {

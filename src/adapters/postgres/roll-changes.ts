@@ -10,7 +10,7 @@ import { inTransaction } from './database.ts';
 import { findElection, lockElection } from './elections.ts';
 import { LOG_CHANNEL } from './notifications.ts';
 import { type Revision, reviseDescription } from './revisions.ts';
-import { recordRollRoot } from './roll-root.ts';
+import { RollDigests, recordRollRoot } from './roll-root.ts';
 import { insertPeople, registeredLocations } from './roll-rows.ts';
 import { findVoters, type Query, votersOfOldSpelling } from './voter-lookup.ts';
 
@@ -35,6 +35,7 @@ export function addLate(
     const refused = await alreadyThere(client, electionNo, voters);
     const out = new Set(refused.map(({ position }) => position));
     const added = new Map<number, number>();
+    const digests = new RollDigests(client, electionNo);
     let changed = 0;
     for (let from = 0; from < voters.length; from += VOTERS_PER_BATCH_MAX) {
       const block = voters.slice(from, from + VOTERS_PER_BATCH_MAX);
@@ -45,6 +46,7 @@ export function addLate(
         electionNo,
         from / VOTERS_PER_BATCH_MAX,
         positions.map((at) => voters[at]!),
+        digests,
       );
       for (const at of stored.repeated) refused.push({ position: positions[at]!, reason: 'on-the-roll' });
       for (const location of stored.locations) added.set(location, (added.get(location) ?? 0) + 1);
@@ -149,14 +151,14 @@ async function storeBlock(
   electionNo: number,
   block: number,
   late: readonly LateVoter[],
+  digests: RollDigests,
 ): Promise<{ locations: readonly number[]; repeated: readonly number[] }> {
   const places = new Map(
     (await registeredLocations(client, electionNo)).map(({ location, voters }) => [location, voters]),
   );
-  const { ids, repeated } = await insertPeople(client, electionNo, {
-    people: late.map(({ person }) => person),
-    locations: late.map(({ location }) => location),
-  });
+  const people = late.map(({ person }) => person);
+  const locations = late.map(({ location }) => location);
+  const { ids, repeated } = await insertPeople(client, electionNo, { people, locations }, digests, null);
   const out = new Set(repeated);
   const voters = createVoterColumns(late.length);
   for (const [i, { location }] of late.entries()) {

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { assert } from '../../domain/assert.ts';
 import { createVoterColumns } from '../../domain/log/voter-records.ts';
 import { type StagedPeople, VOTERS_PER_BATCH_MAX } from '../../ports/roll.ts';
-import { storeBlockOfTable } from './roll-root.ts';
+import type { RollDigests } from './roll-root.ts';
 
 /** The rows of table `voters`. */
 
@@ -31,7 +31,8 @@ export async function registeredLocations(
 }
 
 /**
- * Stores people under new ids.
+ * Stores people under new ids, and the digest of them.
+ * @param revision as {@link RollDigests.store} has it
  * @returns the ids given, and the positions of people who are already on the roll. Those are not
  * stored.
  */
@@ -39,6 +40,8 @@ export async function insertPeople(
   client: pg.Client,
   electionNo: number,
   batch: Pick<StagedPeople, 'people' | 'locations'>,
+  digests: RollDigests,
+  revision: 0 | null,
 ): Promise<{ ids: Float64Array; repeated: readonly number[] }> {
   const { people } = batch;
   const ids = createVoterColumns(people.length).ids;
@@ -53,7 +56,13 @@ export async function insertPeople(
     'INSERT INTO voters SELECT * FROM jsonb_populate_recordset(NULL::voters, $1) ON CONFLICT DO NOTHING RETURNING voter_id',
     [JSON.stringify(rows)],
   );
-  await storeBlockOfTable(client, electionNo, ids[0]!);
   const stored = new Set(inserted.map((row) => Number(row.voter_id)));
+  const kept = people.flatMap((_, i) => (stored.has(ids[i]!) ? [i] : []));
+  await digests.store(revision, {
+    ids: Float64Array.from(kept, (i) => ids[i]!),
+    locations: Int32Array.from(kept, (i) => batch.locations[i]!),
+    count: kept.length,
+    people: kept.map((i) => people[i]!),
+  });
   return { ids, repeated: people.flatMap((_, i) => (stored.has(ids[i]!) ? [] : [i])) };
 }

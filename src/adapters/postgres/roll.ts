@@ -9,10 +9,9 @@ import type { LateVoter, Removal, Roll, RollBatch, RollChange, StagedPeople } fr
 import { appendLog, readLogEnd } from './append.ts';
 import { copyIn, RowBuffer, textField, voterRows } from './copy.ts';
 import { type Connection, type Database, inTransaction, lockOrAbort } from './database.ts';
-import { type Nonce, readNonce } from './nonce.ts';
 import { LOG_CHANNEL } from './notifications.ts';
 import { addLate, removeLate } from './roll-changes.ts';
-import { recordRollRoot, storeBlockDigest } from './roll-root.ts';
+import { RollDigests, recordRollRoot } from './roll-root.ts';
 import { giveIds, insertPeople, registeredLocations } from './roll-rows.ts';
 import { advanceSource, ensurePosition } from './sources.ts';
 
@@ -26,23 +25,21 @@ export async function openRoll(database: Database, entry: ElectionEntry, signal?
   await lockOrAbort(database, client, signal, () =>
     client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [`tallyroom ${entry.election_no} roll`]),
   );
-  const nonce = await readNonce(client, entry.election_no);
   opening.move();
-  return new PostgresRoll(client, entry.election_no, nonce);
+  return new PostgresRoll(client, entry.election_no);
 }
 
 class PostgresRoll implements Roll {
   readonly #client: Connection;
   readonly #number: number;
   readonly #buffer = new RowBuffer();
+  readonly #digests: RollDigests;
   #index: ElectionIndex | null = null;
-  /** Null in an election made before digests. */
-  readonly #nonce: Nonce | null;
 
-  constructor(client: Connection, electionNo: number, nonce: Nonce | null) {
+  constructor(client: Connection, electionNo: number) {
     this.#client = client;
     this.#number = electionNo;
-    this.#nonce = nonce;
+    this.#digests = new RollDigests(client, electionNo);
   }
 
   position(source: string): Promise<number> {
@@ -60,7 +57,7 @@ class PostgresRoll implements Roll {
     let repeated: readonly number[] = [];
     await this.#commit(batch, async () => {
       await insertLocations(this.#client, this.#number, batch.new_locations);
-      ({ repeated } = await insertPeople(this.#client, this.#number, batch));
+      repeated = (await insertPeople(this.#client, this.#number, batch, this.#digests, 0)).repeated;
     });
     return repeated;
   }
@@ -99,14 +96,12 @@ class PostgresRoll implements Roll {
 
   async finish(votersTotal: number): Promise<void> {
     await inTransaction(this.#client, async () => {
-      const { rows } = await this.#client.query<{ revision: number }>(
-        `WITH finished AS (UPDATE elections SET voters_total = coalesce(voters_total, $2) WHERE election_no = $1 RETURNING revision)
-         SELECT revision, pg_notify($3, $4) FROM finished`,
-        [this.#number, votersTotal, LOG_CHANNEL, `${this.#number}/voters/end/0`],
+      const { rowCount } = await this.#client.query(
+        'UPDATE elections SET voters_total = $2 WHERE election_no = $1 AND voters_total IS NULL',
+        [this.#number, votersTotal],
       );
-      // A roll that was complete before has its root, under whichever revision.
-      const recorded = await this.#client.query('SELECT 1 FROM roll_roots WHERE election_no = $1', [this.#number]);
-      if (recorded.rowCount === 0) await recordRollRoot(this.#client, this.#number, rows[0]!.revision);
+      if (rowCount === 1) await recordRollRoot(this.#client, this.#number, 0);
+      await this.#client.query('SELECT pg_notify($1, $2)', [LOG_CHANNEL, `${this.#number}/voters/end/0`]);
     });
   }
 
@@ -138,16 +133,6 @@ class PostgresRoll implements Roll {
 
   async #storeVoters({ voters, people }: VoterBatch): Promise<void> {
     await giveIds(this.#client, voters.ids, voters.count);
-    if (this.#nonce !== null)
-      await storeBlockDigest(
-        this.#client,
-        this.#number,
-        this.#nonce,
-        voters.ids,
-        voters.locations,
-        voters.count,
-        people,
-      );
     if (people === null)
       await copyIn(
         this.#client,
@@ -162,6 +147,7 @@ class PostgresRoll implements Roll {
           people.map((person, i) => personLine(this.#number, voters.ids[i]!, voters.locations[i]!, person)).join(''),
         ),
       );
+    await this.#digests.store(0, { ...voters, people });
   }
 
   async #appendVoters(batch: RollBatch, definition: ElectionEntry['definition']): Promise<void> {

@@ -66,18 +66,17 @@ export interface RemovalRecord {
 export const REMOVAL_KEY_PREFIX = 'removal:';
 
 /**
- * Topic `definition`, key `roll:<revision>`: the root of the roll as it is from this revision on, 0
- * when registration has ended. It is made under the election's nonce. Absent in elections of
- * earlier versions.
+ * Topic `definition`, key {@link rollKey}: the root of the roll. It binds every voter's
+ * registration number and location, and shows none of them. Elections made before have none.
  */
 export interface RollRecord {
+  /** 0 when registration ended; otherwise the revision that changed the roll. */
   readonly revision: number;
-  /** All who were ever registered, also those removed. */
-  readonly voters: number;
-  /** SHA-256, hex. */
+  /** SHA-256 of {@link rollRootText}, hex. */
   readonly root: string;
 }
-export const ROLL_KEY_PREFIX = 'roll:';
+export const rollKey = (revision: number): string => (revision === 0 ? 'roll' : `roll:${revision}`);
+export const ROLL_KEY = /^roll(?::(\d+))?$/;
 
 /**
  * Topic `definition`, key `votes-end:<partition>`. Every voter of the partition has been asked, and

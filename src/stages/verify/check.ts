@@ -1,6 +1,6 @@
 import type { ElectionIndex } from '../../domain/election/election-index.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
-import type { Log } from '../../ports/log.ts';
+import type { Log, LogRecord } from '../../ports/log.ts';
 import type { Moment, Recount } from '../../ports/recount.ts';
 
 /**
@@ -24,6 +24,15 @@ export interface Verification {
   /** The tables as they were when the recount began: log and tables are compared up to it. */
   readonly moment: Moment;
   readonly signal: AbortSignal;
+}
+
+/**
+ * Topic `definition`, read before and after the moment of the tables. Records from before must be
+ * in the tables, and the rows of the tables must be in the topic afterwards.
+ */
+export interface DefinitionTopic {
+  readonly before: ReadonlyMap<string, LogRecord>;
+  readonly after: ReadonlyMap<string, LogRecord>;
 }
 
 /** A few differences show the fault. A list of all might have a line for each vote. */

@@ -12,19 +12,11 @@ import {
 import { parseObject } from '../../domain/results/published-results.ts';
 import { COMPACTED_TOPICS, type LogRecord, TOPICS } from '../../ports/log.ts';
 import type { Rows } from '../../ports/recount.ts';
-import { type Check, CLOCKS_MS_MAX, noneOf, type Verification } from './check.ts';
+import { type Check, CLOCKS_MS_MAX, type DefinitionTopic, noneOf, type Verification } from './check.ts';
+import { differingRoots } from './roll-root.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 type Records = ReadonlyMap<string, LogRecord>;
-
-/**
- * Topic `definition`, read before and after the moment of the tables. Records from before must be
- * in the tables, and the rows of the tables must be in the topic afterwards.
- */
-export interface DefinitionTopic {
-  readonly before: Records;
-  readonly after: Records;
-}
 
 /** Compares the small tables with the definition, with topic `definition` and with each other. */
 export function compareTables(verification: Verification, definition: DefinitionTopic): Check[] {
@@ -33,6 +25,7 @@ export function compareTables(verification: Verification, definition: Definition
     noneOf('table elections = the definition', differingElection(verification, record)),
     noneOf('tables contests, parties, candidates, locations = the definition', differingDefinition(verification)),
     noneOf('table revisions and removed voters = topic definition', differingRevisions(verification, definition)),
+    noneOf('table roll_roots = topic definition', differingRoots(verification, definition)),
     noneOf('keys of topic definition', unknownKeys(verification, definition.before)),
     noneOf('table log_ends = the log', differingEnds(verification)),
     noneOf('the ends of votes = table source_offsets', differingVotesEnds(verification, definition)),
