@@ -83,7 +83,7 @@ before(async () => {
     onProgress: () => {},
   });
   cleanUp.unshift(() => backend.close());
-  // Batches of two minutes could be swapped without a trace, and a test may not depend on the clock.
+  // Batches of two minutes could be swapped without a trace; a test may not depend on the clock.
   await database.query('UPDATE batches SET cast_at = (SELECT min(cast_at) FROM batches)');
   await keepTables(database);
 });
