@@ -73,7 +73,8 @@ describe('verify', { concurrency: 1 }, () => {
     const { code, stdout } = await waiting.ended;
     assert.notEqual(code, 1, 'nothing is said to disagree');
     assert.doesNotMatch(stdout, /DISAGREES|Everything agrees/);
-    assert.equal((await watcher.query(stuck)).rows.length, 0, 'the query is cancelled');
+    // The server cancels the query, at its own time; else this never ends.
+    while ((await watcher.query(stuck)).rows.length > 0) await delay(POLL_MS);
     await database.query('ROLLBACK');
   });
 });
