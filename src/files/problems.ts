@@ -15,6 +15,12 @@ export interface InputProblem {
 
 /** More at once would scroll the first ones off the screen. */
 export const PROBLEMS_SHOWN_MAX = 20;
+/** Enough lines of one kind to see what is wrong, and room for other kinds. */
+export const KIND_SHOWN_MAX = 5;
+/** An input with more kinds of problems is of another format. */
+const KINDS_MAX = 100;
+/** The kinds beyond that, as one. */
+const OTHER_KINDS = 'other problems';
 
 /** `file:line: column: reason. Next: what to do.` */
 export function formatProblem({ file, line, column, reason, nextStep }: InputProblem): string {
@@ -39,6 +45,61 @@ export function quoteValue(value: string): string {
   return JSON.stringify(`${characters.slice(0, QUOTED_LENGTH_MAX).join('')}...`);
 }
 
+/** The kind of a problem: its column and its reason, without values and numbers. */
+function kindOf({ column, reason }: InputProblem): string {
+  const kind = reason.replace(/"(?:[^"\\]|\\.)*"/g, '"..."').replace(/\d+/g, '...');
+  return column === null ? kind : `${column.replace(/\[\d+\]/g, '[...]')}: ${kind}`;
+}
+
+/**
+ * Sorts problems by kind, so that one kind with thousands of lines does not hide the others. Of
+ * each kind the first ones are shown, and all are counted. Memory: a bounded number of problems and
+ * kinds.
+ */
+export class ProblemKinds {
+  readonly shown: InputProblem[] = [];
+  readonly #counts = new Map<string, number>();
+
+  /** @returns whether the problem is one of those to show. */
+  add(problem: InputProblem): boolean {
+    const named = kindOf(problem);
+    const kind = this.#counts.has(named) || this.#counts.size < KINDS_MAX ? named : OTHER_KINDS;
+    const before = this.#counts.get(kind) ?? 0;
+    this.#counts.set(kind, before + 1);
+    const isShown = before < KIND_SHOWN_MAX && this.shown.length < PROBLEMS_SHOWN_MAX;
+    if (isShown) this.shown.push(problem);
+    return isShown;
+  }
+
+  /** A line for each kind with more problems than are shown. */
+  get rest(): string[] {
+    const shown = Map.groupBy(this.shown, kindOf);
+    return [...this.#counts].flatMap(([kind, count]) => {
+      const more = count - (shown.get(kind)?.length ?? 0);
+      return more === 0 ? [] : [`... and ${more.toLocaleString('en-GB')} more: ${kind}`];
+    });
+  }
+}
+
+/** Tells problems as they come: the first of each kind. */
+export interface ProblemReporter {
+  tell(problems: readonly InputProblem[]): void;
+  /** Tells how many more of each kind there were. */
+  end(): void;
+}
+
+export function createProblemReporter(say: (line: string) => void): ProblemReporter {
+  const kinds = new ProblemKinds();
+  return {
+    tell(problems) {
+      for (const problem of problems) if (kinds.add(problem)) say(formatProblem(problem));
+    },
+    end() {
+      for (const line of kinds.rest) say(line);
+    },
+  };
+}
+
 /**
  * An input that is refused as a whole. Its message lists the problems, so printing the error prints
  * them all.
@@ -46,12 +107,10 @@ export function quoteValue(value: string): string {
 export class InputRefused extends OperationalError {
   readonly problems: readonly InputProblem[];
 
-  /** @param more whether there are further problems than those listed */
-  constructor(problems: readonly InputProblem[], more = false) {
-    const lines = problems.map(formatProblem);
-    if (more) lines.push(`... and more: only the first ${problems.length} problems are shown`);
+  /** @param rest a line for each kind with further problems */
+  constructor(problems: readonly InputProblem[], rest: readonly string[] = []) {
     super('INPUT_REFUSED', {
-      message: lines.join('\n'),
+      message: [...problems.map(formatProblem), ...rest].join('\n'),
       nextStep: 'Correct the input and start again; nothing of it was used.',
     });
     this.problems = problems;
@@ -61,31 +120,27 @@ export class InputRefused extends OperationalError {
 /** Gathers the problems of an input that is accepted or refused as a whole. */
 export class ProblemList {
   readonly #file: string;
-  readonly #problems: InputProblem[] = [];
+  readonly #kinds = new ProblemKinds();
 
   constructor(file: string) {
     this.#file = file;
   }
 
   get empty(): boolean {
-    return this.#problems.length === 0;
+    return this.#kinds.shown.length === 0;
   }
 
-  /** @throws InputRefused when there are more than can be shown. */
   add(line: number | null, column: string | null, reason: string, nextStep: string): void {
-    this.addAll([{ file: this.#file, line, column, reason, nextStep: nextStep }]);
+    this.#kinds.add({ file: this.#file, line, column, reason, nextStep });
   }
 
-  /** @throws InputRefused when there are more than can be shown. */
   addAll(problems: readonly InputProblem[]): void {
-    this.#problems.push(...problems);
-    if (this.#problems.length > PROBLEMS_SHOWN_MAX)
-      throw new InputRefused(this.#problems.slice(0, PROBLEMS_SHOWN_MAX), true);
+    for (const problem of problems) this.#kinds.add(problem);
   }
 
   /** @throws InputRefused when there is any problem. */
   refuse(): void {
-    if (!this.empty) throw new InputRefused(this.#problems);
+    if (!this.empty) throw new InputRefused(this.#kinds.shown, this.#kinds.rest);
   }
 }
 

@@ -298,7 +298,7 @@ const WHOLE_FILES: readonly Case[] = [
     'more than 20 problems',
     'results',
     RESULTS + 'c,1,Ada,-5\n'.repeat(30),
-    /:21: [^\n]*\n\.\.\. and more: only the first 20 problems are shown$/,
+    /:6: [^\n]*\n\.\.\. and 25 more: votes: "\.\.\." is negative$/,
     'refused whole',
   ],
   [

@@ -1,6 +1,6 @@
 import { REMOVAL_REASONS, type RemovalReason } from '../domain/election/voter.ts';
 import { type CsvOptions, columnOf, openTable, unusedColumns } from '../files/csv.ts';
-import { type InputProblem, InputRefused, PROBLEMS_SHOWN_MAX, refusal } from '../files/problems.ts';
+import { type InputProblem, type InputRefused, ProblemList, refusal } from '../files/problems.ts';
 
 /**
  * Voters to remove from the roll, as CSV with a registration number and a reason code. It is
@@ -52,8 +52,11 @@ export async function readRemovals(path: string, rowsMax: number): Promise<Remov
       else rows.push({ line, registration_number, reason });
     }
   }
-  if (rows.length === 0 && problems.length > 0)
-    throw new InputRefused(problems.slice(0, PROBLEMS_SHOWN_MAX), problems.length > PROBLEMS_SHOWN_MAX);
+  if (rows.length === 0 && problems.length > 0) {
+    const list = new ProblemList(path);
+    list.addAll(problems);
+    list.refuse();
+  }
   if (rows.length === 0)
     throw refusal(path, null, null, 'there is no row below the header', 'check that the export was complete');
   const unused = unusedColumns(file, REQUIRED);

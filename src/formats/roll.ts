@@ -3,7 +3,7 @@ import type { Election, Location, LocationId } from '../domain/election/election
 import type { VoterPerson } from '../domain/election/voter.ts';
 import { type CsvFile, type CsvOptions, columnOf, openCsv, openTable, readRows, unusedColumns } from '../files/csv.ts';
 import type { FileIdentity } from '../files/input-bytes.ts';
-import { type InputProblem, InputRefused, PROBLEMS_SHOWN_MAX, refusal } from '../files/problems.ts';
+import { type InputProblem, InputRefused, ProblemKinds, refusal } from '../files/problems.ts';
 import { idProblem, isDate, parseWholeNumber, proseProblem, textProblem, type ValueProblem } from '../files/values.ts';
 import { LOCATIONS_MAX } from './results/results-table.ts';
 
@@ -89,7 +89,7 @@ export async function scanRoll(path: string, election: Election | null): Promise
   assertLocated(file);
   const reader = new RollReader(file, election);
   const drafts = new Map<string, { id: string; name: string; voters: number }>();
-  const shown: InputProblem[] = [];
+  const kinds = new ProblemKinds();
   let problemCount = 0;
   let voters = 0;
   for await (const { rows, problems } of file.blocks) {
@@ -112,9 +112,9 @@ export async function scanRoll(path: string, election: Election | null): Promise
       else drafts.set(key, { id: row.location, name: reader.locationName(fields), voters: 1 });
     }
     problemCount += found.length;
-    shown.push(...found.slice(0, PROBLEMS_SHOWN_MAX - shown.length));
+    for (const problem of found) kinds.add(problem);
   }
-  if (voters === 0 && problemCount > 0) throw new InputRefused(shown, problemCount > shown.length);
+  if (voters === 0 && problemCount > 0) throw new InputRefused(kinds.shown, kinds.rest);
   if (voters === 0)
     throw refusal(path, null, null, 'there is no row below the header', 'check that the export was complete');
   const known = new Map(election?.locations.map((location) => [location.id as string, location]));
@@ -134,7 +134,7 @@ export async function scanRoll(path: string, election: Election | null): Promise
     identity: file.identity(),
     locations,
     voters,
-    problems: shown,
+    problems: kinds.shown,
     problem_count: problemCount,
     notices: unused === null ? [] : [unused],
   };

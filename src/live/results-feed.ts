@@ -12,8 +12,8 @@ export interface ResultsFeed {
   /** Null while waiting: there is no definition yet, or its results are still being read. */
   state(): DashboardState | null;
   /**
-   * Why there is no state although there are results, in a sentence; null otherwise. Where a state
-   * was shown before, its `results.held` says it instead.
+   * The sentence that says why the results are not a sound count; null where they are, or where
+   * nothing is published. Once a state was shown, its `results.held` says it instead.
    */
   trouble(): string | null;
   subscribe(listener: () => void): () => void;

@@ -82,7 +82,9 @@ export type Rows = readonly Readonly<Record<string, unknown>>[];
 export interface Moment {
   /** The clock of PostgreSQL, ISO 8601. */
   readonly now: string;
-  readonly election: Readonly<Record<string, unknown>>;
+  /** The whole row of table `elections`, by column. */
+  readonly election: Readonly<Record<string, unknown>> &
+    Pick<ElectionEntry, 'definition' | 'definition_hash' | 'revision' | 'voters_total'>;
   readonly log_ends: readonly LogEndEntry[];
   readonly sources: readonly SourceEntry[];
   readonly rejections: readonly RejectionEntry[];

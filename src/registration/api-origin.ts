@@ -4,7 +4,7 @@ import type { Election, ElectionId } from '../domain/election/election.ts';
 import { originOf } from '../domain/election/origin.ts';
 import { GENERATED_CANDIDATES } from '../domain/generated/generated-election.ts';
 import { drawPortrait } from '../domain/generated/portrait.ts';
-import type { InputProblem } from '../files/problems.ts';
+import { createProblemReporter, type InputProblem } from '../files/problems.ts';
 import {
   EMPTY_PAGES_MAX,
   fetchCandidates,
@@ -16,7 +16,7 @@ import {
 import type { LocatedPerson } from '../formats/roll.ts';
 import { describeElection, readGivenElection } from './given-election.ts';
 import { filesOf, type OpenedOrigin, type OriginOptions, type Say, TURNOUT_DEFAULT, VOTERS_DEFAULT } from './origin.ts';
-import { createReporter, openStagedRoll, type StagedRoll } from './staged-roll.ts';
+import { openStagedRoll, type StagedRoll } from './staged-roll.ts';
 
 /**
  * Voters from a service that answers like randomuser.me. Candidates come from it too, where no file
@@ -78,7 +78,7 @@ async function fetchInto(
   election: Election | null,
   say: Say,
 ): Promise<void> {
-  const report = createReporter(say);
+  const reporter = createProblemReporter(say);
   const defined = new Map(
     election?.locations.flatMap(({ id, name }) => [
       [comparisonKey(name), id as string],
@@ -87,9 +87,9 @@ async function fetchInto(
   );
   for (let page = staged.position + 1, empty = 0; staged.voters < voters; page++) {
     const { people, problems } = await fetchPage(api, page);
-    report(problems);
+    reporter.tell(problems);
     const located = election === null ? people : people.flatMap((each) => relocate(each, defined));
-    if (located.length < people.length) report([elsewhere(api.url.host, page, people.length - located.length)]);
+    if (located.length < people.length) reporter.tell([elsewhere(api.url.host, page, people.length - located.length)]);
     const wanted = located.slice(0, voters - staged.voters);
     const repeated = await staged.add(wanted, page);
     empty = repeated.length === wanted.length ? empty + 1 : 0;
@@ -102,6 +102,7 @@ async function fetchInto(
             : `Start again with --fresh --voters ${staged.voters}, or check what the service answers.`,
       });
   }
+  reporter.end();
 }
 
 const relocate = (located: LocatedPerson, defined: ReadonlyMap<string, string>): LocatedPerson[] => {

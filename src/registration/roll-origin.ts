@@ -1,12 +1,12 @@
 import type { Election } from '../domain/election/election.ts';
 import { originOf } from '../domain/election/origin.ts';
-import { type InputProblem, PROBLEMS_SHOWN_MAX } from '../files/problems.ts';
+import { createProblemReporter, type InputProblem, PROBLEMS_SHOWN_MAX } from '../files/problems.ts';
 import { assertReadableTwice, grownProblem } from '../files/text-files.ts';
 import { electionNameOf } from '../formats/results/results.ts';
 import { findFirstLines, type RollRow, readRoll, scanRoll } from '../formats/roll.ts';
 import { describeElection, readGivenElection } from './given-election.ts';
 import { filesOf, type OpenedOrigin, type OriginOptions, type Say, TURNOUT_DEFAULT } from './origin.ts';
-import { createReporter, openStagedRoll } from './staged-roll.ts';
+import { openStagedRoll } from './staged-roll.ts';
 
 /** Voters from a roll as CSV. */
 export async function openRollOrigin(options: OriginOptions, path: string, say: Say): Promise<OpenedOrigin> {
@@ -26,16 +26,17 @@ export async function openRollOrigin(options: OriginOptions, path: string, say: 
     name: given.election?.name ?? named.name,
     define: async (context) => {
       await using staged = await openStagedRoll(context, given.election);
-      const report = createReporter(context.progress.say);
-      const reportRepeated = createRepeatReporter(path, given.election, report);
+      const reporter = createProblemReporter(context.progress.say);
+      const reportRepeated = createRepeatReporter(path, given.election, reporter.tell);
       for await (const block of readRoll(path, given.election, Math.max(1, staged.position), summary.identity)) {
-        report(block.problems);
+        reporter.tell(block.problems);
         const repeated = await staged.add(block.rows, block.next_line);
         await reportRepeated(repeated.map((position) => block.rows[position]!));
         context.signal.throwIfAborted();
       }
       const grown = await grownProblem(path, summary.identity, staged.position);
-      if (grown !== null) report([grown]);
+      if (grown !== null) reporter.tell([grown]);
+      reporter.end();
       return { election: await staged.define(describeElection(given, context.entry, named.name), names) };
     },
   };

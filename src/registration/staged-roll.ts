@@ -1,11 +1,9 @@
 import { assert } from '../domain/assert.ts';
 import { comparisonKey } from '../domain/election/comparison-key.ts';
 import type { Election, Location, LocationId } from '../domain/election/election.ts';
-import { formatProblem, type InputProblem, PROBLEMS_SHOWN_MAX } from '../files/problems.ts';
 import type { LocatedPerson } from '../formats/roll.ts';
 import type { Roll } from '../ports/roll.ts';
 import type { StageContext } from '../ports/stage-context.ts';
-import type { Say } from './origin.ts';
 
 /**
  * A roll whose people come from outside. The people are stored first. After the last one, the
@@ -125,19 +123,4 @@ class StagedLocations {
     this.#fresh = [];
     return fresh;
   }
-}
-
-/**
- * Reports problems as they come. After {@link PROBLEMS_SHOWN_MAX} it says once that there are more.
- */
-export function createReporter(say: Say): (problems: readonly InputProblem[]) => void {
-  let told = 0;
-  return (problems) => {
-    for (const problem of problems) {
-      if (told < PROBLEMS_SHOWN_MAX) say(formatProblem(problem));
-      if (told === PROBLEMS_SHOWN_MAX)
-        say('... and more lines like these; each was left out, the others are registered.');
-      told++;
-    }
-  };
 }

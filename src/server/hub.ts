@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { constants, deflateRawSync } from 'node:zlib';
 import type { ContestResult, LocationResult } from '../domain/results/results.ts';
 import { resultsDelta } from '../domain/results/results-delta.ts';
+import { isOlderState } from '../domain/results/state-id.ts';
 import type { ResultsFeed } from '../live/results-feed.ts';
 import type { DashboardState } from '../live/state-builder.ts';
 import { acceptedEncodings } from './encoding.ts';
@@ -95,8 +96,12 @@ export interface HubOptions {
 /** The answer to a viewer that wants to be taken in. */
 export type Admission = 'in' | 'full' | 'too-many-from-address';
 
-const isSameDefinition = ({ definition: before }: DashboardState, { definition: now }: DashboardState): boolean =>
-  before.tag === now.tag;
+/**
+ * Whether a state goes on from another one. Topics that were made again begin with lower offsets:
+ * viewers then take the whole state, since they drop older updates.
+ */
+const goesOn = (before: DashboardState, now: DashboardState): boolean =>
+  before.definition.tag === now.definition.tag && !isOlderState(now.id, before.id);
 
 /** An address without the form that IPv6 gives those of IPv4. */
 const plainAddress = (address: string): string => address.replace(/^::ffff:/, '');
@@ -116,7 +121,7 @@ export class Hub {
   readonly #byAddress = new Map<string, number>();
   readonly #proxies: ReadonlySet<string>;
   readonly #stalled_ms: number;
-  /** The reason why there is no state that viewers were told of last. */
+  /** The trouble that viewers were told of last. */
   #trouble: string | null = null;
   readonly #feed: ResultsFeed;
   readonly #unsubscribe: () => void;
@@ -246,7 +251,7 @@ export class Hub {
     this.#version++;
     this.#resync = null;
     this.#resumeFrames.clear();
-    if (before !== null && isSameDefinition(before, state)) this.#broadcastChanges(before, state);
+    if (before !== null && goesOn(before, state)) this.#broadcastChanges(before, state);
     else {
       this.#contestVersions = new Float64Array(state.results.contests.length).fill(this.#version);
       this.#locationVersions = new Float64Array(state.results.locations.length).fill(this.#version);

@@ -8,6 +8,7 @@ import { feedOf, stateWhere } from '../../test/support/feed.ts';
 import { TestCount, type TestElectionShape, testElection } from '../../test/support/test-count.ts';
 import { OperationalError } from '../base/errors.ts';
 import type { Results } from '../domain/results/results.ts';
+import { createFeed } from '../live/results-feed.ts';
 import { type Admission, Hub, type HubOptions, VIEWERS_PER_ADDRESS_MAX } from './hub.ts';
 import { startServer } from './server.ts';
 
@@ -198,6 +199,22 @@ describe('the event stream', () => {
     assert.equal((await listener.next()).data.locations?.length, 600);
     const events = await openEvents(context, at('/api/events'), { 'last-event-id': id });
     assert.equal((await events.next()).event, 'resync');
+  });
+
+  test('a state of topics that were made again is fetched whole, though its id is lower', async (context) => {
+    const { feed: source } = await serve(context);
+    const shown = source.state()!;
+    const feed = createFeed();
+    const [instance] = shown.id.split('.');
+    feed.show({ state: { ...shown, id: `${instance}.1.1.90` }, trouble: null });
+    const server = await startServer({ port: 0, results: feed, page: '/nowhere' });
+    context.after(() => server.close());
+    const events = await openEvents(context, new URL('/api/events', server.url));
+    await events.next();
+    const lower = `${instance}.1.1.2`;
+    feed.show({ state: { ...shown, id: lower, results: { ...shown.results, sequence: 1 } }, trouble: null });
+    const { event, id } = await events.next();
+    assert.deepEqual([event, id], ['resync', lower]);
   });
 
   test('waits for the definition, then says that there is something to fetch', async (context) => {

@@ -2,7 +2,7 @@ import { keepGoing } from '../base/keep-going.ts';
 import { assert } from '../domain/assert.ts';
 import type { RejectionReason } from '../domain/ballots/rejection.ts';
 import { indexElection } from '../domain/election/election-index.ts';
-import { formatProblem, PROBLEMS_SHOWN_MAX } from '../files/problems.ts';
+import { formatProblem, KIND_SHOWN_MAX } from '../files/problems.ts';
 import { spoolInput } from '../files/spool.ts';
 import {
   type CastVote,
@@ -87,16 +87,17 @@ const REASONS: Record<RejectionReason, string> = {
 export interface Refusals {
   /** The name of the source in messages. */
   readonly source: string;
-  tell(line: string): void;
+  tell(reason: RejectionReason, line: string): void;
 }
 
-/** Reports the first lines, and then once that there are more. */
-export function createTeller(say: (line: string) => void): (line: string) => void {
-  let told = 0;
-  return (line) => {
-    if (told < PROBLEMS_SHOWN_MAX) say(line);
-    if (told === PROBLEMS_SHOWN_MAX) say('... and more like these; `tallyroom verify` counts them by reason.');
-    told++;
+/** Reports the first lines of each reason, and then once that there are more. */
+export function createTeller(say: (line: string) => void): Refusals['tell'] {
+  const told = new Map<RejectionReason, number>();
+  return (reason, line) => {
+    const before = told.get(reason) ?? 0;
+    told.set(reason, before + 1);
+    if (before < KIND_SHOWN_MAX) say(line);
+    if (before === KIND_SHOWN_MAX) say(`... and more: ${reason}; \`tallyroom verify\` counts them by reason.`);
   };
 }
 
@@ -111,7 +112,7 @@ export async function castBlock(
   { source, tell }: Refusals,
   commit: (batch: CastBatch) => Promise<Committed>,
 ): Promise<void> {
-  for (const { problem } of block.refused) tell(formatProblem(problem));
+  for (const { reason, problem } of block.refused) tell(reason, formatProblem(problem));
   const rejections: Rejection[] = block.refused.map(({ line, reason }) => ({ source_offset: line, reason }));
   const known = await backend.ballotBox.lookUp(
     entry,
@@ -124,7 +125,7 @@ export async function castBlock(
     const reason = whyRefused(vote, voter, inBlock);
     if (reason !== null) {
       rejections.push({ source_offset: vote.line, reason });
-      tell(`${source}:${vote.line}: ${REASONS[reason]}.`);
+      tell(reason, `${source}:${vote.line}: ${REASONS[reason]}.`);
       continue;
     }
     inBlock.add(voter!.voter_id);

@@ -7,7 +7,7 @@ import type { ForeignRecords, ForeignTopic } from '../ports/foreign-topic.ts';
 import type { ClaimedSource } from '../ports/intake.ts';
 import { TOPICS } from '../ports/log.ts';
 import type { StageContext } from '../ports/stage-context.ts';
-import { castBlock, createTeller } from './cast-file.ts';
+import { castBlock, createTeller, type Refusals } from './cast-file.ts';
 import { goOn } from './go-on.ts';
 import { type Booth, openBooth } from './voting/booth.ts';
 import { type PartitionWork, workShare } from './voting/share.ts';
@@ -51,7 +51,7 @@ interface TopicContext extends StageContext {
   /** The offset to stop at, by partition; null to follow the topic. */
   readonly ends: readonly number[] | null;
   readonly booth: Booth;
-  tell(line: string): void;
+  readonly tell: Refusals['tell'];
   readonly index: ElectionIndex;
 }
 

@@ -1,6 +1,6 @@
 import { OperationalError } from '../base/errors.ts';
 import { indexElection } from '../domain/election/election-index.ts';
-import { formatProblem, type InputProblem, PROBLEMS_SHOWN_MAX } from '../files/problems.ts';
+import { createProblemReporter, type InputProblem, type ProblemReporter } from '../files/problems.ts';
 import { assertReadableTwice } from '../files/text-files.ts';
 import { readElectionFile } from '../formats/election-file.ts';
 import { readRemovals, tooMany } from '../formats/removals.ts';
@@ -37,12 +37,12 @@ export async function addVoters(context: StageContext, path: string): Promise<vo
   await assertReadableTwice(path);
   const { identity, notices } = await scanRoll(path, election);
   for (const notice of notices) context.progress.say(notice);
-  const tell = createReporter(context);
+  const reporter = createProblemReporter(context.progress.say);
   const locations = indexElection(election).locationNumbers;
   const voters: LateVoter[] = [];
   const lines: number[] = [];
   for await (const { rows, problems } of readRoll(path, election, 1, identity)) {
-    for (const problem of problems) tell(problem);
+    reporter.tell(problems);
     for (const { line, person, location } of rows) {
       if (voters.length === ROWS_MAX) throw tooMany(path, line, ROWS_MAX);
       voters.push({ person, location: locations.get(location)! });
@@ -50,7 +50,7 @@ export async function addVoters(context: StageContext, path: string): Promise<vo
     }
   }
   const change = await withRoll(context, (roll) => roll.addLate(`add:${identity.sha256}`, voters));
-  report(context, change, 'added to', path, lines);
+  report(context, reporter, change, 'added to', path, lines);
 }
 
 /** Removes voters who have not voted from a complete roll. */
@@ -58,11 +58,12 @@ export async function removeVoters(context: StageContext, path: string): Promise
   assertKnownVoters(context.entry);
   const { sha256, rows, problems, notices } = await readRemovals(path, ROWS_MAX);
   for (const notice of notices) context.progress.say(notice);
-  const tell = createReporter(context);
-  for (const problem of problems) tell(problem);
+  const reporter = createProblemReporter(context.progress.say);
+  reporter.tell(problems);
   const change = await withRoll(context, (roll) => roll.removeLate(`remove:${sha256}`, rows));
   report(
     context,
+    reporter,
     change,
     'removed from',
     path,
@@ -131,16 +132,22 @@ const REFUSALS: Record<RollRefusal, Pick<InputProblem, 'reason' | 'nextStep'>> =
 };
 
 function report(
-  context: StageContext,
+  { progress }: StageContext,
+  reporter: ProblemReporter,
   { entry, changed, was_taken_before, refused }: RollChange,
   what: string,
   file: string,
   lines: readonly number[],
 ): void {
-  const { progress } = context;
-  const tell = createReporter(context);
-  for (const { position, reason } of refused)
-    tell({ file, line: lines[position]!, column: 'registration_number', ...REFUSALS[reason] });
+  reporter.tell(
+    refused.map(({ position, reason }) => ({
+      file,
+      line: lines[position]!,
+      column: 'registration_number',
+      ...REFUSALS[reason],
+    })),
+  );
+  reporter.end();
   const total = (entry.voters_total ?? 0).toLocaleString('en-GB');
   progress.say(
     was_taken_before
@@ -150,13 +157,3 @@ function report(
 }
 
 const count = (voters: number): string => (voters === 1 ? '1 voter' : `${voters.toLocaleString('en-GB')} voters`);
-
-/** Reports the first problems, and then once that there are more. */
-function createReporter({ progress }: StageContext): (problem: InputProblem) => void {
-  let told = 0;
-  return (problem) => {
-    if (told < PROBLEMS_SHOWN_MAX) progress.say(formatProblem(problem));
-    if (told === PROBLEMS_SHOWN_MAX) progress.say('... and more lines like these; each was left out.');
-    told++;
-  };
-}

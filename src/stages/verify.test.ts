@@ -160,7 +160,7 @@ class Counted {
   }
 }
 
-const rowOf = (entry: ElectionEntry): object => ({
+const rowOf = (entry: ElectionEntry): Moment['election'] => ({
   election_id: entry.id,
   name: entry.name,
   source: 'ballots',

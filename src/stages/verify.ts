@@ -107,7 +107,7 @@ async function reconcile(
 
 /** The election as it was at the moment. Its description may have been revised since. */
 function entryAt(given: ElectionEntry, { election }: Moment): ElectionEntry {
-  const { definition, definition_hash, revision, voters_total } = election as unknown as ElectionEntry;
+  const { definition, definition_hash, revision, voters_total } = election;
   return { ...given, definition, definition_hash, revision, voters_total };
 }
 

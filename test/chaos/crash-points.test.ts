@@ -9,7 +9,7 @@ import { openWorkspace } from '../support/workspace.ts';
 const SLOW_RATE = 150;
 
 function crashesAt(point: CrashPoint): Crash[] {
-  // Without Kafka there is no relay. test/e2e/late-roll.test.ts dies at the changes of a roll.
+  // A relay needs Kafka. test/e2e/late-roll.test.ts has the crash points of a changed roll.
   if (/^(relay|roll-change)\./.test(point)) return [];
   if (point.startsWith('compact.')) return [{ point, passing: 1, rate: SLOW_RATE }];
   if (point.startsWith('count.')) return [1, 2].map((passing) => ({ point, passing, rate: SLOW_RATE }));

@@ -132,8 +132,6 @@ class StreamReader {
     }
     if (!response.ok) throw new Error(`results: ${response.status}`);
     const id = response.headers.get('tallyroom-event-id') ?? '';
-    // A second server may be behind the first. The page does not go back.
-    if (this.#results !== null && isOlderState(id, this.#lastId)) return;
     const results: Results = await response.json();
     this.#results = results;
     this.#places = resultPlaces(results);

@@ -2,13 +2,11 @@ import type { VoterPerson } from '../../domain/election/voter.ts';
 
 type Person = Pick<VoterPerson, 'registration_number' | 'uuid'>;
 
-const [NEWLINE, SPACE, HYPHEN, ZERO, COLON] = Buffer.from('\n -0:') as unknown as [
-  number,
-  number,
-  number,
-  number,
-  number,
-];
+const NEWLINE = 0x0a;
+const SPACE = 0x20;
+const HYPHEN = 0x2d;
+const ZERO = 0x30;
+const COLON = 0x3a;
 /** Two numbers and two lengths of at most ten digits, and what stands between them. */
 const LINE_BYTES_MAX = 64;
 /** UTF-8 has at most three bytes for a unit of a JavaScript text. */

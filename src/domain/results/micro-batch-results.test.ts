@@ -459,7 +459,7 @@ describe('rows at the wrong time', () => {
   });
 });
 
-test('a recount is no state before it covers the votes that it must reach', () => {
+test('a recount becomes a state when it covers the votes that it must reach', () => {
   const results = createResults(WARDS);
   takeAll(results, FIRST);
   results.judge();

@@ -194,6 +194,9 @@ class RowReader {
       const { name, contest } = this.#table.candidates[number]!;
       if (kind !== null && this.#outContests[contest] === null) note(MEANINGS[kind], name);
     }
+    for (const [number, { name, party }] of this.#table.candidates.entries())
+      if (this.#outCandidates[number] === null && party === '' && kindOfRow(name) === 'blank')
+        note(`taken as the name of a candidate; --leave-out takes blank votes out`, name);
     for (const [number, out] of this.#outLocations.entries())
       if (out !== null) note(MEANINGS[out], this.#locationIds[number]!);
     return [...seen].map(

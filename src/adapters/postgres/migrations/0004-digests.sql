@@ -14,7 +14,8 @@ CREATE TABLE nonces (
   nonce       bytea   NOT NULL CHECK (length(nonce) = 32)
 );
 
--- Appends a batch of votes: as append_log, and moves the sum of participants.
+-- As before, and moves the sum of participants.
+DROP FUNCTION append_log(integer, text, integer, bigint, integer, integer, integer, text, bytea);
 CREATE FUNCTION append_log(
   e integer, t text, p integer, expected_offset bigint, records integer, entries integer, batches_added integer,
   new_hash text, data bytea, new_participation text
