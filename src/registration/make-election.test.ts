@@ -3,24 +3,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { BACKENDS } from '../../test/contracts/backends.ts';
+import { NO_ORIGIN_OPTIONS } from '../../test/support/origins.ts';
 import { silent } from '../../test/support/progress.ts';
 import { temporaryDirectory } from '../../test/support/tallyroom.ts';
 import type { Backend } from '../ports/backend.ts';
 import { type OpenOptions, openElection } from './make-election.ts';
 
-const NOTHING_SAID = {
-  election: null,
-  candidates: null,
-  roll: null,
-  api: null,
-  results: null,
-  electorate: null,
-  scale: null,
-  readings: null,
-  voters: null,
-  turnout: null,
-  seed: null,
-};
 const never = new AbortController().signal;
 
 test('of starts at once all find the one election, and of fresh ones each makes its own', async () => {
@@ -28,7 +16,12 @@ test('of starts at once all find the one election, and of fresh ones each makes 
   try {
     const others = await Promise.all([1, 2, 3].map(() => under.openAnother()));
     const atOnce = async (options: Partial<OpenOptions>): Promise<string[]> => {
-      const common: OpenOptions = { id: null, fresh: false, partitions: 2, origin: { ...NOTHING_SAID, voters: 10 } };
+      const common: OpenOptions = {
+        id: null,
+        fresh: false,
+        partitions: 2,
+        origin: { ...NO_ORIGIN_OPTIONS, voters: 10 },
+      };
       const open = others.map((backend) => openElection(backend, { ...common, ...options }, silent(), never));
       return (await Promise.all(open)).map(({ id }) => id).sort();
     };
@@ -63,7 +56,7 @@ test('a start that looked before another made the election of the same inputs fi
   const open = (backend: Backend, given: Partial<OpenOptions['origin']>): Promise<{ id: string }> =>
     openElection(
       backend,
-      { id: null, fresh: false, partitions: 2, origin: { ...NOTHING_SAID, ...given } },
+      { id: null, fresh: false, partitions: 2, origin: { ...NO_ORIGIN_OPTIONS, ...given } },
       silent(),
       never,
     );
@@ -74,7 +67,7 @@ test('a start that looked before another made the election of the same inputs fi
   ]) {
     const made = await openElection(
       under.backend,
-      { id: null, fresh: true, partitions: 2, origin: { ...NOTHING_SAID, ...first } },
+      { id: null, fresh: true, partitions: 2, origin: { ...NO_ORIGIN_OPTIONS, ...first } },
       silent(),
       never,
     );
