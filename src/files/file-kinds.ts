@@ -51,7 +51,7 @@ function kindOfText(head: Buffer): Kind | null {
   const encoding = encodingOf(head);
   const sample = head.subarray(0, SAMPLE_BYTES);
   if (encoding === 'utf-8' && sample.filter((byte) => byte === 0).length > sample.length / 2)
-    return ['most of its bytes are zero, so it is not text', 'check that this is the right file'];
+    return ['it is mostly zero bytes, so it is not text', 'check that this is the right file'];
   const text = new TextDecoder(encoding).decode(head.subarray(0, 2_000)).trimStart();
   if (!text.startsWith('<')) return null;
   if (/<(!doctype\s+html|html|head|body)\b/i.test(text)) return HTML;
