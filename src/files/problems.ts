@@ -16,7 +16,7 @@ export interface InputProblem {
 /** More at once would scroll the first ones off the screen. */
 export const PROBLEMS_SHOWN_MAX = 20;
 /** Enough lines of one kind to see what is wrong, and room for other kinds. */
-export const KIND_SHOWN_MAX = 5;
+const KIND_SHOWN_MAX = 5;
 /** An input with more kinds of problems is of another format. */
 const KINDS_MAX = 100;
 /** The kinds beyond that, as one. */

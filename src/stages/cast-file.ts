@@ -2,7 +2,7 @@ import { keepGoing } from '../base/keep-going.ts';
 import { assert } from '../domain/assert.ts';
 import type { RejectionReason } from '../domain/ballots/rejection.ts';
 import { indexElection } from '../domain/election/election-index.ts';
-import { formatProblem, KIND_SHOWN_MAX } from '../files/problems.ts';
+import { createProblemReporter, type InputProblem, type ProblemReporter } from '../files/problems.ts';
 import { spoolInput } from '../files/spool.ts';
 import {
   type CastVote,
@@ -30,7 +30,8 @@ export async function castFile(context: StageContext, input: CastVotesInput): Pr
   assert(entry.definition !== null, 'the election is defined');
   const index = indexElection(entry.definition);
   const file = await openInspected(input, index);
-  const refusals = { source: file.path, tell: createTeller(progress.say) };
+  const reporter = createProblemReporter(progress.say);
+  const refusals = { source: file.path, reporter };
   await keepGoing(
     async () => {
       await backend.assertSafe(entry);
@@ -47,6 +48,7 @@ export async function castFile(context: StageContext, input: CastVotesInput): Pr
     progress.say,
     signal,
   );
+  reporter.end();
 }
 
 /**
@@ -67,38 +69,30 @@ export async function castStandardInput(
   }
 }
 
-/**
- * The first three of these need the roll. They are as personal as the rest of the line, so they
- * repeat no values.
- */
-const REASONS: Record<RejectionReason, string> = {
-  'unknown-voter': 'the registration number is not on the roll. Next: look the voter up on the roll',
-  'wrong-location': 'the voter is registered in another location. Next: look the voter up on the roll',
-  'already-voted': 'the voter has voted already, and that vote stays. Next: nothing; it is recorded as a rejection',
-  malformed: 'it is malformed',
-  'unknown-location': 'the location is unknown',
-  'unknown-contest': 'the contest is unknown',
-  'contest-not-on-ballot': 'the contest is not on the ballot of that location',
-  'unknown-candidate': 'the candidate is unknown',
-  'repeated-candidate': 'a candidate is selected twice',
+/** The reasons that need the roll. */
+type RollReason = Extract<RejectionReason, 'unknown-voter' | 'wrong-location' | 'already-voted'>;
+
+/** Why a vote is refused that was read well. The line is personal data, so no value is repeated. */
+const REFUSED: Record<RollReason, Pick<InputProblem, 'reason' | 'nextStep'>> = {
+  'unknown-voter': {
+    reason: 'the registration number is not on the roll',
+    nextStep: 'look the voter up on the roll',
+  },
+  'wrong-location': {
+    reason: 'the voter is registered in another location',
+    nextStep: 'look the voter up on the roll',
+  },
+  'already-voted': {
+    reason: 'the voter has voted already, and that vote stays',
+    nextStep: 'nothing; it is recorded as a rejection',
+  },
 };
 
 /** The reports to the user about refused votes. */
 export interface Refusals {
   /** The name of the source in messages. */
   readonly source: string;
-  tell(reason: RejectionReason, line: string): void;
-}
-
-/** Reports the first lines of each reason, and then once that there are more. */
-export function createTeller(say: (line: string) => void): Refusals['tell'] {
-  const told = new Map<RejectionReason, number>();
-  return (reason, line) => {
-    const before = told.get(reason) ?? 0;
-    told.set(reason, before + 1);
-    if (before < KIND_SHOWN_MAX) say(line);
-    if (before === KIND_SHOWN_MAX) say(`... and more: ${reason}; \`tallyroom verify\` counts them by reason.`);
-  };
+  readonly reporter: ProblemReporter;
 }
 
 /**
@@ -109,10 +103,10 @@ export async function castBlock(
   { backend, entry, progress }: StageContext,
   booth: Booth,
   block: CastVotes,
-  { source, tell }: Refusals,
+  { source, reporter }: Refusals,
   commit: (batch: CastBatch) => Promise<Committed>,
 ): Promise<void> {
-  for (const { reason, problem } of block.refused) tell(reason, formatProblem(problem));
+  reporter.tell(block.refused.map(({ problem }) => problem));
   const rejections: Rejection[] = block.refused.map(({ line, reason }) => ({ source_offset: line, reason }));
   const known = await backend.ballotBox.lookUp(
     entry,
@@ -125,7 +119,7 @@ export async function castBlock(
     const reason = whyRefused(vote, voter, inBlock);
     if (reason !== null) {
       rejections.push({ source_offset: vote.line, reason });
-      tell(reason, `${source}:${vote.line}: ${REASONS[reason]}.`);
+      reporter.tell([{ file: source, line: vote.line, column: null, ...REFUSED[reason] }]);
       continue;
     }
     inBlock.add(voter!.voter_id);
@@ -148,11 +142,7 @@ export async function castBlock(
   progress.cast(committed);
 }
 
-function whyRefused(
-  vote: CastVote,
-  voter: KnownVoter | undefined,
-  inBlock: ReadonlySet<number>,
-): RejectionReason | null {
+function whyRefused(vote: CastVote, voter: KnownVoter | undefined, inBlock: ReadonlySet<number>): RollReason | null {
   if (voter === undefined) return 'unknown-voter';
   if (voter.location !== vote.location) return 'wrong-location';
   return voter.has_voted || inBlock.has(voter.voter_id) ? 'already-voted' : null;

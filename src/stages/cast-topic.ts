@@ -1,13 +1,14 @@
 import { OperationalError } from '../base/errors.ts';
 import { createTurns, type Turns } from '../base/turns.ts';
 import { type ElectionIndex, indexElection } from '../domain/election/election-index.ts';
+import { createProblemReporter, type ProblemReporter } from '../files/problems.ts';
 import { type CastVotes, checkCastVotes } from '../formats/cast-votes.ts';
 import { definitionOf } from '../ports/elections.ts';
 import type { ForeignRecords, ForeignTopic } from '../ports/foreign-topic.ts';
 import type { ClaimedSource } from '../ports/intake.ts';
 import { TOPICS } from '../ports/log.ts';
 import type { StageContext } from '../ports/stage-context.ts';
-import { castBlock, createTeller, type Refusals } from './cast-file.ts';
+import { castBlock } from './cast-file.ts';
 import { goOn } from './go-on.ts';
 import { type Booth, openBooth } from './voting/booth.ts';
 import { type PartitionWork, workShare } from './voting/share.ts';
@@ -36,14 +37,15 @@ export async function castTopic(context: StageContext, name: string, once: boole
       nextStep: 'Name the topic that the other system writes its votes to.',
     });
   const booth = openBooth(entry, 0, 0);
-  const tell = createTeller(progress.say);
+  const reporter = createProblemReporter(progress.say);
   let ends: readonly number[] | null = null;
   await goOn(context, async (going) => {
     await backend.assertSafe(entry);
     await using topic = await backend.openForeignTopic(name);
     if (once) ends ??= await topic.ends();
-    await takeVotes({ ...going, topic, ends, booth, tell, index: indexElection(definitionOf(entry)) });
+    await takeVotes({ ...going, topic, ends, booth, reporter, index: indexElection(definitionOf(entry)) });
   });
+  reporter.end();
 }
 
 interface TopicContext extends StageContext {
@@ -51,7 +53,7 @@ interface TopicContext extends StageContext {
   /** The offset to stop at, by partition; null to follow the topic. */
   readonly ends: readonly number[] | null;
   readonly booth: Booth;
-  readonly tell: Refusals['tell'];
+  readonly reporter: ProblemReporter;
   readonly index: ElectionIndex;
 }
 
@@ -125,7 +127,7 @@ const castRecords = (
     context,
     context.booth,
     block,
-    { source: sourceOf(context, claimed.partition), tell: context.tell },
+    { source: sourceOf(context, claimed.partition), reporter: context.reporter },
     (batch) => claimed.commit(batch, signal),
   );
 
