@@ -34,8 +34,8 @@ COPY package.json LICENSE ./
 COPY src src
 USER node
 EXPOSE 8080
-# The option of `npm start`: memory stays the same for any number of votes.
-ENTRYPOINT ["node", "--max-semi-space-size=8", "/app/src/main.ts"]
+# The options of `npm start`: memory stays the same for any number of votes.
+ENTRYPOINT ["node", "--max-semi-space-size=8", "--expose-gc", "/app/src/main.ts"]
 CMD ["--help"]
 
 # Spark's own image lacks the connector to Kafka. These jars are the connector, in the same version.

@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
+import { setImmediate as otherWork } from 'node:timers/promises';
 import { constants, deflateRawSync } from 'node:zlib';
+import { giveMemoryBack } from '../base/memory.ts';
 import type { ContestResult, LocationResult } from '../domain/results/results.ts';
 import { resultsDelta } from '../domain/results/results-delta.ts';
 import { isOlderState } from '../domain/results/state-id.ts';
@@ -36,6 +38,13 @@ const STALLED_MS_MAX = 60_000;
  * of people may share the address of an operator, or of a proxy that is not told.
  */
 export const VIEWERS_PER_ADDRESS_MAX = 2_000;
+/**
+ * The garbage of a write lives until other work gets its turn. That of 10,000 viewers at once
+ * outlives two collections, and V8 moves it to the old generation: 656 MB, against 355 MB.
+ */
+const VIEWERS_PER_TURN = 250;
+/** Memory is given back when this many viewers have left, if they were at least half of all. */
+const CROWD_MIN = 1_000;
 /** States that a viewer can come back from: at 33 a second, those of about two minutes. */
 const RESUME_IDS_MAX = 4_096;
 /**
@@ -138,6 +147,11 @@ export class Hub {
   /** The advice to fetch the state on show; null until somebody needs it. */
   #resync: Frame | null = null;
   #nextTickAt = 0;
+  /** While the frame of a tick is on its way to the viewers. */
+  #isSending = false;
+  #isClosed = false;
+  /** The most viewers since memory was given back last. */
+  #viewersMost = 0;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(feed: ResultsFeed, options: HubOptions = {}) {
@@ -174,6 +188,7 @@ export class Hub {
     });
     if (isPacked) response.write(GZIP_HEADER);
     this.#viewers.add(viewer);
+    this.#viewersMost = Math.max(this.#viewersMost, this.#viewers.size);
     // The response's close, not the request's: the request closes as soon as it has been read.
     response.on('close', () => this.#forget(viewer));
     response.on('error', () => this.#forget(viewer));
@@ -189,6 +204,7 @@ export class Hub {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#unsubscribe();
     clearInterval(this.#heartbeat);
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -226,7 +242,7 @@ export class Hub {
 
   /** Sends the first change at once; changes soon after it go out together with the next tick. */
   #onChange(): void {
-    if (this.#timer !== null) return;
+    if (this.#isSending || this.#timer !== null) return;
     const wait_ms = this.#nextTickAt - performance.now();
     if (wait_ms <= 0) this.#tick();
     else {
@@ -238,40 +254,46 @@ export class Hub {
   }
 
   #tick(): void {
-    const state = this.#feed.state();
-    if (state === null) this.#sayTrouble();
-    else if (state !== this.shown) this.#show(state);
+    const startedAt = performance.now();
+    const frame = this.#nextFrame();
+    if (frame !== null) void this.#broadcast(frame, startedAt);
   }
 
-  #show(state: DashboardState): void {
+  /** The frame of this tick; null where there is no news. */
+  #nextFrame(): Frame | null {
+    const state = this.#feed.state();
+    if (state === null) return this.#newTrouble();
+    return state === this.shown ? null : this.#show(state);
+  }
+
+  #show(state: DashboardState): Frame | null {
     this.#trouble = null;
-    const startedAt = performance.now();
+    this.#nextTickAt = performance.now() + TICK_SPACING_MS;
     const before = this.shown;
     this.shown = state;
     this.#version++;
     this.#resync = null;
     this.#resumeFrames.clear();
-    if (before !== null && goesOn(before, state)) this.#broadcastChanges(before, state);
-    else {
-      this.#contestVersions = new Float64Array(state.results.contests.length).fill(this.#version);
-      this.#locationVersions = new Float64Array(state.results.locations.length).fill(this.#version);
-      this.#versionOfId.clear();
-      this.#broadcast(this.#resyncFrame(state));
+    if (before !== null && goesOn(before, state)) {
+      this.#remember(state.id);
+      return this.#changesFrame(before, state);
     }
+    this.#contestVersions = new Float64Array(state.results.contests.length).fill(this.#version);
+    this.#locationVersions = new Float64Array(state.results.locations.length).fill(this.#version);
+    this.#versionOfId.clear();
     this.#remember(state.id);
-    const took_ms = performance.now() - startedAt;
-    this.#nextTickAt = startedAt + Math.max(TICK_SPACING_MS, took_ms / TICK_CORE_SHARE_MAX);
+    return this.#resyncFrame(state);
   }
 
   /** There is nothing to show, or nothing any more: viewers fetch the reason. */
-  #sayTrouble(): void {
+  #newTrouble(): Frame | null {
     const trouble = this.#feed.trouble();
-    if (this.shown === null && trouble === this.#trouble) return;
+    if (this.shown === null && trouble === this.#trouble) return null;
     this.#trouble = trouble;
     this.shown = null;
     this.#resumeFrames.clear();
     this.#versionOfId.clear();
-    this.#broadcast(NOTHING_TO_SHOW);
+    return NOTHING_TO_SHOW;
   }
 
   #remember(id: string): void {
@@ -284,10 +306,10 @@ export class Hub {
     }
   }
 
-  #broadcastChanges(before: DashboardState, state: DashboardState): void {
+  #changesFrame(before: DashboardState, state: DashboardState): Frame | null {
     const contests = this.#changed(before.results.contests, state.results.contests, this.#contestVersions);
     const locations = this.#changed(before.results.locations, state.results.locations, this.#locationVersions);
-    if (this.#viewers.size > 0) this.#broadcast(this.#updateFrame(state, contests, locations));
+    return this.#viewers.size > 0 ? this.#updateFrame(state, contests, locations) : null;
   }
 
   /** Entries of `after` that are not the same object in `before`, noted as brought by this tick. */
@@ -310,13 +332,39 @@ export class Hub {
     return this.#resync;
   }
 
-  #broadcast(frame: Frame): void {
-    for (const viewer of this.#viewers) this.#send(viewer, frame);
+  /** Sends the frame of a tick. The next tick follows when all viewers have it. */
+  async #broadcast(frame: Frame, startedAt: number): Promise<void> {
+    this.#isSending = true;
+    const took_ms = performance.now() - startedAt + (await this.#sendAll(frame));
+    this.#isSending = false;
+    this.#nextTickAt = startedAt + Math.max(TICK_SPACING_MS, took_ms / TICK_CORE_SHARE_MAX);
+    if (!this.#isClosed && this.#feed.state() !== this.shown) this.#onChange();
+  }
+
+  /**
+   * Sends a frame to all viewers of this moment, some at a time.
+   * @returns the time that it took, without the other work between.
+   */
+  async #sendAll(frame: Frame): Promise<number> {
+    const viewers = [...this.#viewers];
+    let took_ms = 0;
+    for (let first = 0; first < viewers.length; first += VIEWERS_PER_TURN) {
+      if (first > 0) await otherWork();
+      const startedAt = performance.now();
+      for (const viewer of viewers.slice(first, first + VIEWERS_PER_TURN))
+        if (this.#viewers.has(viewer)) this.#send(viewer, frame);
+      took_ms += performance.now() - startedAt;
+    }
+    return took_ms;
   }
 
   async #beat(): Promise<void> {
-    for (const viewer of this.#viewers) this.#send(viewer, HEARTBEAT);
+    await this.#sendAll(HEARTBEAT);
     if (this.#viewers.size > 0) this.#dropStalled(await readSendQueues(), performance.now());
+    const left = this.#viewersMost - this.#viewers.size;
+    if (left < CROWD_MIN || left < this.#viewers.size) return;
+    this.#viewersMost = this.#viewers.size;
+    giveMemoryBack();
   }
 
   /** Drops the viewers that do not read. Their pages come back by themselves, if they live. */

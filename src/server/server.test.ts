@@ -38,6 +38,24 @@ async function serve(context: TestContext, shape?: TestElectionShape | null, vie
   return { count, feed, server, vote, at: (path: string) => new URL(path, server.url) };
 }
 
+/** A hub without a server. @returns what connects a viewer from any address. */
+function openHub(context: TestContext, options: HubOptions): (remoteAddress: string) => [Admission, ServerResponse] {
+  const controller = new AbortController();
+  const feed = feedOf(new TestCount(testElection()).log, controller.signal);
+  const hub = new Hub(feed, options);
+  context.after(async () => {
+    hub.close();
+    controller.abort();
+    await feed.done;
+  });
+  return (remoteAddress) => {
+    const request = new IncomingMessage(new Socket());
+    Object.defineProperty(request.socket, 'remoteAddress', { value: remoteAddress });
+    const response = new ServerResponse(request);
+    return [hub.connect(request, response), response];
+  };
+}
+
 const jsonOf = async <Shape>(response: Response): Promise<Shape> => (await response.json()) as Shape;
 
 /** Opens the event stream and hands out one event after another, without heartbeats. */
@@ -303,28 +321,66 @@ describe('the event stream', () => {
     assert.match(await metrics(), /^tallyroom_viewers 1$/m);
   });
 
-  test('one address cannot take every place; this machine and proxies may', async (context) => {
-    const controller = new AbortController();
-    const feed = feedOf(new TestCount(testElection()).log, controller.signal);
-    const hub = new Hub(feed, { proxies: ['10.0.0.9'] });
-    context.after(async () => {
-      hub.close();
-      controller.abort();
-      await feed.done;
-    });
-    /** A request as it comes from an address that this machine does not have. */
-    const connectFrom = (remoteAddress: string): [Admission, ServerResponse] => {
-      const request = new IncomingMessage(new Socket());
-      Object.defineProperty(request.socket, 'remoteAddress', { value: remoteAddress });
-      const response = new ServerResponse(request);
-      return [hub.connect(request, response), response];
-    };
+  test('one address cannot take every place; this machine and proxies may', (context) => {
+    const connectFrom = openHub(context, { proxies: ['10.0.0.9'] });
     const responses = Array.from({ length: VIEWERS_PER_ADDRESS_MAX }, () => connectFrom('::ffff:10.0.0.1')[1]);
     assert.equal(connectFrom('10.0.0.1')[0], 'too-many-from-address');
     for (const other of ['10.0.0.2', '127.0.0.1', '::1']) assert.equal(connectFrom(other)[0], 'in');
     for (let i = 0; i <= VIEWERS_PER_ADDRESS_MAX; i++) assert.equal(connectFrom('10.0.0.9')[0], 'in');
     responses[0]!.emit('close');
     assert.equal(connectFrom('10.0.0.1')[0], 'in');
+  });
+
+  test('memory is given back once, after a crowd has left', async (context) => {
+    const before = globalThis.gc;
+    context.after(() => {
+      globalThis.gc = before;
+    });
+    const collected = context.mock.fn(async () => {});
+    globalThis.gc = collected as unknown as NodeJS.GCFunction;
+    const connectFrom = openHub(context, { heartbeat_ms: 5 });
+    const beats = () => new Promise((resolve) => setTimeout(resolve, 60));
+    const crowd = Array.from({ length: 2_000 }, () => connectFrom('127.0.0.1')[1]);
+    for (const response of crowd.slice(0, 999)) response.emit('close');
+    await beats();
+    assert.equal(collected.mock.callCount(), 0, '1,001 of 2,000 are still here');
+    crowd[999]!.emit('close');
+    while (collected.mock.callCount() === 0) await beats();
+    for (const response of crowd.slice(1_000, 1_900)) response.emit('close');
+    await beats();
+    assert.equal(collected.mock.callCount(), 1, '900 more are no crowd');
+  });
+
+  test('more viewers than are served at once: each gets each change once, in order', async (context) => {
+    const VIEWERS = 600;
+    const CHANGES = 20;
+    const { server, count, feed } = await serve(context);
+    const received: string[] = Array.from({ length: VIEWERS }, () => '');
+    const sockets = received.map((_, viewer) => {
+      const socket = connect({ port: server.port, host: '127.0.0.1' }).setEncoding('utf8');
+      context.after(() => socket.destroy());
+      socket.on('data', (text: string) => {
+        received[viewer] += text;
+      });
+      socket.write('GET /api/events HTTP/1.1\r\nHost: test\r\n\r\n');
+      return socket;
+    });
+    await Promise.all(sockets.map((socket) => once(socket, 'data')));
+    for (let change = 1; change <= CHANGES; change++) {
+      count.cast(0, [1], 1);
+      count.flush();
+      await stateWhere(feed, ({ results }) => results.sequence === 5 + change);
+    }
+    const { id } = feed.state()!;
+    while (!received.every((text) => text.includes(`id: ${id}\n`)))
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    for (const text of received) {
+      const offsets = [...text.matchAll(/^id: \S*\.(\d+)$/gm)].map(([, offset]) => Number(offset));
+      assert.deepEqual(
+        offsets,
+        [...new Set(offsets)].sort((left, right) => left - right),
+      );
+    }
   });
 
   test('a viewer that leaves is forgotten', async (context) => {
