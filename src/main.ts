@@ -1,3 +1,4 @@
+import { diskFull, isDiskFull } from './base/disk-full.ts';
 import { ERROR_CODES, OperationalError } from './base/errors.ts';
 import { type CommandName, helpOf, parseCommandLine } from './cli/command-table.ts';
 import { resolveConfig } from './cli/config.ts';
@@ -77,11 +78,10 @@ function causeOf({ code, cause }: OperationalError): unknown {
 async function checkWritten(code: number, { unwritten }: Outputs): Promise<number> {
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   if (!unwritten.aborted) return code;
-  const { code: reason, message } = unwritten.reason as NodeJS.ErrnoException;
-  if (reason === 'ENOSPC' || reason === 'EDQUOT')
+  if (isDiskFull(unwritten.reason))
     explain(
       new OperationalError('DISK_FULL', {
-        message: `standard output could not be written: ${message}`,
+        message: `standard output could not be written: ${unwritten.reason.message}`,
         nextStep: 'Free some space on the disk of the output file, then run the command again: nothing is lost.',
       }),
       false,
@@ -89,8 +89,12 @@ async function checkWritten(code: number, { unwritten }: Outputs): Promise<numbe
   return code === 0 ? 1 : code;
 }
 
+/** The file that could not be written, where the system tells it. */
+const placeOf = ({ path, message }: NodeJS.ErrnoException): string => path ?? `the file (${message})`;
+
 function explain(error: unknown, debug: boolean): number {
   if (error instanceof Error && error.name === 'AbortError') return 130;
+  if (isDiskFull(error)) return explain(diskFull(placeOf(error), error), debug);
   if (error instanceof OperationalError) {
     process.stderr.write(`Error: ${error.message}\nNext:  ${error.nextStep}\n`);
     if (debug) process.stderr.write(`${error.stack}\ncaused by ${causeOf(error)}\n`);

@@ -3,10 +3,10 @@ import { chown, open, readFile, rename, rm, stat, statfs, writeFile } from 'node
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { crashPoint } from '../base/crash-points.ts';
+import { diskFull } from '../base/disk-full.ts';
 import { OperationalError } from '../base/errors.ts';
 import { SAY_AFTER_MS, type Waiting } from '../base/waiting.ts';
 import {
-  diskFull,
   draftName,
   isFull,
   moveIntoPlace,

@@ -16,6 +16,7 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, relative, resolve } from 'node:path';
+import { diskFull, isDiskFull } from '../base/disk-full.ts';
 import { OperationalError } from '../base/errors.ts';
 import { sha256 } from '../base/sha256.ts';
 import { type Account, findPrograms, type Programs, programsRoot, runProgram, tryPrograms } from './programs.ts';
@@ -78,7 +79,7 @@ export async function withFileErrors<T>(directory: string, work: () => Promise<T
     const { code, message } = cause as NodeJS.ErrnoException;
     // The code of an AbortError is a number.
     if (cause instanceof OperationalError || typeof code !== 'string') throw cause;
-    if (code === 'ENOSPC' || code === 'EDQUOT') throw diskFull(directory, cause);
+    if (isDiskFull(cause)) throw diskFull(directory, cause);
     throw unusable(`The data directory ${directory} cannot be used: ${message}`, cause);
   }
 }
@@ -89,15 +90,6 @@ export async function withFileErrors<T>(directory: string, work: () => Promise<T
  */
 export const isFull = (text: string): boolean =>
   /No space left on device|Disk quota exceeded|Check free disk space/.test(text);
-
-export function diskFull(directory: string, cause?: unknown): OperationalError {
-  return new OperationalError('DISK_FULL', {
-    message: `The disk that holds ${directory} is full.`,
-    nextStep:
-      'Free some space, or name a data directory on a larger disk with --data-dir, then start again; nothing is lost.',
-    cause,
-  });
-}
 
 function unusable(message: string, cause?: unknown, nextStep?: string): OperationalError {
   return new OperationalError('DATA_DIRECTORY_UNUSABLE', {

@@ -8,11 +8,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import { crashPoint } from '../base/crash-points.ts';
+import { diskFull } from '../base/disk-full.ts';
 import { OperationalError } from '../base/errors.ts';
 import { becomesTrue, SAY_AFTER_MS, TimedOut, type Waiting } from '../base/waiting.ts';
 import { CLUSTER, ensureCluster, ROLE, readLog, SERVER_LOG, startFailure, turnLog, writeSettings } from './cluster.ts';
 import { isServer, otherCluster, readLockFile, removeLockFile } from './lock-file.ts';
-import { diskFull, isFull, type Places, preparePlaces } from './places.ts';
+import { isFull, type Places, preparePlaces } from './places.ts';
 import { type Ending, type Outcome, runProgram } from './programs.ts';
 import {
   ANSWER_MS_MAX,

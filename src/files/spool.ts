@@ -3,6 +3,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { diskFull, isDiskFull } from '../base/disk-full.ts';
 import { OperationalError } from '../base/errors.ts';
 
 /**
@@ -22,7 +23,7 @@ const NAME = /^standard-input-(\d+)-\d+(?:@(.*))?$/;
  * Writes standard input to a file that only this user can read, because it holds the votes of named
  * voters.
  * @param directory is made where it is missing
- * @throws OperationalError INPUT_REFUSED when the file cannot be written; AbortError
+ * @throws OperationalError INPUT_REFUSED when the file cannot be written, DISK_FULL; AbortError
  */
 export async function spoolInput(
   input: NodeJS.ReadableStream,
@@ -41,6 +42,7 @@ export async function spoolInput(
   } catch (cause) {
     await remove();
     if (signal?.aborted) throw cause;
+    if (isDiskFull(cause)) throw diskFull(directory, cause);
     throw new OperationalError('INPUT_REFUSED', {
       message: `standard input could not be written to ${directory}: ${cause instanceof Error ? cause.message : cause}`,
       nextStep: 'Make room or permission there, or give a file instead of -.',

@@ -3,7 +3,7 @@
  * server that says nothing. None may lose a word about it, and none may leave a server behind.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,6 +22,21 @@ const skip = !existsSync(FULL) && `there is no ${FULL} here`;
 /** A command that was told to end ends within this time, on a machine that does other work too. */
 const END_MS_MAX = 10_000;
 const POLL_MS = 2;
+
+/** A command with a terminal of its own, which goes away with the child. */
+function startOnTerminal({ dataDir }: Workspace, args: readonly string[], before = '') {
+  const command = [process.execPath, MAIN, ...args, '--data-dir', dataDir].map((each) => `'${each}'`).join(' ');
+  const child = spawn('script', ['-qec', `${before}${command}`, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const says = async (pattern: RegExp): Promise<void> => {
+    let said = '';
+    for await (const chunk of child.stdout.setEncoding('utf8')) {
+      said += chunk;
+      if (pattern.test(said)) return;
+    }
+    assert.fail(`it did not say ${pattern}: ${said}`);
+  };
+  return { child, says };
+}
 
 /** Runs a command with one of its streams on a full disk. @returns its code and the other stream */
 async function runOnFullDisk({ dataDir }: Workspace, args: readonly string[], stream: 'stdout' | 'stderr') {
@@ -95,6 +110,13 @@ describe('an election that was counted', () => {
       assert.doesNotMatch(said, /Unhandled|\bat .*:\d+:\d+|defect/);
       assert.deepEqual(leftovers(workspace), []);
     });
+
+  test('a closed output is no output: verify ends in order', async () => {
+    const command = `'${process.execPath}' '${MAIN}' verify --data-dir '${workspace.dataDir}'`;
+    for (const closed of ['>&-', '2>&-', '<&- >&- 2>&-'])
+      assert.equal(spawnSync('sh', ['-c', `${command} ${closed}`]).status, 0, closed);
+    assert.deepEqual(leftovers(workspace), []);
+  });
 
   test('messages on a full disk end nothing: the election is counted to its end', { skip }, async () => {
     const { code, said } = await runOnFullDisk(workspace, ['run', '--json', '--once', '--port', '0'], 'stderr');
@@ -198,4 +220,29 @@ test('a terminal that goes away (SIGHUP) ends a command in order, but under nohu
   await says(/http:/);
   child.kill('SIGHUP');
   succeeded(await ended);
+});
+
+describe('a real terminal that goes away', {
+  skip: spawnSync('script', ['--version']).error !== undefined && 'there is no script here',
+}, () => {
+  const workspace = openWorkspace({ after });
+
+  test('ends a command in order: nothing of it is left', async () => {
+    const { child, says } = startOnTerminal(workspace, ['run', '--voters', '3000', '--rate', '10', '--port', '0']);
+    await says(/voted [1-9]/);
+    child.kill('SIGKILL');
+    await untilStopped(workspace);
+    assert.deepEqual(leftovers(workspace), []);
+  });
+
+  test('ends nothing where no signal comes with it: writes fail (EIO), and the election is counted', async () => {
+    const args = ['run', '--voters', '3000', '--rate', '1000', '--once', '--port', '0', '--fresh'];
+    const { child, says } = startOnTerminal(workspace, args, 'exec setsid --fork --wait ');
+    await says(/voted [1-9]/);
+    child.kill('SIGKILL');
+    await untilStopped(workspace);
+    assert.deepEqual(leftovers(workspace), []);
+    const { votes, not_counted } = JSON.parse(succeeded(await workspace.run(['verify', '--json'])));
+    assert.deepEqual({ votes, not_counted }, { votes: 2_100, not_counted: 0 });
+  });
 });

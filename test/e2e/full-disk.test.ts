@@ -5,7 +5,7 @@ import { closeSync, openSync, readdirSync, rmSync, statSync, truncateSync, write
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Ended } from '../support/tallyroom.ts';
-import { isServing, openWorkspace, succeeded, type Workspace } from '../support/workspace.ts';
+import { isServing, openWorkspace, succeeded, urlOf, type Workspace } from '../support/workspace.ts';
 
 /** Holds a new database with the log of one election. */
 const DISK_MB = 200;
@@ -79,4 +79,19 @@ test('a disk that fills up ends every command by name; with space again the elec
     names.filter((name) => /^(conf|lock)-|^postmaster\.pid$/.test(name)),
     [],
   );
+});
+
+test('standard input that does not fit on the disk is refused by name, and nothing of it is left', async (t) => {
+  const workspace = openOnSmallDisk(t);
+  if (workspace === null) return t.skip('cannot mount a small disk here');
+  const elsewhere = openWorkspace(t);
+  const server = { DATABASE_URL: urlOf(await elsewhere.server()) };
+  succeeded(await workspace.run(['register', '--voters', '10'], server));
+  fill(workspace.dataDir);
+  const vote = workspace.start(['vote', '--votes', '-'], server);
+  vote.child.stdin!.on('error', () => {}).write('registration_number,location_id,x\n'.repeat(10_000));
+  const { code, stderr } = await vote.ended;
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /Error: The disk that holds .* is full\.\nNext: {2}Free some space/);
+  assert.deepEqual(readdirSync(join(workspace.dataDir, 'spool')), []);
 });
