@@ -3,7 +3,10 @@
  * the process is killed.
  */
 import assert from 'node:assert/strict';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
 import { COUNCIL, councilRoll, numberOf } from '../support/council.ts';
 import { addressOf, fetchResults, resultsWhere } from '../support/results.ts';
 import type { Ended } from '../support/tallyroom.ts';
@@ -59,7 +62,54 @@ async function outcomeOf(workspace: Workspace): Promise<Outcome> {
   };
 }
 
+/** Runs `work` while no batch can be committed, once a command waits for that. */
+async function whileNoBatchCommits(workspace: Workspace, work: () => void): Promise<void> {
+  const client = new pg.Client((await workspace.server()).connection);
+  await client.connect();
+  try {
+    await client.query('BEGIN; LOCK TABLE batches IN EXCLUSIVE MODE');
+    for (;;) {
+      const { rowCount } = await client.query("SELECT FROM pg_locks WHERE NOT granted AND locktype = 'relation'");
+      if (rowCount! > 0) break;
+      await delay(5);
+    }
+    work();
+    await client.query('COMMIT');
+  } finally {
+    await client.end();
+  }
+}
+
 describe('cast votes', { concurrency: 2 }, () => {
+  for (const [name, change] of [
+    ['changed in place', (path: string, content: string) => writeFileSync(path, content.replaceAll('Ada', 'Bob'))],
+    ['replaced by a shorter one', (path: string) => writeFileSync(path, 'x\n')],
+    ['appended to', (path: string) => appendFileSync(path, '{"registration_number": "S0001"}\n')],
+  ] as const)
+    test(`a file that is ${name} while it is cast: nothing of what changed is cast, and the rest later`, async (context) => {
+      const workspace = await openCouncil(context);
+      const ballot = (i: number) =>
+        `{"registration_number": "${numberOf('north', i)}",${' '.repeat(4_000)}"location_id": "north", "selections": {"mayor": ["Ada"]}}\n`;
+      const content = Array.from({ length: VOTERS_EACH }, (_, i) => ballot(i + 1)).join('');
+      const path = workspace.file('votes.ndjson', content);
+      const command = workspace.start(['vote', '--votes', path]);
+      await whileNoBatchCommits(workspace, () => change(path, content));
+      const { code, stderr } = await command.ended;
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, /votes\.ndjson:?\d*: .*(changed|grown|lines were added).*Next: /);
+      writeFileSync(path, content);
+      succeeded(await workspace.run(['vote', '--votes', path]));
+      const { votes, undervotes, rejections } = await outcomeOf(workspace);
+      assert.deepEqual(
+        { votes, undervotes, rejections },
+        {
+          votes: { Ada: VOTERS_EACH, Bob: 0, Cy: 0, Di: 0, Ed: 0 },
+          undervotes: { mayor: 0, board: 2 * VOTERS_EACH },
+          rejections: {},
+        },
+      );
+    });
+
   test('every reason for a refusal, beside votes that count', async (context) => {
     const workspace = await openCouncil(context);
     const csv = workspace.file(
