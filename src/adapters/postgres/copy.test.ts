@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import pg from 'pg';
-import { copyIn } from './copy.ts';
+import { VOTER_PERSON_FIELDS, type VoterPerson } from '../../domain/election/voter.ts';
+import { copyIn, PersonRows } from './copy.ts';
 import { isConnectionLost } from './explain.ts';
 
 /** A message of PostgreSQL's protocol: its type, its length with itself, its body. */
@@ -48,4 +49,25 @@ test('a server that goes away before it has read the data of a COPY: the connect
   const drained = once(client.connection.stream, 'drain');
   sockets[0]!.resume();
   await drained;
+});
+
+test('a person is a row of COPY text: absent fields, escapes, and letters of every length', () => {
+  const nobody = Object.fromEntries(VOTER_PERSON_FIELDS.map((field) => [field, null])) as unknown as VoterPerson;
+  const rows = new PersonRows();
+  rows.add([0, 7, 12_345], {
+    ...nobody,
+    registration_number: 'a\tb\\c\nd\re',
+    first_name: 'Zoë 𝔸',
+    last_name: "O'Neill\x01",
+    city: '',
+    registered_age: 30,
+  });
+  rows.add([1, 7, 0], { ...nobody, registration_number: 'N2'.repeat(100_000) });
+  const [first, second, end] = rows.take().toString().split('\n');
+  const absent = (count: number): string => '\t\\N'.repeat(count);
+  assert.equal(first, `0\t7\t12345\ta\\tb\\\\c\\nd\\re${absent(1)}\tZoë 𝔸\tO'Neill\x01${absent(4)}\t${absent(7)}\t30`);
+  assert.equal(second, `1\t7\t0\t${'N2'.repeat(100_000)}${absent(16)}`);
+  assert.equal(end, '');
+  rows.add([2, 7, 0], { ...nobody, registration_number: 'N3' });
+  assert.equal(rows.take().toString(), `2\t7\t0\tN3${absent(16)}\n`);
 });

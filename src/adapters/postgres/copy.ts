@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { VoteColumns } from '../../domain/ballots/vote-columns.ts';
+import { VOTER_PERSON_FIELDS, type VoterPerson } from '../../domain/election/voter.ts';
+import { ByteText } from './byte-text.ts';
 import { explain } from './explain.ts';
 
 /**
@@ -149,12 +151,37 @@ export function voterRows(
   return rows.finish();
 }
 
+const TAB = 0x09;
+const NEWLINE = 0x0a;
+const SPACE = 0x20;
+const BACKSLASH = 0x5c;
 const ESCAPES: Record<string, string> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' };
 
-/** A field in COPY's text format. */
-export const textField = (value: string | number | null): string =>
-  value === null
-    ? '\\N'
-    : typeof value === 'number'
-      ? `${value}`
-      : value.replace(/[\\\t\n\r]/g, (character) => ESCAPES[character]!);
+/** Rows in COPY's text format: numbers first, then the fields of a person. */
+export class PersonRows {
+  readonly #bytes = new ByteText();
+
+  add(numbers: readonly number[], person: VoterPerson): void {
+    for (const [i, value] of numbers.entries()) {
+      if (i > 0) this.#bytes.byte(TAB);
+      this.#bytes.number(value);
+    }
+    for (const field of VOTER_PERSON_FIELDS) {
+      this.#bytes.byte(TAB);
+      this.#field(person[field]);
+    }
+    this.#bytes.byte(NEWLINE);
+  }
+
+  /** @returns the rows since the last call. They are valid until the next one is added. */
+  take(): Buffer {
+    return this.#bytes.take();
+  }
+
+  #field(value: string | number | null): void {
+    if (value === null) this.#bytes.text('\\N');
+    else if (typeof value === 'number') this.#bytes.text(`${value}`);
+    else if (!this.#bytes.plain(value, SPACE, BACKSLASH))
+      this.#bytes.text(value.replace(/[\\\t\n\r]/g, (character) => ESCAPES[character]!));
+  }
+}

@@ -2,12 +2,12 @@ import type pg from 'pg';
 import { crashPoint } from '../../base/crash-points.ts';
 import { assert } from '../../domain/assert.ts';
 import { type ElectionIndex, indexElection } from '../../domain/election/election-index.ts';
-import { VOTER_PERSON_FIELDS, type VoterPerson } from '../../domain/election/voter.ts';
+import { VOTER_PERSON_FIELDS } from '../../domain/election/voter.ts';
 import { type VoterColumns, writeVoters } from '../../domain/log/voter-records.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
 import type { LateVoter, Removal, Roll, RollBatch, RollChange, StagedPeople } from '../../ports/roll.ts';
 import { appendLog, readLogEnd } from './append.ts';
-import { copyIn, RowBuffer, textField, voterRows } from './copy.ts';
+import { copyIn, PersonRows, RowBuffer, voterRows } from './copy.ts';
 import { type Connection, type Database, inTransaction, lockOrAbort } from './database.ts';
 import { LOG_CHANNEL } from './notifications.ts';
 import { addLate, removeLate } from './roll-changes.ts';
@@ -34,6 +34,7 @@ class PostgresRoll implements Roll {
   readonly #number: number;
   readonly #buffer = new RowBuffer();
   readonly #digests: RollDigests;
+  readonly #people = new PersonRows();
   #index: ElectionIndex | null = null;
 
   constructor(client: Connection, electionNo: number) {
@@ -139,14 +140,15 @@ class PostgresRoll implements Roll {
         'COPY voters (voter_id, election_no, location_no) FROM STDIN (FORMAT binary)',
         voterRows(this.#buffer, this.#number, voters.ids, voters.locations, voters.count),
       );
-    else
+    else {
+      for (const [i, person] of people.entries())
+        this.#people.add([voters.ids[i]!, this.#number, voters.locations[i]!], person);
       await copyIn(
         this.#client,
         `COPY voters (voter_id, election_no, location_no, ${VOTER_PERSON_FIELDS.join(', ')}) FROM STDIN`,
-        Buffer.from(
-          people.map((person, i) => personLine(this.#number, voters.ids[i]!, voters.locations[i]!, person)).join(''),
-        ),
+        this.#people.take(),
       );
+    }
     await this.#digests.store(0, { ...voters, people });
   }
 
@@ -168,12 +170,6 @@ class PostgresRoll implements Roll {
     });
     crashPoint('register.after-log-append');
   }
-}
-
-function personLine(electionNo: number, id: number, location: number, person: VoterPerson): string {
-  let line = `${id}\t${electionNo}\t${location}`;
-  for (const field of VOTER_PERSON_FIELDS) line += `\t${textField(person[field])}`;
-  return `${line}\n`;
 }
 
 async function insertLocations(client: pg.Client, electionNo: number, names: readonly string[]): Promise<void> {
