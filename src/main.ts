@@ -10,6 +10,7 @@ const COMMAND_MODULES: Record<CommandName, () => Promise<{ command: Command }>> 
   run: () => import('./commands/run.ts'),
   register: () => import('./commands/register.ts'),
   vote: () => import('./commands/vote.ts'),
+  report: () => import('./commands/report.ts'),
   count: () => import('./commands/count.ts'),
   dashboard: () => import('./commands/dashboard.ts'),
   verify: () => import('./commands/verify.ts'),

@@ -39,6 +39,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'src/domain/log': ['src/domain/election', 'src/domain/ballots'],
   'src/domain/counting': ['src/domain/election', 'src/domain/ballots', 'src/domain/log'],
   'src/domain/results': ['src/domain/election', 'src/domain/log', 'src/domain/counting'],
+  'src/domain/returns': ['src/domain/election', 'src/domain/log', 'src/domain/counting', 'src/domain/results'],
   'src/ports': ['src/domain'],
   'src/files': ['src/base', 'src/domain'],
   'src/formats': ['src/base', 'src/domain', 'src/files'],

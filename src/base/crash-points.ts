@@ -93,6 +93,14 @@ export const CRASH_POINTS = {
     now: 'The change of the roll is committed; nobody was told.',
     next: 'The same file changes nothing more.',
   },
+  'report.before-commit': {
+    now: 'An upload of returns is written to table and topic, and is not committed.',
+    next: 'The transaction is undone; the same file makes the same upload.',
+  },
+  'report.after-commit': {
+    now: 'An upload of returns is committed; nobody was told.',
+    next: 'The same file changes nothing more.',
+  },
   'relay.before-publish': {
     now: 'Committed batches are read from table log; nothing of them is in Kafka.',
     next: 'The next relay publishes them.',

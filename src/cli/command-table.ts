@@ -97,6 +97,14 @@ export const OPTIONS = {
         ? null
         : `must be ${TOPIC_PREFIX} and the name of a topic: letters, digits, dots, hyphens and underscores`,
   },
+  'reported-at': {
+    value: 'TIME',
+    help: 'the time of returns whose file names none, e.g. 2026-11-03T20:15:00Z (default: now)',
+    check: (text) =>
+      /^\d{4}-\d\d-\d\dT\d\d:\d\d.*(Z|[+-]\d\d:\d\d)$/.test(text) && !Number.isNaN(Date.parse(text))
+        ? null
+        : 'must be a time with its offset from UTC, e.g. 2026-11-03T20:15:00Z',
+  },
   engine: {
     value: 'local|spark',
     help: 'count in this process, or on Spark with KAFKA_BROKERS and SPARK_REMOTE (default: local)',
@@ -226,8 +234,15 @@ export const COMMANDS = {
       'npm run tallyroom -- vote --from topic:polling-places',
     ],
   },
+  report: {
+    summary:
+      'Takes official returns from a CSV file: counts by contest, location and candidate, as they stood at a time. They go to topic `returns`.',
+    options: ['reported-at', ...EVERYWHERE],
+    positional: 'FILE',
+    examples: ['npm run tallyroom -- report returns.csv'],
+  },
   count: {
-    summary: 'Counts topic `votes` into the three result topics, until Ctrl-C.',
+    summary: 'Counts topic `votes` or `returns` into the three result topics, until Ctrl-C.',
     options: ['engine', 'once', 'recount', ...EVERYWHERE],
     examples: ['npm run tallyroom -- count', 'npm run tallyroom -- count --recount --once'],
   },
@@ -324,6 +339,8 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
       `${name} takes one of ${spec.choices.join(', ')}${positional === null ? '' : `, not "${positional}"`}`,
       name,
     );
+  if (spec.positional?.startsWith('[') === false && positional === null && !parsed.values.help)
+    throw usage(`${name} takes a ${spec.positional}`, name);
   const options = Object.fromEntries(
     Object.entries(parsed.values).map(([option, value]) => [option, Array.isArray(value) ? value.join('\n') : value]),
   ) as RawOptions;

@@ -32,6 +32,8 @@ export interface Config {
   readonly votes: string | null;
   /** The topic of another system to take votes from. */
   readonly from: string | null;
+  /** The time of returns that name none, in milliseconds; null for the time of receipt. */
+  readonly reportedAt: number | null;
   readonly engine: Engine;
   readonly partitions: number;
   readonly fresh: boolean;
@@ -102,6 +104,7 @@ export function resolveConfig(line: CommandLine, environment: NodeJS.ProcessEnv)
     rate: rate === null ? null : rate === 'max' ? 'max' : Number(rate),
     votes: text('votes'),
     from: text('from')?.slice(TOPIC_PREFIX.length) ?? null,
+    reportedAt: text('reported-at') === null ? null : Date.parse(text('reported-at')!),
     engine: text('engine') === 'spark' ? 'spark' : 'local',
     partitions: number('partitions') ?? 2,
     fresh: options.fresh === true,

@@ -1,3 +1,4 @@
+import { definitionOf } from '../ports/elections.ts';
 import { count } from '../stages/count.ts';
 import { type Command, EXIT, findElection, withBackend } from './shared.ts';
 
@@ -8,6 +9,7 @@ export const command: Command = (config, terminal) =>
     progress.say(`Counting election ${entry.id}. Ctrl-C ends it.`);
     const isDone = await count({ backend, entry, progress, signal: terminal.signal }, config.engine, config.once);
     const { counted } = progress.sums;
-    progress.say(`Counted ${counted.toLocaleString('en-GB')} ${counted === 1 ? 'vote' : 'votes'}.`);
+    const noun = definitionOf(entry).source === 'returns' ? 'reported number' : 'vote';
+    progress.say(`Counted ${counted.toLocaleString('en-GB')} ${noun}${counted === 1 ? '' : 's'}.`);
     return config.once && !isDone ? EXIT.interrupted : EXIT.done;
   });

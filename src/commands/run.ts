@@ -60,12 +60,15 @@ interface RunningStages extends AsyncDisposable {
 
 async function startStages(context: StageContext, feed: WritableFeed, config: Config): Promise<RunningStages> {
   const { backend, entry, progress } = context;
-  const isTest = definitionOf(entry).is_test;
+  const { is_test, source } = definitionOf(entry);
+  const isTest = is_test && source === 'ballots';
   const { votes, replayed } = await readCast(context);
-  progress.cast({ votes, rejected: 0 });
+  if (source === 'ballots') progress.cast({ votes, rejected: 0 });
   if (!isTest)
     progress.say(
-      'This election is not a test: cast its votes with `vote --votes FILE`; they are counted and shown here.',
+      source === 'returns'
+        ? 'This election counts official returns: report them with `report FILE`; they are counted and shown here.'
+        : 'This election is not a test: cast its votes with `vote --votes FILE`; they are counted and shown here.',
     );
   const registered = Promise.withResolvers<void>();
   const stages: ((stage: StageContext) => Promise<unknown>)[] = [
@@ -73,8 +76,9 @@ async function startStages(context: StageContext, feed: WritableFeed, config: Co
       if (await registerElection(stage)) registered.resolve();
     },
     async (stage) => {
+      if (!isTest) return;
       const pace = paceOf(config.rate, votersOf(entry, replayed));
-      if (isTest) await voteFromRoll(stage, chooserOf(entry, replayed), pace);
+      await voteFromRoll(stage, chooserOf(entry, replayed), pace);
     },
     (stage) => count(stage, config.engine),
     (stage) => followResults(() => backend.openLog(entry), feed, progress, stage.signal),
@@ -98,7 +102,7 @@ async function startStages(context: StageContext, feed: WritableFeed, config: Co
 const readCast = ({ backend, entry, progress, signal }: StageContext) =>
   keepGoing(
     async () => ({
-      votes: sumOf(await backend.elections.votesInLog(entry)),
+      votes: sumOf(await backend.elections.entriesInLog(entry)),
       replayed: await backend.elections.replayed(entry),
     }),
     progress.say,
@@ -112,8 +116,8 @@ const untilComplete = (feed: ResultsFeed): Promise<Results> =>
 /** The first state that holds every vote that is in the log now. */
 async function untilCounted(context: StageContext, feed: ResultsFeed): Promise<Results> {
   const { backend, entry, progress, signal } = context;
-  const votes = sumOf(await keepGoing(() => backend.elections.votesInLog(entry), progress.say, signal));
-  return untilShown(feed, (results) => results.sequence >= votes);
+  const votes = sumOf(await keepGoing(() => backend.elections.entriesInLog(entry), progress.say, signal));
+  return untilShown(feed, (results) => results.is_counted && results.sequence >= votes);
 }
 
 function untilShown(feed: ResultsFeed, isWanted: (results: Results) => boolean): Promise<Results> {
@@ -133,6 +137,7 @@ const whole = new Intl.NumberFormat('en-GB');
 
 function summary(results: Results): string {
   const { ballots_cast, registered_voters, turnout } = results.totals;
+  if (ballots_cast === null) return `Official returns.${leaderText(results)}`;
   const isKnown = registered_voters !== null && turnout !== null;
   const of = isKnown ? ` of ${whole.format(registered_voters)} registered voters` : '';
   if (results.election.ballots_simulated)

@@ -1,3 +1,4 @@
+import { definitionOf } from '../ports/elections.ts';
 import type { Check } from '../stages/verify/check.ts';
 import { verify } from '../stages/verify.ts';
 import { type Command, EXIT, findElection, withBackend } from './shared.ts';
@@ -15,7 +16,8 @@ export const command: Command = (config, terminal) =>
         terminal.stdout.write(`      refused as ${reason}: ${n}\n`);
       for (const note of reconciliation.notes) terminal.stdout.write(`note  ${note}\n`);
       const verdict = reconciliation.passed ? 'Everything agrees' : 'THE RECOUNT DISAGREES';
-      terminal.stdout.write(`${verdict}: ${reconciliation.votes.toLocaleString('en-GB')} votes.\n`);
+      const what = definitionOf(entry).source === 'returns' ? 'reported numbers' : 'votes';
+      terminal.stdout.write(`${verdict}: ${reconciliation.votes.toLocaleString('en-GB')} ${what}.\n`);
     }
     return reconciliation.passed ? EXIT.done : EXIT.check_failed;
   });

@@ -1,6 +1,7 @@
 import { chooserOf, votersOf } from '../registration/voters.ts';
 import { castFile, castStandardInput, inspectVotes } from '../stages/cast-file.ts';
 import { castTopic } from '../stages/cast-topic.ts';
+import { assertBallots } from '../stages/report.ts';
 import { assertTest, voteFromRoll } from '../stages/vote.ts';
 import { paceOf } from '../stages/voting/pace.ts';
 import { readInputs } from './inputs.ts';
@@ -11,6 +12,7 @@ export const command: Command = async (config, terminal) => {
   const input = votes === null || votes === '-' ? null : await readInputs(config, terminal, () => inspectVotes(votes));
   return await withBackend(config, terminal, async (backend, progress) => {
     const entry = await findElection(backend, config.id);
+    assertBallots(entry);
     const context = { backend, entry, progress, signal: terminal.signal };
     if (votes === '-') await castStandardInput(context, process.stdin, spoolOf(config));
     else if (input !== null) await castFile(context, input);

@@ -97,6 +97,10 @@ export const electionFileSchema = z
       .nullish()
       .describe('ISO 8601, e.g. 2026-05-07.'),
     is_test: z.boolean().default(false).describe('A rehearsal, whose ballots no real election counts.'),
+    source: z
+      .enum(['ballots', 'returns'])
+      .default('ballots')
+      .describe('"ballots" counts votes; "returns" takes the official counts of others.'),
     contests: z
       .array(
         z.strictObject({
@@ -337,7 +341,7 @@ function electionOf(file: ElectionFile): Outcome<Election, string> {
     name: file.name,
     date: file.date ?? null,
     is_test: file.is_test,
-    source: 'ballots',
+    source: file.source,
     contests: file.contests.map((contest) => contestOf(contest, locationId)),
     parties: file.parties.map((party) => ({ id: party.id, name: party.name ?? party.id })),
     candidates: [...byContest.values()].flat(),

@@ -64,7 +64,7 @@ describe('what is shown', () => {
     const feed = follow(context, count);
     const seen: number[] = [];
     await stateWhere(feed, ballots(5));
-    feed.subscribe(() => seen.push(feed.state()!.results.totals.ballots_cast));
+    feed.subscribe(() => seen.push(feed.state()!.results.totals.ballots_cast!));
     count.cast(0, [1], 2);
     count.cast(1, [1], 2);
     for (const record of count.flushRecords()) count.log.append([record]);
@@ -83,7 +83,7 @@ describe('what is shown', () => {
     }
     const seen: number[] = [];
     const feed = follow(context, count);
-    feed.subscribe(() => seen.push(feed.state()!.results.totals.ballots_cast));
+    feed.subscribe(() => seen.push(feed.state()!.results.totals.ballots_cast!));
     await stateWhere(feed, ballots(20));
     assert.deepEqual(new Set(seen), new Set([20]));
   });
@@ -380,7 +380,7 @@ describe('results of Spark', () => {
     const feed = follow(context, count);
     const seen: number[] = [];
     await stateWhere(feed, ballots(5));
-    feed.subscribe(() => seen.push(feed.state()!.results.totals.ballots_cast));
+    feed.subscribe(() => seen.push(feed.state()!.results.totals.ballots_cast!));
     for (const [location, choice] of [
       [0, 1],
       [1, 2],
@@ -440,7 +440,7 @@ describe('results of Spark', () => {
     };
     const seen: unknown[] = [];
     const feed = follow(context, count);
-    feed.subscribe(() => seen.push(feed.state()!.results.totals.ballots_cast));
+    feed.subscribe(() => seen.push(feed.state()!.results.totals.ballots_cast!));
     await caughtUp.promise;
     count.log.append([last]);
     await stateWhere(feed, ballots(10));
@@ -610,7 +610,7 @@ describe('a log with markers', () => {
       }
       const seen: number[] = [];
       const feed = follow(context, count);
-      feed.subscribe(() => seen.push(feed.state()!.results.totals.ballots_cast));
+      feed.subscribe(() => seen.push(feed.state()!.results.totals.ballots_cast!));
       await stateWhere(feed, ballots(5));
       for (let total = 6; total <= 8; total++) {
         count.cast(0, [0], 1);

@@ -225,6 +225,6 @@ export class StateBuilder {
       isComplete &&= end !== undefined && (covers[partition] ?? 0) === end;
     }
     if (isComplete) return 'unofficial-complete';
-    return this.#running.ballotsCast > 0 ? 'unofficial-partial' : 'pre-election';
+    return this.#running.locationsReporting > 0 ? 'unofficial-partial' : 'pre-election';
   }
 }

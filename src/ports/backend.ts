@@ -4,6 +4,7 @@ import type { ElectionEntry, Elections } from './elections.ts';
 import type { ForeignTopic } from './foreign-topic.ts';
 import type { Log } from './log.ts';
 import type { Recount } from './recount.ts';
+import type { Returns } from './returns.ts';
 import type { Roll } from './roll.ts';
 
 /**
@@ -14,6 +15,7 @@ export interface Backend {
   readonly elections: Elections;
   readonly ballotBox: BallotBox;
   readonly recount: Recount;
+  readonly returns: Returns;
   /**
    * Opens the roll once no other process has it open.
    * @throws the signal's reason when it aborts first.

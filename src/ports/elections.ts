@@ -72,8 +72,10 @@ export interface Elections {
   revise(entry: ElectionEntry, election: Election): Promise<ElectionEntry>;
   /** The real results that are cast again; empty for an election that is not a replay. */
   replayed(entry: ElectionEntry): Promise<readonly ReplayedVotes[]>;
-  /** How many votes each partition of the log holds. */
-  votesInLog(entry: ElectionEntry): Promise<readonly number[]>;
+  /**
+   * How many votes each partition of the log holds; of an election of returns, how many versions.
+   */
+  entriesInLog(entry: ElectionEntry): Promise<readonly number[]>;
   /**
    * Orders a recount: the next count begins at the first vote, whatever was published.
    * @returns the election with its new generation.

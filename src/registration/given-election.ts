@@ -1,5 +1,6 @@
 import type { Election } from '../domain/election/election.ts';
 import { GENERATED_CANDIDATES, generateElection } from '../domain/generated/generated-election.ts';
+import { refusal } from '../files/problems.ts';
 import { type CandidatesFile, readCandidates } from '../formats/candidates.ts';
 import { readElectionFile } from '../formats/election-file.ts';
 import type { ElectionEntry } from '../ports/elections.ts';
@@ -16,6 +17,14 @@ export interface GivenElection {
 
 export async function readGivenElection(options: OriginOptions, say: Say): Promise<GivenElection> {
   const file = options.election === null ? null : await readElectionFile(options.election);
+  if (file?.election.source === 'returns')
+    throw refusal(
+      options.election!,
+      null,
+      'source',
+      'is "returns", and an election of official returns has no voters',
+      'leave --roll and --api out, or write "ballots"',
+    );
   const candidates = options.candidates === null ? null : await readCandidates(options.candidates);
   for (const notice of [...(file?.notices ?? []), ...(candidates?.notices ?? [])]) say(notice);
   return {

@@ -69,7 +69,8 @@ async function createOrFind(
     name,
     arguments: origin,
     seed: seed ?? String(randomInt(SEED_MAX)),
-    partitions,
+    // Topic `returns` has one.
+    partitions: origin.kind === 'returns' ? 1 : partitions,
     exact_id: wanted !== null,
     fresh,
   });

@@ -21,7 +21,7 @@ export async function readOrigin(options: OriginOptions, say: Say): Promise<Open
   if (options.results !== null) return openResultsOrigin(options, options.results, say);
   if (options.roll !== null) return openRollOrigin(options, options.roll, say);
   if (options.api !== null) return openApiOrigin(options, options.api, say);
-  return options.election === null ? generated(options) : generatedVoters(options, options.election, say);
+  return options.election === null ? generated(options) : defined(options, options.election, say);
 }
 
 /** Tallyroom's own election: everything in it is generated. */
@@ -44,12 +44,20 @@ function generated(options: OriginOptions): OpenedOrigin {
 }
 
 /**
- * A defined election with generated voters, which makes it a test. Each location has as many voters
- * as the file says are registered there, or its share of `voters`.
+ * A defined election. One of official returns has no voters. One of ballots has generated voters,
+ * which makes it a test: each location has as many as the file says are registered there, or its
+ * share of `voters`.
  */
-async function generatedVoters(options: OriginOptions, path: string, say: Say): Promise<OpenedOrigin> {
+async function defined(options: OriginOptions, path: string, say: Say): Promise<OpenedOrigin> {
   const { election, sha256, notices } = await readElectionFile(path);
   for (const notice of notices) say(notice);
+  if (election.source === 'returns')
+    return {
+      origin: originOf({ kind: 'returns', ...filesOf({ election: sha256 }, options) }),
+      id: election.id,
+      name: election.name,
+      define: async ({ entry }) => ({ election: { ...election, id: entry.id } }),
+    };
   const registered = election.locations.map((location) => location.registered_voters);
   if (options.voters === null && registered.includes(null))
     throw refusal(

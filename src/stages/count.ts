@@ -1,6 +1,7 @@
 import { OperationalError } from '../base/errors.ts';
 import { sumOf } from '../domain/counts.ts';
 import type { Counter, Engine } from '../ports/counter.ts';
+import { definitionOf } from '../ports/elections.ts';
 import type { Log } from '../ports/log.ts';
 import type { StageContext } from '../ports/stage-context.ts';
 import { goOn } from './go-on.ts';
@@ -25,6 +26,11 @@ async function countLog(context: StageContext, log: Log, engine: Engine, once: b
   const { backend, progress, signal } = context;
   // Another process may have ordered a recount since the last attempt.
   const entry = (await backend.elections.find(context.entry.id)) ?? context.entry;
+  if (engine === 'spark' && definitionOf(entry).source === 'returns')
+    throw new OperationalError('USAGE', {
+      message: `election ${entry.id} counts official returns, and Spark counts votes`,
+      nextStep: 'Leave --engine out: this process counts returns.',
+    });
   const counter = backend.createCounter(engine, log, entry);
   const fixed = await backend.elections.fixEngine(entry, engine);
   if (fixed !== engine)
@@ -32,7 +38,7 @@ async function countLog(context: StageContext, log: Log, engine: Engine, once: b
       message: `the counting of ${entry.id} was begun with --engine ${fixed}`,
       nextStep: `Go on with --engine ${fixed}, or start a new election with --fresh.`,
     });
-  const ends = once ? await backend.elections.votesInLog(entry) : null;
+  const ends = once ? await backend.elections.entriesInLog(entry) : null;
   const finished = new AbortController();
   const published = (covers: readonly number[]): void => {
     progress.counted(sumOf(covers));

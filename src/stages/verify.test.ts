@@ -13,6 +13,7 @@ import { ballotsKey, cellKey, progressKey, TOTALS_KEY } from '../domain/log/reco
 import type { ElectionEntry } from '../ports/elections.ts';
 import { type Log, type OutgoingRecord, TOPICS } from '../ports/log.ts';
 import type { BatchEntry, LogEndEntry, Moment, Recount } from '../ports/recount.ts';
+import type { Returns } from '../ports/returns.ts';
 import { type Reconciliation, verify } from './verify.ts';
 
 const never = new AbortController().signal;
@@ -20,6 +21,9 @@ const election = testElection({ contests: [['Ada', 'Ben'], ['Yes']], locations: 
 const definition = sha256(canonicalDefinition(election));
 
 /** An election whose two batches of votes are committed, and counted by Spark. */
+/** An election of ballots asks for none. */
+const NO_RETURNS = {} as Returns;
+
 class Counted {
   readonly count = new TestMicroBatchCount(election, definition);
   readonly batches: BatchEntry[] = [];
@@ -105,7 +109,12 @@ class Counted {
       generation: 1,
       voters_total: 5,
     };
-    return verify(entry, log, { recount: this.#recount(entry), elections: { replayed: async () => [] } }, signal);
+    return verify(
+      entry,
+      log,
+      { recount: this.#recount(entry), elections: { replayed: async () => [] }, returns: NO_RETURNS },
+      signal,
+    );
   }
 
   /** The tables, as the log says they are. */

@@ -4,12 +4,14 @@ import { indexElection } from '../domain/election/election-index.ts';
 import { definitionOf, type ElectionEntry, type Elections } from '../ports/elections.ts';
 import { type Log, type LogRecord, latestRecords } from '../ports/log.ts';
 import type { Moment, Recount, Turnout } from '../ports/recount.ts';
+import type { Returns } from '../ports/returns.ts';
 import { type LogCount, recountLog } from './verify/ballots.ts';
 import { type Check, check, noneOf, type Verification } from './verify/check.ts';
 import { comparePublished } from './verify/covered.ts';
 import { differingDefinitions } from './verify/definition.ts';
 import { compareParticipation } from './verify/participation-digest.ts';
 import { compareNothing, type Published, readPublished } from './verify/published.ts';
+import { compareReturns } from './verify/returns.ts';
 import { compareRoll } from './verify/roll.ts';
 import { compareRollRoot, rollNotCovered } from './verify/roll-root.ts';
 import { compareSources, compareTables } from './verify/tables.ts';
@@ -31,6 +33,7 @@ export interface Reconciliation {
 /** The parts of a backend that the recount asks. */
 export interface Counted {
   readonly recount: Recount;
+  readonly returns: Returns;
   readonly elections: Pick<Elections, 'replayed'>;
 }
 
@@ -45,9 +48,10 @@ export interface Counted {
 export async function verify(
   given: ElectionEntry,
   log: Log,
-  { recount, elections }: Counted,
+  { recount, elections, returns }: Counted,
   signal: AbortSignal,
 ): Promise<Reconciliation> {
+  if (definitionOf(given).source === 'returns') return await verifyReturns(given, log, { recount, returns }, signal);
   const index = indexElection(definitionOf(given));
   const before = await latestRecords(log, 'definition');
   const published = await readPublished({ entry: given, index, log, signal });
@@ -77,6 +81,40 @@ export async function verify(
   } finally {
     stop.abort();
   }
+}
+
+/** The same for official returns. */
+async function verifyReturns(
+  given: ElectionEntry,
+  log: Log,
+  { recount, returns }: Pick<Counted, 'recount' | 'returns'>,
+  signal: AbortSignal,
+): Promise<Reconciliation> {
+  const index = indexElection(definitionOf(given));
+  const before = await latestRecords(log, 'definition');
+  const published = await readPublished({ entry: given, index, log, signal });
+  const moment = await recount.moment(given, signal);
+  const entry = entryAt(given, moment);
+  const verification: Verification = { entry, index: indexElection(definitionOf(entry)), log, recount, moment, signal };
+  const { versions, checks } = await compareReturns(verification, returns, published);
+  const all = [
+    ...(await compareDefinition(verification, before)),
+    ...checks,
+    ...(published === null ? [await compareNothing(verification)] : published.checks),
+  ];
+  const notCounted = versions - sumOf(published?.state.covers ?? []);
+  return {
+    election: entry.id,
+    votes: versions,
+    not_counted: notCounted,
+    checks: all,
+    notes: [
+      ...(published === null ? ['no count has been published yet'] : []),
+      ...(notCounted > 0 ? [`not counted yet: ${notCounted.toLocaleString('en-GB')}`] : []),
+    ],
+    rejections: {},
+    passed: all.every((each) => each.passed),
+  };
 }
 
 async function reconcile(

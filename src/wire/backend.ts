@@ -10,6 +10,7 @@ import { assertUniqueVoters, openElections } from '../adapters/postgres/election
 import { openPostgresLog } from '../adapters/postgres/log.ts';
 import { migrate } from '../adapters/postgres/migrate.ts';
 import { openRecount } from '../adapters/postgres/recount.ts';
+import { openReturns } from '../adapters/postgres/returns.ts';
 import { openRoll } from '../adapters/postgres/roll.ts';
 import { openPostgresWriter } from '../adapters/postgres/writer.ts';
 import { createSparkCounter } from '../adapters/spark/counter.ts';
@@ -173,6 +174,13 @@ function kafkaBackend(
         return store.ballotBox.share(entry, source);
       },
     },
+    returns: {
+      ...store.returns,
+      async take(entry, upload) {
+        await feed.feed(entry);
+        return store.returns.take(entry, upload);
+      },
+    },
     async openRoll(entry, signal) {
       await feed.feed(entry);
       await feed.assertSafe(entry);
@@ -230,11 +238,12 @@ async function describeCluster(settings: KafkaSettings, sparkRemote: SparkRemote
   return [kafka, `Spark of SPARK_REMOTE answers: ${sparkRemote.host}:${sparkRemote.port}`];
 }
 
-function storeOf(database: Database): Pick<Backend, 'elections' | 'ballotBox' | 'recount' | 'openRoll'> {
+function storeOf(database: Database): Pick<Backend, 'elections' | 'ballotBox' | 'recount' | 'returns' | 'openRoll'> {
   return {
     elections: openElections(database),
     ballotBox: openBallotBox(database, () => new Date()),
     recount: openRecount(database),
+    returns: openReturns(database, () => new Date()),
     openRoll: (entry, signal) => openRoll(database, entry, signal),
   };
 }

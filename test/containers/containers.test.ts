@@ -138,12 +138,12 @@ describe('containers', { skip: noContainers() }, () => {
     await timed(
       context,
       'first votes counted',
-      resultsWhere(project.address, ({ totals }) => totals.ballots_cast > 0),
+      resultsWhere(project.address, ({ totals }) => totals.ballots_cast! > 0),
     );
     process.kill(Number(await project.inspect('count', 'State.Pid')), 'SIGKILL');
     while ((await project.inspect('count', 'RestartCount')) === '0') await delay(POLL_MS);
     const { totals } = await resultsWhere(project.address, () => true);
-    assert.ok(totals.ballots_cast < expected.ballots);
+    assert.ok(totals.ballots_cast! < expected.ballots);
     context.diagnostic(`killed at ${totals.ballots_cast} of ${expected.ballots} ballots`);
     await timed(context, 'up again, faster', project.up('max'));
     await timed(context, 'counted and verified', assertExact(project));

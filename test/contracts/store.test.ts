@@ -286,7 +286,7 @@ for (const { name, open } of BACKENDS)
       const batchOf = (voter: number) =>
         castBatch(entry, taken, toColumns([{ location: voter, selections: [voter] }]), [ids[voter]!]);
       assert.deepEqual(await taken.commit(batchOf(0), never), { votes: 1, rejected: 0 });
-      assert.deepEqual(await backend.elections.votesInLog(entry), [1, 0]);
+      assert.deepEqual(await backend.elections.entriesInLog(entry), [1, 0]);
       const claims = [
         (await other.ballotBox.tryClaim(entry, [0], 'voters'))!,
         (await other.ballotBox.tryClaim(entry, [1], 'voters'))!,
@@ -306,12 +306,12 @@ for (const { name, open } of BACKENDS)
       const waiting = taken.commit(batchOf(1), never);
       await claims[1]!.release();
       assert.deepEqual(await waiting, { votes: 1, rejected: 0 });
-      assert.deepEqual(await backend.elections.votesInLog(entry), [1, 1]);
+      assert.deepEqual(await backend.elections.entriesInLog(entry), [1, 1]);
       // The process that had it need not know: the end of its partition has not moved.
       const held = claims[0]!;
       const batch = castBatch(entry, held, toColumns([{ location: 2, selections: [2] }]), [ids[2]!]);
       assert.deepEqual(await held.commit(batch), { votes: 1, rejected: 0 });
-      assert.deepEqual(await backend.elections.votesInLog(entry), [2, 1]);
+      assert.deepEqual(await backend.elections.entriesInLog(entry), [2, 1]);
       await held.release();
       await intake.close();
       await other.close();

@@ -53,11 +53,11 @@ async function outcomeOf(workspace: Workspace): Promise<Outcome> {
   dashboard.child.kill('SIGINT');
   await dashboard.ended;
   return {
-    ballots: results.totals.ballots_cast,
+    ballots: results.totals.ballots_cast!,
     votes: Object.fromEntries(
       results.contests.flatMap(({ candidates }) => candidates.map(({ id, votes }) => [id, votes])),
     ),
-    undervotes: Object.fromEntries(results.contests.map(({ id, undervotes }) => [id, undervotes])),
+    undervotes: Object.fromEntries(results.contests.map(({ id, undervotes }) => [id, undervotes!])),
     rejections: verified.rejections,
   };
 }

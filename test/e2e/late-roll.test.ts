@@ -50,7 +50,7 @@ async function outcomeOf(workspace: Workspace): Promise<Shown> {
   dashboard.child.kill('SIGINT');
   await dashboard.ended;
   return {
-    ballots: results.totals.ballots_cast,
+    ballots: results.totals.ballots_cast!,
     registered: Object.fromEntries(results.locations.map(({ id, registered_voters }) => [id, registered_voters])),
   };
 }

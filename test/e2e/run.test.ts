@@ -18,12 +18,12 @@ const MAKING = ['--voters', '3000', '--seed', '21'];
 
 /** Every field of the document, by path. One contest and one candidate stand for all. */
 const FIELDS = {
-  '': ['election', 'as_of', 'sequence', 'is_counted', 'held', 'totals', 'contests', 'locations'],
-  election: ['id', 'name', 'date', 'status', 'is_test', 'ballots_simulated'],
+  '': ['election', 'as_of', 'sequence', 'sequence_of', 'is_counted', 'held', 'totals', 'contests', 'locations'],
+  election: ['id', 'name', 'date', 'status', 'is_test', 'source', 'ballots_simulated'],
   totals: ['registered_voters', 'ballots_cast', 'turnout', 'candidates', 'locations', 'locations_reporting'],
-  contest: ['id', 'name', 'votes_counted', 'undervotes', 'seats', 'candidates'],
+  contest: ['id', 'name', 'votes_counted', 'undervotes', 'seats', 'units', 'candidates'],
   candidate: ['id', 'name', 'party', 'votes', 'share', 'leading', 'elected'],
-  location: ['id', 'name', 'parent_id', 'type', 'registered_voters', 'ballots_cast', 'turnout', 'votes'],
+  location: ['id', 'name', 'parent_id', 'type', 'registered_voters', 'ballots_cast', 'turnout', 'votes', 'units'],
 };
 
 describe('run', { concurrency: 2 }, () => {
@@ -94,8 +94,8 @@ describe('run', { concurrency: 2 }, () => {
     let seen = 0;
     for (const args of [MAKING, []]) {
       const command = workspace.start(['run', ...args, '--rate', '100', '--port', '0']);
-      const results = await resultsWhere(await addressOf(command), ({ totals }) => totals.ballots_cast > seen);
-      seen = results.totals.ballots_cast;
+      const results = await resultsWhere(await addressOf(command), ({ totals }) => totals.ballots_cast! > seen);
+      seen = results.totals.ballots_cast!;
       assert.equal(results.election.status, 'unofficial-partial');
       command.child.kill('SIGINT');
       const { code, stderr } = await command.ended;
@@ -119,7 +119,7 @@ describe('run', { concurrency: 2 }, () => {
       '--once',
       '--json',
     ]);
-    await resultsWhere(await addressOf(command), ({ totals }) => totals.ballots_cast > 0);
+    await resultsWhere(await addressOf(command), ({ totals }) => totals.ballots_cast! > 0);
     command.child.kill('SIGINT');
     const { code, stdout } = await command.ended;
     assert.deepEqual([code, stdout], [130, '']);

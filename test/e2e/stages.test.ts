@@ -107,7 +107,7 @@ describe('the stages', { concurrency: 2 }, () => {
     const slow = place.start(['vote', '--rate', '100']);
     const second = place.start(['register', ...MAKING]);
     const address = await addressOf(dashboard);
-    await resultsWhere(address, ({ totals }) => totals.ballots_cast > 0);
+    await resultsWhere(address, ({ totals }) => totals.ballots_cast! > 0);
     const voted = /([\d,]+) votes cast/.exec(await interrupt(slow))?.[1];
     assert.equal((await slow.ended).code, 130);
     const cast = Number(voted?.replaceAll(',', ''));

@@ -58,23 +58,24 @@ describe('verify', { concurrency: 1 }, () => {
     assert.equal((await verified(workspace)).not_counted, 0);
   });
 
-  test('ends at a signal while PostgreSQL works or waits', async (context) => {
-    const workspace = openWorkspace(context);
-    const database = await workspace.connect();
-    // Within its transaction a connection sees the activity of its first look only.
-    const watcher = await workspace.connect();
-    succeeded(await workspace.run(['run', ...VOTERS, '--rate', 'max', '--port', '0', '--once']));
-    // Its query waits behind a lock for as long as this transaction lasts.
-    await database.query('BEGIN; LOCK TABLE votes IN ACCESS EXCLUSIVE MODE');
-    const waiting = workspace.start(['verify']);
-    const stuck = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ILIKE '%votes%'";
-    while ((await watcher.query(stuck)).rows.length === 0) await delay(POLL_MS);
-    waiting.child.kill('SIGTERM');
-    const { code, stdout } = await waiting.ended;
-    assert.notEqual(code, 1, 'nothing is said to disagree');
-    assert.doesNotMatch(stdout, /DISAGREES|Everything agrees/);
-    // The server cancels the query, at its own time; else this never ends.
-    while ((await watcher.query(stuck)).rows.length > 0) await delay(POLL_MS);
-    await database.query('ROLLBACK');
-  });
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const)
+    test(`ends at ${signal} while PostgreSQL works or waits, and leaves no query behind`, async (context) => {
+      const workspace = openWorkspace(context);
+      const database = await workspace.connect();
+      // Within its transaction a connection sees the activity of its first look only.
+      const watcher = await workspace.connect();
+      succeeded(await workspace.run(['run', ...VOTERS, '--rate', 'max', '--port', '0', '--once']));
+      // Its query waits behind a lock for as long as this transaction lasts.
+      await database.query('BEGIN; LOCK TABLE votes IN ACCESS EXCLUSIVE MODE');
+      const waiting = workspace.start(['verify']);
+      const stuck = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ILIKE '%votes%'";
+      while ((await watcher.query(stuck)).rows.length === 0) await delay(POLL_MS);
+      waiting.child.kill(signal);
+      const { code, stdout } = await waiting.ended;
+      assert.notEqual(code, 1, 'nothing is said to disagree');
+      assert.doesNotMatch(stdout, /DISAGREES|Everything agrees/);
+      // The server ends the query, at its own time; else this never ends.
+      while ((await watcher.query(stuck)).rows.length > 0) await delay(POLL_MS);
+      await database.query('ROLLBACK');
+    });
 });

@@ -8,7 +8,7 @@ import { openStackElection } from '../support/stack-election.ts';
  * This profile does not use the bundled PostgreSQL, and its brokers compact Kafka's topics. A
  * change of the roll is the same transaction in both profiles.
  */
-const EMBEDDED_ONLY = /^(postgres|compact|roll-change)\./;
+const EMBEDDED_ONLY = /^(postgres|compact|roll-change|report)\./;
 
 /**
  * A relay publishes at least the voters and, later, the votes of each partition: four passings. The

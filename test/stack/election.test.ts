@@ -200,12 +200,12 @@ describe('an election on Kafka, PostgreSQL 15 and Spark', { skip: NEEDS_STACK, c
          WHERE election_id = $1 GROUP BY candidate_id`,
         election.id,
       );
-      const shown = results.locations.filter(({ ballots_cast }) => ballots_cast > 0);
+      const shown = results.locations.filter(({ ballots_cast }) => ballots_cast! > 0);
       assert.deepEqual(
         sorted(voters),
         sorted(results.locations.flatMap(({ id, registered_voters: n }) => (n ? [[id, n] as const] : []))),
       );
-      const cast = sorted(shown.map(({ id, ballots_cast }) => [id, ballots_cast] as const));
+      const cast = sorted(shown.map(({ id, ballots_cast }) => [id, ballots_cast!] as const));
       assert.deepEqual(sorted(participation), cast);
       assert.deepEqual(sorted(ballots), cast);
       assert.deepEqual(sorted(totals), sorted(results.contests[0]!.candidates.map(({ id, votes }) => [id, votes])));

@@ -256,7 +256,7 @@ describe(`networks that fail (TALLYROOM_SEED=${SEED})`, { skip: NEEDS_STACK, con
     const address = await addressOf(dashboard);
     const slow = election.start(['vote', '--rate', '20']);
     const count = election.start(['count', '--engine', 'spark'], { SPARK_REMOTE: `sc://127.0.0.1:${proxy.port}` });
-    await resultsWhere(address, ({ totals }) => totals.ballots_cast > 0);
+    await resultsWhere(address, ({ totals }) => totals.ballots_cast! > 0);
     const runBefore = await runOf(election);
     assert.notEqual(runBefore, null);
 

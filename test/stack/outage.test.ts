@@ -110,7 +110,7 @@ describe('servers that go away in the middle of an election', { skip: NEEDS_STAC
       dashboard: election.start(['dashboard', '--port', '0']),
     };
     const address = await addressOf(stages.dashboard);
-    await resultsWhere(address, ({ totals }) => totals.ballots_cast > 0);
+    await resultsWhere(address, ({ totals }) => totals.ballots_cast! > 0);
     return { election, stages, address };
   }
 });
@@ -125,7 +125,7 @@ async function allSay(stages: readonly Started[], server: string, times: number)
 async function allGoOn(nights: readonly Night[], shown: readonly Results[]): Promise<void> {
   await Promise.all(
     nights.map(({ address }, n) =>
-      resultsWhere(address, ({ totals }) => totals.ballots_cast > shown[n]!.totals.ballots_cast),
+      resultsWhere(address, ({ totals }) => totals.ballots_cast! > shown[n]!.totals.ballots_cast!),
     ),
   );
 }

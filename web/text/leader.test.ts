@@ -19,7 +19,15 @@ function contestOf(votes: Readonly<Record<string, number>>, elected = 0): Contes
       elected: elected > 0 && count >= inOrder[elected - 1]!,
     }),
   );
-  return { id: 'mayor', name: 'Mayor', votes_counted: total, undervotes: 0, seats: Math.max(1, elected), candidates };
+  return {
+    id: 'mayor',
+    name: 'Mayor',
+    votes_counted: total,
+    undervotes: 0,
+    seats: Math.max(1, elected),
+    units: null,
+    candidates,
+  };
 }
 
 describe('the candidates to show, and the sentence', () => {

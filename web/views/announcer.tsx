@@ -13,7 +13,9 @@ export function Announcer({ state }: { state: Results }) {
   const chosen = contest.value;
   if (chosen !== null && !isPaused.value && performance.now() - announcedAt > ANNOUNCE_MS) {
     announcedAt = performance.now();
-    announced = `${countOf(state.totals.ballots_cast, 'ballot')} counted. ${leaderSentence(chosen)}`;
+    const { ballots_cast } = state.totals;
+    const counted = ballots_cast === null ? countOf(chosen.votes_counted, 'vote') : countOf(ballots_cast, 'ballot');
+    announced = `${counted} counted. ${leaderSentence(chosen)}`;
   }
   return (
     <p class="unseen" aria-live="polite">

@@ -63,7 +63,10 @@ export function CandidateTable() {
       </div>
       <p class="aside">
         {countOf(chosen.votes_counted, 'vote')} for candidates
-        {results.value?.election.ballots_simulated ? '' : `, ${countOf(chosen.undervotes, 'choice')} left blank`}.
+        {results.value?.election.ballots_simulated || chosen.undervotes === null
+          ? ''
+          : `, ${countOf(chosen.undervotes, 'choice')} left blank`}
+        .
       </p>
     </Section>
   );

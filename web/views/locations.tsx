@@ -8,14 +8,32 @@ import { Name } from '../text/name.tsx';
 import { Pager } from './pager.tsx';
 import { type Column, compareValues, Head, Section, type Sorting } from './table.tsx';
 
-type Key = 'name' | 'registered_voters' | 'ballots_cast' | 'turnout' | 'first';
-const COLUMNS: readonly Column<Key>[] = [
+type Key = 'name' | 'registered_voters' | 'counted' | 'part' | 'first';
+const columnsOf = (isReturns: boolean): readonly Column<Key>[] => [
   { key: 'name', name: 'Location', isNumber: false },
   { key: 'registered_voters', name: 'Registered', isNumber: true },
-  { key: 'ballots_cast', name: 'Ballots', isNumber: true },
-  { key: 'turnout', name: 'Turnout', isNumber: true },
+  { key: 'counted', name: isReturns ? 'Votes' : 'Ballots', isNumber: true },
+  { key: 'part', name: isReturns ? 'Units counted' : 'Turnout', isNumber: true },
   { key: 'first', name: 'Leading', isNumber: false },
 ];
+
+/**
+ * What is counted in a location: its ballots, or the votes that returns report. `part` is the
+ * turnout, or the part of its units that is counted.
+ */
+function countedIn(location: LocationResult, chosen: ContestResult): { counted: number | null; part: number | null } {
+  const { units, votes, ballots_cast, turnout } = location;
+  if (units === null) return { counted: ballots_cast, part: turnout };
+  const own = Object.hasOwn(votes, chosen.id) ? votes[chosen.id]! : null;
+  const { reporting, total } = (Object.hasOwn(units, chosen.id) ? units[chosen.id] : null) ?? {
+    reporting: 0,
+    total: 0,
+  };
+  return {
+    counted: own === null ? null : Object.values(own).reduce((sum, count) => sum + count, 0),
+    part: total === 0 ? null : reporting / total,
+  };
+}
 
 /** The place in the contest of the candidate with the most votes, or why there is none. */
 type First = number | 'tie' | 'no votes' | 'not on the ballot';
@@ -42,7 +60,7 @@ function firstName(first: First, chosen: ContestResult): string | null {
 }
 
 export function LocationTable() {
-  const sorting = useSignal<Sorting<Key>>({ key: 'ballots_cast', isDescending: true });
+  const sorting = useSignal<Sorting<Key>>({ key: 'counted', isDescending: true });
   const filter = useSignal('');
   const size = useSignal<number>(25);
   const page = useSignal(0);
@@ -56,6 +74,7 @@ export function LocationTable() {
   const sorted = useComputed(() => sortLocations(found.value, sorting.value, contest.value));
   const chosen = contest.value;
   if (chosen === null) return null;
+  const isReturns = results.value?.election.source === 'returns';
   const pages = Math.max(1, Math.ceil(sorted.value.length / size.value));
   const current = Math.min(page.value, pages - 1);
   const rows = sorted.value.slice(current * size.value, (current + 1) * size.value);
@@ -65,11 +84,16 @@ export function LocationTable() {
     page.value = 0;
   };
   return (
-    <Section title="Turnout by location" tools={<Filter text={filter.value} onText={(next) => choose(filter, next)} />}>
+    <Section
+      title={isReturns ? 'Counted by location' : 'Turnout by location'}
+      tools={<Filter text={filter.value} onText={(next) => choose(filter, next)} />}
+    >
       <div class="scroll">
         <table class="locations">
-          <caption class="unseen">Registered voters, ballots and turnout of each location</caption>
-          <Head columns={COLUMNS} sorting={sorting.value} onSort={(next) => choose(sorting, next)} />
+          <caption class="unseen">
+            Registered voters, {isReturns ? 'votes and counted units' : 'ballots and turnout'} of each location
+          </caption>
+          <Head columns={columnsOf(isReturns)} sorting={sorting.value} onSort={(next) => choose(sorting, next)} />
           <tbody>
             {rows.map((location) => (
               <Row key={location.id} location={location} chosen={chosen} />
@@ -112,16 +136,25 @@ function sortLocations(
 ): LocationResult[] {
   const keyed = locations.map((location) => ({
     location,
-    value: key === 'first' ? (chosen === null ? null : firstName(firstIn(location, chosen), chosen)) : location[key],
+    value: keyOf(location, key, chosen),
   }));
   keyed.sort((left, right) => compareValues(left.value, right.value, isDescending));
   return keyed.map(({ location }) => location);
 }
 
+function keyOf(location: LocationResult, key: Key, chosen: ContestResult | null): string | number | null {
+  if (key === 'name' || key === 'registered_voters') return location[key];
+  if (chosen === null) return null;
+  return key === 'first' ? firstName(firstIn(location, chosen), chosen) : countedIn(location, chosen)[key];
+}
+
 function Row({ location, chosen }: { location: LocationResult; chosen: ContestResult }) {
-  const { id, name, registered_voters, ballots_cast, turnout } = location;
+  const { id, name, registered_voters } = location;
+  const { counted, part } = countedIn(location, chosen);
   const first = firstIn(location, chosen);
-  const reason = registered_voters === 0 ? 'No registered voters' : 'The number of registered voters is not known';
+  const isTurnout = location.units === null;
+  const unknown = registered_voters === 0 ? 'No registered voters' : 'The number of registered voters is not known';
+  const reason = isTurnout ? unknown : 'The number of units is not known';
   return (
     <tr>
       <th scope="row">
@@ -132,14 +165,14 @@ function Row({ location, chosen }: { location: LocationResult; chosen: ContestRe
           </span>
         )}
       </th>
-      <td class="number is-registered_voters" title={registered_voters === null ? reason : undefined}>
+      <td class="number is-registered_voters" title={registered_voters === null ? unknown : undefined}>
         {formatCount(registered_voters)}
       </td>
-      <td class="number">{formatCount(ballots_cast)}</td>
-      <td class="number turnout" title={turnout === null ? reason : undefined}>
-        <span class={turnout !== null && turnout > 1 ? 'over' : undefined}>{formatShare(turnout)}</span>
-        {turnout !== null && turnout > 1 && <span class="unseen">, more ballots than registered voters</span>}
-        <Meter part={turnout} />
+      <td class="number">{formatCount(counted)}</td>
+      <td class="number turnout" title={part === null ? reason : undefined}>
+        <span class={isTurnout && part !== null && part > 1 ? 'over' : undefined}>{formatShare(part)}</span>
+        {isTurnout && part !== null && part > 1 && <span class="unseen">, more ballots than registered voters</span>}
+        <Meter part={part} />
       </td>
       <td class="is-first">
         {typeof first === 'number' && <span class={`swatch ${colourOf(first)}`} aria-hidden="true" />}

@@ -27,7 +27,7 @@ export function Page() {
       <main>{state.is_counted ? <Counted state={state} /> : <NotBegun state={state} />}</main>
       <footer>
         <p>
-          Counted by Tallyroom. Every number on this page can be recounted from the log of votes.{' '}
+          Counted by Tallyroom. Every number on this page can be recounted from the log.{' '}
           <a href="./api/results.csv" download>
             Results as CSV
           </a>{' '}

@@ -1,7 +1,7 @@
 import { crashPoint } from '../../base/crash-points.ts';
-import type { BoxCounter } from '../../domain/counting/box-counter.ts';
 import { REVISION_KEY_PREFIX, type RevisionRecord } from '../../domain/log/records.ts';
 import type { Counter } from '../../ports/counter.ts';
+import { definitionOf, type ElectionEntry } from '../../ports/elections.ts';
 import {
   type ClosableWriter,
   followBatches,
@@ -11,7 +11,7 @@ import {
   recordsOf,
 } from '../../ports/log.ts';
 import { damaged } from './damaged.ts';
-import { restore } from './restore.ts';
+import { type Counting, restoreReturns, restoreVotes } from './restore.ts';
 
 /**
  * The least time between two flushes. With the tick of the dashboard, the aim is that 99 of 100
@@ -34,9 +34,12 @@ export interface LocalCounterOptions {
 
 const NOTHING: readonly number[] = [];
 
-/** The ends of topic `votes` now, by partition. */
-const endsOf = (log: Log, count: BoxCounter): Promise<number[]> =>
-  Promise.all(count.offsets.map((_, partition) => log.end('votes', partition)));
+/** The ends of the counted topic now, by partition. */
+const endsOf = (log: Log, { topic, offsets }: Counting): Promise<number[]> =>
+  Promise.all(offsets.map((_, partition) => log.end(topic, partition)));
+
+const restore = (log: Log, entry: ElectionEntry) =>
+  definitionOf(entry).source === 'returns' ? restoreReturns(log, entry) : restoreVotes(log, entry);
 
 /**
  * The in-process counter: an incremental fold over the log. It restarts from its own published
@@ -47,9 +50,9 @@ export function createLocalCounter({ log, openWriter, clock }: LocalCounterOptio
     engine: 'local',
     async run(entry, progress, signal) {
       await using writer = await openWriter();
-      const { count, recounted, removals } = await restore(log, entry);
+      const { count, beginsAnew, recounted, removals } = await restore(log, entry);
       if (recounted !== null) progress.say(`Counting again from the first vote. ${recounted}`);
-      const until = recounted === null ? NOTHING : await endsOf(log, count);
+      const until = beginsAnew ? await endsOf(log, count) : NOTHING;
       if (!count.hasChanges) progress.published(count.covers);
       const flusher = startFlusher({ count, writer, clock, published: progress.published, until, removals });
       const stop = new AbortController();
@@ -72,7 +75,7 @@ export function createLocalCounter({ log, openWriter, clock }: LocalCounterOptio
  * Follows the revisions of the description. The new names and electorates are published with the
  * next flush.
  */
-async function followRevisions(log: Log, count: BoxCounter, flusher: Flusher, signal: AbortSignal): Promise<void> {
+async function followRevisions(log: Log, count: Counting, flusher: Flusher, signal: AbortSignal): Promise<void> {
   for await (const batch of followBatches(log, 'definition', 0, 0, signal))
     for (const { key, value } of recordsOf(batch)) {
       if (!key.startsWith(REVISION_KEY_PREFIX)) continue;
@@ -84,17 +87,17 @@ async function followRevisions(log: Log, count: BoxCounter, flusher: Flusher, si
 
 async function countPartition(
   log: Log,
-  count: BoxCounter,
+  count: Counting,
   partition: number,
   flusher: Flusher,
   signal: AbortSignal,
 ): Promise<void> {
-  for await (const batch of followBatches(log, 'votes', partition, count.offsets[partition]!, signal)) {
+  for await (const batch of followBatches(log, count.topic, partition, count.offsets[partition]!, signal)) {
     for (const record of recordsOf(batch, count.offsets[partition])) {
       try {
-        count.countBox(partition, record.value);
+        count.count(partition, record.value);
       } catch (cause) {
-        throw damaged('votes', partition, cause);
+        throw damaged(count.topic, partition, cause);
       }
       count.offsets[partition] = record.offset + 1;
     }
@@ -111,11 +114,11 @@ interface Flusher {
 }
 
 interface Flushing {
-  readonly count: BoxCounter;
+  readonly count: Counting;
   readonly writer: LogWriter;
   readonly clock: () => Date;
   readonly published: (covers: readonly number[]) => void;
-  /** Nothing is published before the count has reached these offsets of topic `votes`. */
+  /** Nothing is published before the count has reached these offsets of its topic. */
   readonly until: readonly number[];
   /** Goes out with the first flush. */
   readonly removals: readonly OutgoingRecord[];

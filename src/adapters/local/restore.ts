@@ -2,20 +2,38 @@ import { OperationalError } from '../../base/errors.ts';
 import { sha256 } from '../../base/sha256.ts';
 import { assert } from '../../domain/assert.ts';
 import { BoxCounter } from '../../domain/counting/box-counter.ts';
+import type { Election } from '../../domain/election/election.ts';
 import { indexElection } from '../../domain/election/election-index.ts';
 import { chainStart } from '../../domain/log/box.ts';
 import { CHECKPOINT_KEY, type CheckpointRecord, LOCATION_KEY_PREFIX, REMOVED } from '../../domain/log/records.ts';
 import { CheckpointResults } from '../../domain/results/checkpoint-results.ts';
 import { describeLostVotes, parseObject } from '../../domain/results/published-results.ts';
+import { ReturnsCounter } from '../../domain/returns/returns-counter.ts';
 import type { ElectionEntry } from '../../ports/elections.ts';
 import { type Log, type LogRecord, latestRecords, type OutgoingRecord, recordsFrom, seqEnd } from '../../ports/log.ts';
 import { damaged } from './damaged.ts';
 
 const RESULT_TOPICS = ['results-by-location', 'votes-per-candidate', 'turnout-by-location'] as const;
 
+/** A count of one of the topics, as the counter drives it. */
+export interface Counting {
+  readonly topic: 'votes' | 'returns';
+  /** The offset of the next record of each partition. */
+  readonly offsets: number[];
+  readonly covers: readonly number[];
+  /** @throws Error that names the fault of the record */
+  count(partition: number, value: string): void;
+  /** A later revision of the description. */
+  describe(election: Election, revision: number): void;
+  readonly hasChanges: boolean;
+  takeChanges(epoch: number, asOf: string): readonly OutgoingRecord[];
+}
+
 /** A counter that goes on where the last one stopped, or begins again. */
 export interface Restored {
-  readonly count: BoxCounter;
+  readonly count: Counting;
+  /** Whether it begins at the first record. Nothing is published before it has reached the end. */
+  readonly beginsAnew: boolean;
   /**
    * Why the published results were not gone on with, in a sentence; null where they were, or there
    * were none.
@@ -32,13 +50,13 @@ export interface Restored {
  * locations, not of votes.
  * @throws OperationalError LOG_DAMAGED where the log has fewer votes than were counted.
  */
-export async function restore(log: Log, entry: ElectionEntry): Promise<Restored> {
-  const topics = new Map<(typeof RESULT_TOPICS)[number], Map<string, LogRecord>>();
-  for (const topic of RESULT_TOPICS) topics.set(topic, await latestRecords(log, topic));
+export async function restoreVotes(log: Log, entry: ElectionEntry): Promise<Restored> {
+  const topics = await readResults(log);
   const locations = topics.get('results-by-location')!;
   const checkpoint = parseObject(locations.get(CHECKPOINT_KEY)?.value ?? '') as CheckpointRecord | null;
   const count = newCount(entry);
-  if (RESULT_TOPICS.every((topic) => topics.get(topic)!.size === 0)) return { count, recounted: null, removals: [] };
+  if (RESULT_TOPICS.every((topic) => topics.get(topic)!.size === 0))
+    return { count: countingVotes(count), beginsAnew: false, recounted: null, removals: [] };
   const reason = whyUnsound(entry, locations) ?? (await whyElsewhere(log, entry, checkpoint!));
   if (reason === null)
     count.restore(
@@ -48,17 +66,65 @@ export async function restore(log: Log, entry: ElectionEntry): Promise<Restored>
       ),
     );
   const records = count.everyRecord();
+  const removals = removalsOf(topics, records);
+  // The other two topics follow from the counts, so they are published again where they differ.
+  if (reason === null && (removals.length > 0 || !agrees(records, topics))) count.publishEverything();
+  const recounted = reason === null ? null : [reason, ...(await votesLost(log, entry, checkpoint))].join(' ');
+  return { count: countingVotes(count), beginsAnew: recounted !== null, recounted, removals };
+}
+
+/**
+ * Counts the returns from the first record: the newest time of each cell is in the log alone. The
+ * published results are replaced as a whole once the count is at the end of the log.
+ */
+export async function restoreReturns(log: Log, entry: ElectionEntry): Promise<Restored> {
+  assert(entry.definition !== null && entry.definition_hash !== null, 'the election is defined');
+  const count = new ReturnsCounter(indexElection(entry.definition), entry.definition_hash, sha256, entry);
+  const removals = removalsOf(await readResults(log), count.everyRecord());
+  return { count: countingReturns(count), beginsAnew: true, recounted: null, removals };
+}
+
+type ResultTopics = ReadonlyMap<(typeof RESULT_TOPICS)[number], ReadonlyMap<string, LogRecord>>;
+
+async function readResults(log: Log): Promise<ResultTopics> {
+  const topics = new Map<(typeof RESULT_TOPICS)[number], Map<string, LogRecord>>();
+  for (const topic of RESULT_TOPICS) topics.set(topic, await latestRecords(log, topic));
+  return topics;
+}
+
+/** The records that take out the keys which these records do not have. */
+function removalsOf(topics: ResultTopics, records: readonly OutgoingRecord[]): OutgoingRecord[] {
   const written = new Set(records.map(({ topic, key }) => `${topic} ${key}`));
-  const removals = RESULT_TOPICS.flatMap((topic) =>
+  return RESULT_TOPICS.flatMap((topic) =>
     [...topics.get(topic)!.keys()].flatMap((key) =>
       written.has(`${topic} ${key}`) ? [] : [{ topic, key, value: REMOVED }],
     ),
   );
-  // The other two topics follow from the counts, so they are published again where they differ.
-  if (reason === null && (removals.length > 0 || !agrees(records, topics))) count.publishEverything();
-  const recounted = reason === null ? null : [reason, ...(await votesLost(log, entry, checkpoint))].join(' ');
-  return { count, recounted, removals };
 }
+
+const countingVotes = (count: BoxCounter): Counting =>
+  counting(count, 'votes', (partition, value) => void count.countBox(partition, value));
+
+const countingReturns = (count: ReturnsCounter): Counting =>
+  counting(count, 'returns', (_, value) => void count.countRecord(value));
+
+const counting = (
+  counter: BoxCounter | ReturnsCounter,
+  topic: Counting['topic'],
+  count: Counting['count'],
+): Counting => ({
+  topic,
+  offsets: counter.offsets,
+  count,
+  get covers() {
+    return counter.covers;
+  },
+  describe: (election, revision) => counter.describe(election, revision),
+  get hasChanges() {
+    return counter.hasChanges;
+  },
+  takeChanges: (epoch, asOf) => counter.takeChanges(epoch, asOf),
+});
 
 function newCount(entry: ElectionEntry): BoxCounter {
   assert(entry.definition !== null && entry.definition_hash !== null, 'the election is defined');

@@ -80,7 +80,7 @@ export function openElections(database: Database): Elections {
         `SELECT location_no AS location, candidate_no AS candidate, votes::float8 AS votes FROM replayed_votes WHERE election_no = $1`,
         [election_no],
       ),
-    votesInLog: ({ election_no }) => votesInLog(database, election_no),
+    entriesInLog: (entry) => entriesInLog(database, entry),
     async beginGeneration(entry) {
       const [row] = await database.query<ElectionRow>(
         `UPDATE elections SET generation = generation + 1 WHERE election_no = $1 RETURNING ${ELECTION_COLUMNS}`,
@@ -130,10 +130,10 @@ async function freeId(client: pg.Client, id: ElectionId): Promise<ElectionId> {
   }
 }
 
-async function votesInLog(database: Database, electionNo: number): Promise<number[]> {
+async function entriesInLog(database: Database, { election_no, definition }: ElectionEntry): Promise<number[]> {
   const rows = await database.query<{ next_seq: string }>(
-    "SELECT next_seq FROM log_ends WHERE election_no = $1 AND topic = 'votes' ORDER BY partition",
-    [electionNo],
+    'SELECT next_seq FROM log_ends WHERE election_no = $1 AND topic = $2 ORDER BY partition',
+    [election_no, definition?.source === 'returns' ? 'returns' : 'votes'],
   );
   return rows.map((row) => Number(row.next_seq));
 }
@@ -185,9 +185,9 @@ async function define(
   const format: DefinitionFormat = entry.definition === null ? DEFINITION_FORMAT : entry.format;
   const hash = sha256(hashedDefinition(election, format));
   const { rows } = await client.query<ElectionRow>(
-    `UPDATE elections SET definition = $2, definition_hash = $3, name = $4, format = $5
+    `UPDATE elections SET definition = $2, definition_hash = $3, name = $4, format = $5, source = $6
      WHERE election_no = $1 AND (definition_hash IS NULL OR definition = $2::jsonb) RETURNING ${ELECTION_COLUMNS}`,
-    [entry.election_no, text, hash, election.name, format],
+    [entry.election_no, text, hash, election.name, format, election.source],
   );
   if (rows.length === 0)
     throw new OperationalError('ELECTION_DIFFERS', {

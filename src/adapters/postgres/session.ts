@@ -38,7 +38,14 @@ const NOTICE_LOST_PEER: Readonly<Record<string, string>> = {
   tcp_user_timeout: '30000',
 };
 
-const SETTINGS = Object.entries({ ...SESSION_SETTINGS, ...NOTICE_LOST_PEER });
+/**
+ * A process that was killed must not leave a statement behind that works, or waits for a lock, for
+ * nobody. The server looks this often. It refuses the setting where its system cannot tell.
+ */
+const NOTICE_LOST_CLIENT = { client_connection_check_interval: '2000' };
+const CAN_NOTICE = 'linux|darwin|bsd';
+
+const SETTINGS = Object.entries({ ...SESSION_SETTINGS, ...NOTICE_LOST_PEER, ...NOTICE_LOST_CLIENT });
 
 /** Settings take milliseconds. Their answer may get lost, and nobody watches the connection yet. */
 const PREPARE_MS_MAX = 20_000;
@@ -50,8 +57,14 @@ const PREPARE_MS_MAX = 20_000;
 export async function prepareSession(client: pg.Client): Promise<number> {
   const settings = {
     text: `SELECT set_config(wanted.name, wanted.value, false), pg_backend_pid() AS pid
-     FROM unnest($1::text[], $2::text[]) AS wanted (name, value) JOIN pg_settings ON pg_settings.name = wanted.name`,
-    values: [SETTINGS.map(([name]) => name), SETTINGS.map(([, value]) => value)],
+     FROM unnest($1::text[], $2::text[]) AS wanted (name, value) JOIN pg_settings ON pg_settings.name = wanted.name
+     WHERE wanted.name <> ALL ($3) OR version() ~* $4`,
+    values: [
+      SETTINGS.map(([name]) => name),
+      SETTINGS.map(([, value]) => value),
+      Object.keys(NOTICE_LOST_CLIENT),
+      CAN_NOTICE,
+    ],
     query_timeout: PREPARE_MS_MAX,
   };
   const { rows } = await client.query<{ pid: number }>(settings);

@@ -7,7 +7,7 @@ import {
   slotsOf,
 } from '../election/election-index.ts';
 import type { LocationResultRecord, SlotResult } from '../log/records.ts';
-import type { Tally } from './tally.ts';
+import { countOrUnknown, knownCount, type Tally } from './tally.ts';
 
 /** The result of one location as topic `results-by-location` carries it. */
 export function locationResult(
@@ -17,19 +17,23 @@ export function locationResult(
   epoch: number,
   covers: readonly number[],
 ): LocationResultRecord {
+  const { units } = tally;
   const slots = slotsOf(index, location).map((slot): [string, SlotResult] => [
     slotContest(index, slot).id,
     {
       votes: votesById(index, tally, slot),
-      undervotes: tally.undervotes[slot]!,
-      overvoted_ballots: tally.overvoted[slot]!,
+      undervotes: knownCount(tally.undervotes[slot]!),
+      overvoted_ballots: knownCount(tally.overvoted[slot]!),
+      ...(units === null
+        ? {}
+        : { units: [knownCount(units.reporting[slot]!), knownCount(units.total[slot]!)] as const }),
     },
   ]);
   return {
     location_id: index.election.locations[location]!.id,
     epoch,
     covers,
-    ballots_cast: tally.ballots[location]!,
+    ballots_cast: knownCount(tally.ballots[location]!),
     contests: Object.fromEntries(slots),
   };
 }
@@ -72,11 +76,15 @@ export function applyLocationResult(index: ElectionIndex, tally: Tally, record: 
       cells.push([cell, votes]);
     }
   }
-  tally.ballots[location] = record.ballots_cast;
+  tally.ballots[location] = countOrUnknown(record.ballots_cast);
   for (const [cell, votes] of cells) tally.votes[cell] = votes;
   for (const [slot, result] of slots) {
-    tally.undervotes[slot] = result.undervotes;
-    tally.overvoted[slot] = result.overvoted_ballots;
+    tally.undervotes[slot] = countOrUnknown(result.undervotes);
+    tally.overvoted[slot] = countOrUnknown(result.overvoted_ballots);
+    if (tally.units === null) continue;
+    const [reporting = null, total = null] = result.units ?? [];
+    tally.units.reporting[slot] = countOrUnknown(reporting);
+    tally.units.total[slot] = countOrUnknown(total);
   }
   return location;
 }

@@ -156,4 +156,5 @@ const copyOf = (tally: Tally): Tally => ({
   votes: tally.votes.slice(),
   undervotes: tally.undervotes.slice(),
   overvoted: tally.overvoted.slice(),
+  units: null,
 });

@@ -3,7 +3,8 @@ import { candidateAt, cellsOf, type ElectionIndex, slotsOf, sumCells, voteForAt 
 
 /**
  * Counts of an election by location, laid out by an {@link ElectionIndex}. They are whole numbers
- * held in doubles, exact to 2^53.
+ * held in doubles, exact to 2^53. NaN stands for a count that nobody has stated: official returns
+ * may have votes and no ballots. A sum over it is NaN, so it never looks like a number.
  */
 export interface Tally {
   /** Ballots cast, by location number. */
@@ -17,14 +18,32 @@ export interface Tally {
    * that contest do not.
    */
   readonly overvoted: Float64Array;
+  /** The reporting units below each location, by slot; null where ballots are counted. */
+  readonly units: Units | null;
 }
 
+/** Of the units that a location is counted from, such as precincts: those counted, and all. */
+export interface Units {
+  readonly reporting: Float64Array;
+  readonly total: Float64Array;
+}
+
+/** A count as documents and records have it: null where it is unknown. */
+export const knownCount = (count: number): number | null => (Number.isNaN(count) ? null : count);
+
+/** Undoes {@link knownCount}. */
+export const countOrUnknown = (count: number | null): number => count ?? Number.NaN;
+
 export function createTally(index: ElectionIndex): Tally {
+  const isReturns = index.election.source === 'returns';
+  const counts = (length: number): Float64Array =>
+    isReturns ? new Float64Array(length).fill(Number.NaN) : new Float64Array(length);
   return {
-    ballots: new Float64Array(index.election.locations.length),
+    ballots: counts(index.election.locations.length),
     votes: new Float64Array(index.cellCount),
-    undervotes: new Float64Array(index.slotCount),
-    overvoted: new Float64Array(index.slotCount),
+    undervotes: counts(index.slotCount),
+    overvoted: counts(index.slotCount),
+    units: isReturns ? { reporting: counts(index.slotCount), total: counts(index.slotCount) } : null,
   };
 }
 
@@ -58,15 +77,19 @@ export function countVote(index: ElectionIndex, tally: Tally, votes: VoteColumns
 
 /**
  * The law every published state keeps, in each contest and location where it is valid:
- * votes + undervotes + vote_for x overvoted ballots = vote_for x ballots.
+ * votes + undervotes + vote_for x overvoted ballots = vote_for x ballots. It says nothing of counts
+ * that are unknown.
  * @returns the slots that break it; none in a sound state.
  */
 export function unbalancedSlots(index: ElectionIndex, tally: Tally): number[] {
   const unbalanced: number[] = [];
   // Every published state is checked whole, so this is a plain loop.
   for (let location = 0; location < tally.ballots.length; location++)
-    for (let slot = index.firstSlot[location]!; slot < index.firstSlot[location + 1]!; slot++)
-      if (tally.undervotes[slot] !== lawfulUndervotes(index, tally, location, slot)) unbalanced.push(slot);
+    for (let slot = index.firstSlot[location]!; slot < index.firstSlot[location + 1]!; slot++) {
+      const lawful = lawfulUndervotes(index, tally, location, slot);
+      // Neither holds where one of them is unknown.
+      if (tally.undervotes[slot]! < lawful || tally.undervotes[slot]! > lawful) unbalanced.push(slot);
+    }
   return unbalanced;
 }
 
@@ -109,9 +132,10 @@ export function carryOver(
   totals: Float64Array,
   total: number,
 ): boolean {
-  const growth = newer[at]! - known[at]!;
-  if (growth === 0) return false;
-  known[at] = newer[at]!;
-  totals[total]! += growth;
+  const [was, is] = [known[at]!, newer[at]!];
+  if (Object.is(was, is)) return false;
+  known[at] = is;
+  // An unknown count, NaN, is nothing in a sum.
+  totals[total]! += (is || 0) - (was || 0);
   return true;
 }

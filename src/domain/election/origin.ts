@@ -1,6 +1,6 @@
 import { err, type Outcome, ok } from '../outcome.ts';
 
-const KINDS = ['generated', 'results', 'roll', 'api'] as const;
+const KINDS = ['generated', 'results', 'roll', 'api', 'returns'] as const;
 
 /**
  * What an election was made from, as table `elections` keeps it. Two starts with equal origins mean

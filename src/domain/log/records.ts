@@ -94,13 +94,17 @@ export interface LocationResultRecord {
   readonly location_id: string;
   readonly epoch: number;
   readonly covers: readonly number[];
-  readonly ballots_cast: number;
+  /** Null where returns do not state them. */
+  readonly ballots_cast: number | null;
   readonly contests: { readonly [contestId: string]: SlotResult };
 }
 export interface SlotResult {
   readonly votes: { readonly [candidateId: string]: number };
-  readonly undervotes: number;
-  readonly overvoted_ballots: number;
+  /** Null where returns do not state them. */
+  readonly undervotes: number | null;
+  readonly overvoted_ballots: number | null;
+  /** For returns: the units counted, and all; null where they are unknown. */
+  readonly units?: readonly [reporting: number | null, total: number | null];
 }
 export const LOCATION_KEY_PREFIX = 'location:';
 
@@ -287,8 +291,9 @@ export interface TurnoutRecord {
   readonly location_id: string;
   readonly name: string;
   readonly registered_voters: number | null;
-  readonly ballots_cast: number;
-  /** Null where registered voters are unknown or none. */
+  /** Null where returns do not state them. */
+  readonly ballots_cast: number | null;
+  /** Null where registered voters are unknown or none, or ballots are unknown. */
   readonly turnout: number | null;
   readonly epoch: number;
   readonly covers?: readonly number[];

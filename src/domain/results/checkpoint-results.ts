@@ -148,18 +148,20 @@ function parseRecord(text: string): LocationResultRecord | CheckpointRecord | nu
 const isCheckpoint = (value: object): value is CheckpointRecord =>
   'as_of' in value && typeof value.as_of === 'string' && 'definition' in value && typeof value.definition === 'string';
 
+const isKnownOrNot = (value: unknown): boolean => value === null || isCount(value);
+
 const isLocationResult = (value: object): value is LocationResultRecord =>
   'location_id' in value &&
   typeof value.location_id === 'string' &&
   'ballots_cast' in value &&
-  isCount(value.ballots_cast) &&
+  isKnownOrNot(value.ballots_cast) &&
   'contests' in value &&
   isObject(value.contests) &&
   Object.values(value.contests).every(
     (slot) =>
       isObject(slot) &&
-      isCount(slot.undervotes) &&
-      isCount(slot.overvoted_ballots) &&
+      isKnownOrNot(slot.undervotes) &&
+      isKnownOrNot(slot.overvoted_ballots) &&
       isObject(slot.votes) &&
       Object.values(slot.votes).every(isCount),
   );

@@ -1,3 +1,5 @@
+import type { ElectionSource } from '../election/election.ts';
+
 /**
  * How far a result has come, in the words of NIST SP 1500-100 where it has one. Later ones follow
  * in the order of an election.
@@ -21,13 +23,16 @@ export interface Results {
     readonly date: string | null;
     readonly status: ResultStatus;
     readonly is_test: boolean;
+    /** Whether ballots are counted, or official returns. */
+    readonly source: ElectionSource;
     /** Whether ballots, turnout and undervotes are simulated because the source states none. */
     readonly ballots_simulated: boolean;
   };
   /** ISO 8601: when the counter made this state. */
   readonly as_of: string;
-  /** The votes that the counts include, over all partitions: the same in every process. */
+  /** The votes that the counts include, or the versions of returns: the same in every process. */
   readonly sequence: number;
+  readonly sequence_of: 'votes' | 'versions';
   /** False before an engine has published a count: zeros then stand for nothing. */
   readonly is_counted: boolean;
   /** Why a newer count is not shown, in a sentence; null where the newest one is. */
@@ -42,12 +47,13 @@ export interface Results {
 export interface ResultTotals {
   /** Null where one location's electorate is unknown: a part of it would be a wrong denominator. */
   readonly registered_voters: number | null;
-  readonly ballots_cast: number;
+  /** Null where the ballots of a location are unknown. */
+  readonly ballots_cast: number | null;
   readonly turnout: number | null;
   /** The candidates listed in all contests, aggregates included. */
   readonly candidates: number;
   readonly locations: number;
-  /** Locations with at least one ballot. */
+  /** Locations with at least one ballot, vote or counted unit. */
   readonly locations_reporting: number;
 }
 
@@ -56,11 +62,23 @@ export interface ContestResult {
   readonly name: string;
   /** Votes for candidates; undervotes and overvoted ballots are not among them. */
   readonly votes_counted: number;
-  readonly undervotes: number;
+  /** Null where they are unknown. */
+  readonly undervotes: number | null;
   readonly seats: number;
+  /** The units of all its locations; null where one is unknown, or ballots are counted. */
+  readonly units: UnitsResult | null;
   /** In the order of the definition. */
   readonly candidates: readonly CandidateResult[];
 }
+
+/** How many of the units that a result comes from are counted, such as precincts. */
+export interface UnitsResult {
+  readonly reporting: number;
+  readonly total: number;
+}
+
+/** How far a location is counted in a contest, in the words of NIST SP 1500-100. */
+export type CountStatus = 'not-processed' | 'in-process' | 'completed' | 'unknown';
 
 export interface CandidateResult {
   readonly id: string;
@@ -83,10 +101,12 @@ export interface LocationResult {
   readonly parent_id: string | null;
   readonly type: string;
   readonly registered_voters: number | null;
-  readonly ballots_cast: number;
+  readonly ballots_cast: number | null;
   readonly turnout: number | null;
   /** By contest id, then candidate id; only contests on this location's ballot. */
   readonly votes: { readonly [contestId: string]: { readonly [candidateId: string]: number } };
+  /** By contest id, for returns; null where ballots are counted, or no unit is known. */
+  readonly units: { readonly [contestId: string]: UnitsResult | null } | null;
 }
 
 /** The facts of a state beside its counts. */

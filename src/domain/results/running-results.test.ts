@@ -27,6 +27,7 @@ describe('the document', () => {
       'election',
       'as_of',
       'sequence',
+      'sequence_of',
       'is_counted',
       'held',
       'totals',
@@ -59,6 +60,7 @@ describe('the document', () => {
       ballots_cast: 0,
       turnout: 0,
       votes: { 'contest-1': { Ada: 0, Ben: 0, Cleo: 0 } },
+      units: null,
     });
   });
 

@@ -1,5 +1,5 @@
 import { votesById } from '../counting/location-result.ts';
-import { carryOver, createTally, type Tally } from '../counting/tally.ts';
+import { carryOver, createTally, knownCount, type Tally } from '../counting/tally.ts';
 import { fractionOf } from '../counts.ts';
 import { type Candidate, partyNames } from '../election/election.ts';
 import {
@@ -8,6 +8,7 @@ import {
   cellsOf,
   contestAt,
   type ElectionIndex,
+  slotAt,
   slotContest,
   slotsOf,
 } from '../election/election-index.ts';
@@ -18,6 +19,7 @@ import {
   type LocationResult,
   type ResultMoment,
   type Results,
+  type UnitsResult,
 } from './results.ts';
 
 /**
@@ -36,6 +38,8 @@ export interface RunningResults {
   readonly contestUndervotes: Float64Array;
   readonly registeredVoters: number | null;
   ballotsCast: number;
+  /** Locations whose ballots are unknown. */
+  ballotsUnknown: number;
   locationsReporting: number;
   /** Locations with ballots and an electorate of 0. */
   votedWithoutElectorate: number;
@@ -56,6 +60,7 @@ export function createRunningResults(index: ElectionIndex, moment: ResultMoment)
       0,
     ),
     ballotsCast: 0,
+    ballotsUnknown: election.source === 'returns' ? election.locations.length : 0,
     locationsReporting: 0,
     votedWithoutElectorate: 0,
   };
@@ -103,23 +108,44 @@ function takeOver(running: RunningResults, tally: Tally, location: number, touch
   const { index, counted, candidateVotes, contestUndervotes } = running;
   const before = counted.ballots[location]!;
   const ballots = tally.ballots[location]!;
-  running.ballotsCast += ballots - before;
-  const reporting = Number(ballots > 0) - Number(before > 0);
-  running.locationsReporting += reporting;
-  if (index.election.locations[location]!.registered_voters === 0) running.votedWithoutElectorate += reporting;
+  const wasReporting = isReporting(index, counted, location);
+  running.ballotsCast += (ballots || 0) - (before || 0);
+  running.ballotsUnknown += Number(Number.isNaN(ballots)) - Number(Number.isNaN(before));
   counted.ballots[location] = ballots;
-  let isChanged = ballots !== before;
+  let isChanged = !Object.is(ballots, before);
   for (const slot of slotsOf(index, location)) {
     const contest = contestAt(index, slot);
     let isSlotChanged = carryOver(tally.undervotes, counted.undervotes, slot, contestUndervotes, contest);
     counted.overvoted[slot] = tally.overvoted[slot]!;
+    if (takeOverUnits(tally, counted, slot)) isSlotChanged = true;
     for (const cell of cellsOf(index, slot))
       if (carryOver(tally.votes, counted.votes, cell, candidateVotes, candidateAt(index, slot, cell)))
         isSlotChanged = true;
     if (isSlotChanged) touched.add(contest);
     isChanged ||= isSlotChanged;
   }
+  const reporting = Number(isReporting(index, counted, location)) - Number(wasReporting);
+  running.locationsReporting += reporting;
+  if (index.election.locations[location]!.registered_voters === 0) running.votedWithoutElectorate += reporting;
   return isChanged;
+}
+
+/** @returns whether they differed. */
+function takeOverUnits({ units }: Tally, counted: Tally, slot: number): boolean {
+  if (units === null || counted.units === null) return false;
+  const { reporting, total } = counted.units;
+  const isSame = Object.is(units.reporting[slot], reporting[slot]) && Object.is(units.total[slot], total[slot]);
+  reporting[slot] = units.reporting[slot]!;
+  total[slot] = units.total[slot]!;
+  return !isSame;
+}
+
+/** Whether anything of a location is counted. */
+function isReporting(index: ElectionIndex, { ballots, votes, units }: Tally, location: number): boolean {
+  if (units === null) return ballots[location]! > 0;
+  return slotsOf(index, location).some(
+    (slot) => units.reporting[slot]! > 0 || cellsOf(index, slot).some((cell) => votes[cell]! > 0),
+  );
 }
 
 type Sums = Omit<RunningResults, 'results'>;
@@ -130,18 +156,23 @@ function resultsDocument(
   contests: readonly ContestResult[],
   locations: readonly LocationResult[],
 ): Results {
-  const { id, name, date, is_test, ballots_simulated = false, candidates } = sums.index.election;
+  const { id, name, date, is_test, source, ballots_simulated = false, candidates } = sums.index.election;
+  const ballots_cast = sums.ballotsUnknown > 0 ? null : sums.ballotsCast;
   return {
-    election: { id, name, date, status: moment.status, is_test, ballots_simulated },
+    election: { id, name, date, status: moment.status, is_test, source, ballots_simulated },
     as_of: moment.as_of,
     sequence: moment.sequence,
+    sequence_of: source === 'returns' ? 'versions' : 'votes',
     is_counted: moment.is_counted ?? true,
     held: moment.held ?? null,
     totals: {
       registered_voters: sums.registeredVoters,
-      ballots_cast: sums.ballotsCast,
+      ballots_cast,
       // An electorate of 0 where people voted is not known either, and it would spoil the sum.
-      turnout: sums.votedWithoutElectorate > 0 ? null : fractionOf(sums.ballotsCast, sums.registeredVoters),
+      turnout:
+        ballots_cast === null || sums.votedWithoutElectorate > 0
+          ? null
+          : fractionOf(ballots_cast, sums.registeredVoters),
       candidates: candidates.length,
       locations: locations.length,
       locations_reporting: sums.locationsReporting,
@@ -169,8 +200,9 @@ function contestResult(sums: Sums, contest: number, isComplete: boolean): Contes
     id,
     name,
     votes_counted,
-    undervotes: sums.contestUndervotes[contest]!,
+    undervotes: election.source === 'returns' ? null : sums.contestUndervotes[contest]!,
     seats,
+    units: contestUnits(sums, contest),
     candidates: standing.map(({ candidate, votes }, i) => ({
       id: candidate.id,
       name: candidate.name,
@@ -182,9 +214,27 @@ function contestResult(sums: Sums, contest: number, isComplete: boolean): Contes
   };
 }
 
+/** The sums over all locations of a contest; null where a part of them is unknown. */
+function contestUnits({ index, counted: { units } }: Sums, contest: number): UnitsResult | null {
+  if (units === null) return null;
+  let [reporting, total] = [0, 0];
+  for (let location = 0; location < index.election.locations.length; location++) {
+    const slot = slotAt(index, location, contest);
+    if (slot === -1) continue;
+    reporting += units.reporting[slot]!;
+    total += units.total[slot]!;
+  }
+  return unitsOf(reporting, total);
+}
+
+const unitsOf = (reporting: number, total: number): UnitsResult | null =>
+  Number.isNaN(reporting + total) ? null : { reporting, total };
+
 function locationEntry(index: ElectionIndex, tally: Tally, location: number): LocationResult {
   const { id, name, parent_id, type, registered_voters } = index.election.locations[location]!;
-  const ballots_cast = tally.ballots[location]!;
+  const { units } = tally;
+  const ballots_cast = knownCount(tally.ballots[location]!);
+  const slots = slotsOf(index, location);
   return {
     id,
     name,
@@ -192,9 +242,13 @@ function locationEntry(index: ElectionIndex, tally: Tally, location: number): Lo
     type,
     registered_voters,
     ballots_cast,
-    turnout: fractionOf(ballots_cast, registered_voters),
-    votes: Object.fromEntries(
-      slotsOf(index, location).map((slot) => [slotContest(index, slot).id, votesById(index, tally, slot)]),
-    ),
+    turnout: ballots_cast === null ? null : fractionOf(ballots_cast, registered_voters),
+    votes: Object.fromEntries(slots.map((slot) => [slotContest(index, slot).id, votesById(index, tally, slot)])),
+    units:
+      units === null
+        ? null
+        : Object.fromEntries(
+            slots.map((slot) => [slotContest(index, slot).id, unitsOf(units.reporting[slot]!, units.total[slot]!)]),
+          ),
   };
 }

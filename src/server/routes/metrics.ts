@@ -28,9 +28,11 @@ function metricsText({ hub, feed, gauges }: Context): string {
     const { results, epoch } = state;
     const { held } = results;
     const votes = results.contests.reduce((sum, { votes_counted }) => sum + votes_counted, 0);
+    const { ballots_cast } = results.totals;
+    if (ballots_cast !== null)
+      metrics.push(['tallyroom_ballots_cast', 'gauge', 'Ballots counted in the state on show.', ballots_cast]);
     const changedAt_s = Date.parse(results.as_of) / 1000;
     metrics.push(
-      ['tallyroom_ballots_cast', 'gauge', 'Ballots counted in the state on show.', results.totals.ballots_cast],
       ['tallyroom_votes_counted', 'gauge', 'Votes for candidates, all contests.', votes],
       ['tallyroom_sequence', 'gauge', 'Sequence of the state on show.', results.sequence],
       ['tallyroom_epoch', 'gauge', "The counter's epoch.", epoch],

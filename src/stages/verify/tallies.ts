@@ -1,5 +1,5 @@
 import { createTally, type Tally } from '../../domain/counting/tally.ts';
-import { sumOf } from '../../domain/counts.ts';
+import { isCount, sumOf } from '../../domain/counts.ts';
 import {
   cellCandidate,
   cellsOf,
@@ -13,9 +13,10 @@ import { type Check, check, DIFFERENCES_SHOWN_MAX } from './check.ts';
 export function compareTallies(index: ElectionIndex, name: string, left: Tally, right: Tally): Check {
   const differences: string[] = [];
   for (const [location, { id }] of index.election.locations.entries()) {
-    const compare = (counts: keyof Tally, at: number, what: string): void => {
+    const compare = (counts: Exclude<keyof Tally, 'units'>, at: number, what: string): void => {
       const [a, b] = [left[counts][at], right[counts][at]];
-      if (a !== b && differences.length < DIFFERENCES_SHOWN_MAX) differences.push(`${id}, ${what}: ${a} and ${b}`);
+      if (!Object.is(a, b) && differences.length < DIFFERENCES_SHOWN_MAX)
+        differences.push(`${id}, ${what}: ${a} and ${b}`);
     };
     compare('ballots', location, 'ballots');
     for (const slot of slotsOf(index, location)) {
@@ -25,7 +26,7 @@ export function compareTallies(index: ElectionIndex, name: string, left: Tally, 
       for (const cell of cellsOf(index, slot)) compare('votes', cell, cellCandidate(index, slot, cell).id);
     }
   }
-  return check(name, sumOf(left.ballots), sumOf(right.ballots), differences);
+  return check(name, sumOf(left.ballots.filter(isCount)), sumOf(right.ballots.filter(isCount)), differences);
 }
 
 /** The counts of both together. */
