@@ -7,7 +7,7 @@ import { readReturnsFile } from './returns.ts';
 
 const index = indexElection({ ...testElection({ locations: 2 }), source: 'returns' });
 const NOW = Date.parse('2026-11-23T21:00:00Z');
-const TIMES = { reported_at: NOW, now: NOW };
+const TIMES = { reported_at: null, now: NOW };
 
 const HEADER = 'reported_at,contest,location_id,candidate,votes,units_reporting,units_total,count_type\n';
 const read = (context: TestContext, text: string) => readReturnsFile(inputFile(context, text), index, TIMES);
@@ -38,7 +38,7 @@ test('a row is the votes of a candidate, and the units that are counted', async 
       [4, 'total', 5, 0, '2026-11-23T20:15:00.000Z', null],
     ],
   );
-  assert.deepEqual([upload.rows, upload.states_times, upload.refused], [3, true, []]);
+  assert.deepEqual([upload.rows, upload.times, upload.refused], [3, 'bytes', []]);
 });
 
 test('the names of other systems are read, and a file without times has the given one', async (context) => {
@@ -54,7 +54,7 @@ test('the names of other systems are read, and a file without times has the give
       [2, NOW],
     ],
   );
-  assert.equal(upload.states_times, false);
+  assert.equal(upload.times, 'receipt');
   assert.match(notices.join(), /colour/);
 });
 
@@ -96,6 +96,20 @@ describe('a row that is wrong is refused, and the next one is used', () => {
     assert.match(problems.map(({ line, reason }) => `${line}: ${reason}`).join(), /^4: line 2 has another number/);
     assert.equal(upload.versions.length, 1);
   });
+});
+
+test('a file of which one row names no time is known by its bytes no more; a person may give the time', async (context) => {
+  const path = inputFile(
+    context,
+    `${HEADER}2026-11-23T20:00:00Z,contest-1,L0001,Ada,1,,,\n,contest-1,L0002,Ada,1,,,\n`,
+  );
+  assert.equal((await readReturnsFile(path, index, TIMES)).upload.times, 'receipt');
+  const { upload } = await readReturnsFile(path, index, { ...TIMES, reported_at: 5_000 });
+  assert.equal(upload.times, 'given');
+  assert.deepEqual(
+    upload.versions.map(({ reported_at }) => reported_at),
+    [Date.parse('2026-11-23T20:00:00Z'), 5_000],
+  );
 });
 
 test('a number with a fault is kept and marked', async (context) => {

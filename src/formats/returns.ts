@@ -3,7 +3,7 @@ import { candidatesOf, cellAt, type ElectionIndex, slotAt } from '../domain/elec
 import { err, type Outcome } from '../domain/outcome.ts';
 import { COUNT_TYPE_DEFAULT, COUNT_TYPES, parseCountType } from '../domain/returns/count-type.ts';
 import { CLOCK_AHEAD_MS_MAX, type ReturnFault } from '../domain/returns/plausibility.ts';
-import type { Upload, UploadedVersion } from '../domain/returns/upload.ts';
+import type { TimesFrom, Upload, UploadedVersion } from '../domain/returns/upload.ts';
 import { UNIT_FIELDS, unitPlace } from '../domain/returns/version.ts';
 import { type CsvTable, columnOf, openTable, unusedColumns } from '../files/csv.ts';
 import { type InputProblem, quoteValue, refusal } from '../files/problems.ts';
@@ -43,8 +43,8 @@ export interface ReturnsInput {
 
 /** Times in milliseconds. */
 export interface ReturnsTimes {
-  /** The time of rows that name none. */
-  readonly reported_at: number;
+  /** The time of rows that name none, as a person gave it; null for the time of receipt. */
+  readonly reported_at: number | null;
   readonly now: number;
 }
 
@@ -67,7 +67,7 @@ export async function readReturnsFile(path: string, index: ElectionIndex, times:
   await using file = await openReturns(path);
   const position = (names: readonly string[]): number =>
     names.reduce((found, name) => (found === -1 ? columnOf(file, name) : found), -1);
-  const rows = new RowReader(path, index, times, position(ALIASES.reported_at) !== -1);
+  const rows = new RowReader(path, index, times);
   const columns = {
     ...Object.fromEntries(REQUIRED.map((name) => [name, position([name])])),
     ...Object.fromEntries(Object.entries(ALIASES).map(([name, names]) => [name, position(names)])),
@@ -94,7 +94,8 @@ export async function readReturnsFile(path: string, index: ElectionIndex, times:
     source: 'file',
     sha256,
     bytes,
-    states_times: rows.statesTimes,
+    received_at: times.now,
+    times: rows.timesFrom,
     rows: count,
     refused,
     versions: rows.versions,
@@ -108,7 +109,8 @@ type Column = (typeof REQUIRED)[number] | Optional;
 class RowReader {
   readonly versions: UploadedVersion[] = [];
   readonly problems: InputProblem[] = [];
-  readonly statesTimes: boolean;
+  /** `bytes` until a row names no time. */
+  timesFrom: TimesFrom = 'bytes';
   readonly #path: string;
   readonly #index: ElectionIndex;
   readonly #times: ReturnsTimes;
@@ -120,11 +122,10 @@ class RowReader {
   /** The version of each cell and time so far. */
   readonly #seen = new Map<string, UploadedVersion>();
 
-  constructor(path: string, index: ElectionIndex, times: ReturnsTimes, statesTimes: boolean) {
+  constructor(path: string, index: ElectionIndex, times: ReturnsTimes) {
     this.#path = path;
     this.#index = index;
     this.#times = times;
-    this.statesTimes = statesTimes;
     const { contests, candidates } = index.election;
     this.#locations = new IdLookup(index.locationNumbers);
     this.#contests = new IdLookup(index.contestNumbers);
@@ -172,7 +173,7 @@ class RowReader {
         reason: `${quoteValue(text('count_type'))} is not a count type`,
         nextStep: `write one of ${COUNT_TYPES.join(', ')}`,
       };
-    const reportedAt = text('reported_at') === '' ? this.#times.reported_at : parseTime(text('reported_at'));
+    const reportedAt = this.#timeOf(text('reported_at'));
     if (reportedAt === null)
       return {
         column: 'reported_at',
@@ -194,6 +195,14 @@ class RowReader {
         fault,
       }) ?? this.#addUnits(line, slot, reportedAt, units.values, fault)
     );
+  }
+
+  /** @returns null for text that is not a time */
+  #timeOf(text: string): number | null {
+    if (text !== '') return parseTime(text);
+    const { reported_at, now } = this.#times;
+    this.timesFrom = reported_at === null ? 'receipt' : 'given';
+    return reported_at ?? now;
   }
 
   #find(ids: IdLookup, names: IdLookup, text: string): number {

@@ -20,6 +20,8 @@ export interface AcceptedVersion extends Version {
 
 export interface StoredReturns {
   readonly accepted: number;
+  /** Versions behind the end of the log. */
+  readonly strays: number;
   readonly tally: Tally;
   /** Uploads whose numbers are not those of their rows, the first few. */
   readonly differing: readonly string[];

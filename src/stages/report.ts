@@ -23,11 +23,14 @@ export async function reportFile(context: StageContext, path: string, reportedAt
   assertReturns(entry);
   const now = Date.now();
   const index = indexElection(definitionOf(entry));
-  const { upload, problems, notices } = await readReturnsFile(path, index, { reported_at: reportedAt ?? now, now });
+  const { upload, problems, notices } = await readReturnsFile(path, index, { reported_at: reportedAt, now });
   for (const notice of notices) progress.say(notice);
   const reporter = createProblemReporter(progress.say);
   reporter.tell(problems);
-  const taken = await goOn(context, ({ backend }) => backend.returns.take(entry, upload));
+  const taken = await goOn(context, async ({ backend }) => {
+    await backend.assertSafe(entry);
+    return await backend.returns.take(entry, upload);
+  });
   reporter.tell(
     taken.quarantined.map(({ line, fault }) => ({
       file: path,

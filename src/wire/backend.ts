@@ -243,7 +243,7 @@ function storeOf(database: Database): Pick<Backend, 'elections' | 'ballotBox' | 
     elections: openElections(database),
     ballotBox: openBallotBox(database, () => new Date()),
     recount: openRecount(database),
-    returns: openReturns(database, () => new Date()),
+    returns: openReturns(database),
     openRoll: (entry, signal) => openRoll(database, entry, signal),
   };
 }

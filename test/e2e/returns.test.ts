@@ -130,6 +130,11 @@ describe('official returns', { concurrency: 2 }, () => {
     const earlier = workspace.file('earlier.csv', counts(50));
     succeeded(await workspace.run(['report', earlier, '--reported-at', '2026-11-03T20:00:00Z']));
     assert.equal(votesIn(await resultsOf(workspace)).Ada, 10);
+    // The same bytes with another time that a person gives are another report.
+    const later = ['--reported-at', new Date(Date.now() + 60_000).toISOString()];
+    assert.match((await workspace.run(['report', earlier, ...later])).stderr, /Upload 5: 1 number accepted/);
+    assert.match((await workspace.run(['report', earlier, ...later])).stderr, /Upload 6: 0 numbers accepted, 1 known/);
+    assert.equal(votesIn(await resultsOf(workspace)).Ada, 50);
   });
 
   test('a dashboard shows each upload as it comes, and a counter that is killed counts on', async (context) => {
@@ -240,7 +245,16 @@ describe('official returns', { concurrency: 2 }, () => {
       "DELETE FROM log WHERE topic = 'returns'; INSERT INTO log SELECT * FROM kept",
       /FAIL/,
     );
+    await seen(
+      "INSERT INTO returns SELECT election_no, upload_no, line, location_no, contest_no, count_type, field, candidate_no, value, reported_at + interval '1 day', 100, NULL FROM returns WHERE seq = 0",
+      'DELETE FROM returns WHERE seq = 100',
+      /FAIL +versions in table returns behind the end of the log/,
+    );
     succeeded(await workspace.run(['verify']));
+    await database.query('DROP INDEX returns_cell');
+    const unsafe = await report(workspace, rows('20:45 mayor north Ada 13'));
+    assert.equal(unsafe.code, 1, unsafe.stderr);
+    assert.match(unsafe.stderr, /table returns lacks a unique index/);
   });
 
   test('the page shows votes and counted units, live, and no ballots', { skip: noBrowser() }, async (context) => {

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { crashPoint } from '../../base/crash-points.ts';
+import { OperationalError } from '../../base/errors.ts';
 import { sha256 } from '../../base/sha256.ts';
 import { createTally } from '../../domain/counting/tally.ts';
 import {
@@ -21,12 +22,12 @@ import type { AcceptedVersion, Returns, StoredReturns, TakenUpload } from '../..
 import { appendLog, type LogEnd, readLogEnd } from './append.ts';
 import { type Database, inTransaction } from './database.ts';
 
-export function openReturns(database: Database, now: () => Date): Returns {
+export function openReturns(database: Database): Returns {
   return {
     async take(entry, upload) {
       await using client = await database.connect();
       const taken = await inTransaction(client, async () => {
-        const outcome = await takeUpload(client, entry, upload, now());
+        const outcome = await takeUpload(client, entry, upload);
         crashPoint('report.before-commit');
         return outcome;
       });
@@ -49,13 +50,9 @@ interface Row {
   readonly candidate_no: number | null;
 }
 
-async function takeUpload(
-  client: pg.Client,
-  entry: ElectionEntry,
-  upload: Upload,
-  receivedAt: Date,
-): Promise<TakenUpload> {
+async function takeUpload(client: pg.Client, entry: ElectionEntry, upload: Upload): Promise<TakenUpload> {
   const number = entry.election_no;
+  await assertUnique(client);
   // A declaration locks the election against uploads; uploads lock each other out by the end of the
   // topic.
   await client.query('SELECT FROM elections WHERE election_no = $1 FOR SHARE', [number]);
@@ -67,7 +64,7 @@ async function takeUpload(
   const index = indexElection(definitionOf(entry));
   const rows = rowsOf(index, upload.versions);
   const sorted = await sort(client, number, upload.versions, rows);
-  const uploadNo = await insertUpload(client, number, upload, sorted, receivedAt);
+  const uploadNo = await insertUpload(client, number, upload, sorted);
   const end = await readLogEnd(client, number, 'returns', 0);
   await insertVersions(client, number, uploadNo, upload.versions, rows, [
     ...sorted.accepted.map((position, i): Kept => [position, end.next_seq + i, null]),
@@ -90,9 +87,8 @@ async function insertUpload(
   electionNo: number,
   upload: Upload,
   { accepted, repeated, quarantined }: Sorted,
-  receivedAt: Date,
 ): Promise<number> {
-  const { source, bytes, states_times, refused, rows } = upload;
+  const { source, bytes, times, received_at, refused, rows } = upload;
   const { rows: inserted } = await client.query<{ upload_no: number }>(
     `INSERT INTO uploads
      SELECT $1, coalesce(max(upload_no), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
@@ -102,8 +98,8 @@ async function insertUpload(
       source,
       upload.sha256,
       bytes,
-      states_times,
-      receivedAt,
+      times,
+      new Date(received_at),
       rows,
       refused.length,
       accepted.length,
@@ -151,22 +147,43 @@ async function appendReturns(
   }
 }
 
-/**
- * The outcome of the same upload where it was taken before. Bytes that do not say when they were
- * reported repeat only the last upload of their source: A, B, A is three reports.
- */
+/** @throws OperationalError DATABASE_UNSAFE where a number could be accepted twice. */
+async function assertUnique(client: pg.Client): Promise<void> {
+  const { rowCount } = await client.query(
+    `SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+     WHERE indrelid = 'returns'::regclass AND relname = ANY($1) AND indisunique AND indisvalid`,
+    [UNIQUE_INDEXES],
+  );
+  if (rowCount === UNIQUE_INDEXES.length) return;
+  throw new OperationalError('DATABASE_UNSAFE', {
+    message: 'table returns lacks a unique index, so a number could be counted twice',
+    nextStep: 'Restore the backup with its indexes returns_seq and returns_cell.',
+  });
+}
+
+const UNIQUE_INDEXES = ['returns_seq', 'returns_cell'];
+
+/** The outcome of the same upload where it was taken before; see {@link TimesFrom}. */
 async function takenBefore(client: pg.Client, electionNo: number, upload: Upload): Promise<TakenUpload | null> {
-  const { states_times, source, sha256: hash } = upload;
-  const columns = 'upload_no, accepted, repeated, sha256';
-  const where = states_times ? 'sha256 = $2 ORDER BY upload_no' : 'source = $2 ORDER BY upload_no DESC';
-  const { rows } = await client.query<{ upload_no: number; accepted: number; repeated: number; sha256: string }>(
-    `SELECT ${columns} FROM uploads WHERE election_no = $1 AND ${where} LIMIT 1`,
-    [electionNo, states_times ? hash : source],
+  const { times, source, sha256: hash, received_at } = upload;
+  if (times === 'given') return null;
+  const where = times === 'bytes' ? 'sha256 = $2 ORDER BY upload_no' : 'source = $2 ORDER BY upload_no DESC';
+  const { rows } = await client.query<{
+    upload_no: number;
+    accepted: number;
+    repeated: number;
+    sha256: string;
+    received_at: Date;
+  }>(
+    `SELECT upload_no, accepted, repeated, sha256, received_at FROM uploads WHERE election_no = $1 AND ${where} LIMIT 1`,
+    [electionNo, times === 'bytes' ? hash : source],
   );
   const [row] = rows;
   if (row?.sha256 !== hash) return null;
   const { upload_no, accepted, repeated } = row;
-  return { upload: upload_no, was_taken_before: true, accepted, repeated, quarantined: [] };
+  // Where the answer to the COMMIT of a first try was lost, this is the upload itself.
+  const isItself = row.received_at.getTime() === received_at;
+  return { upload: upload_no, was_taken_before: !isItself, accepted, repeated, quarantined: [] };
 }
 
 function rowsOf(index: ElectionIndex, versions: readonly UploadedVersion[]): Row[] {
@@ -340,6 +357,12 @@ async function recount(
      ORDER BY upload_no LIMIT 5`,
     [entry.election_no],
   );
+  // One look: an upload that is taken meanwhile moves both.
+  const [strays] = await database.query<{ n: number }>(
+    `SELECT count(*)::float8 AS n FROM returns WHERE election_no = $1
+       AND seq >= (SELECT next_seq FROM log_ends WHERE election_no = $1 AND topic = 'returns' AND partition = 0)`,
+    [entry.election_no],
+  );
   const triggers = await database.query<{ relname: string }>(
     `SELECT DISTINCT relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
      WHERE tgname = 'keep' AND tgenabled IN ('O', 'A') AND tgrelid = ANY($1::text[]::regclass[])`,
@@ -351,6 +374,7 @@ async function recount(
     differing: differing.map(
       ({ upload_no }) => `upload ${upload_no} has other numbers of rows than table uploads says`,
     ),
+    strays: strays!.n,
     unprotected: TABLES.filter((table) => !triggers.some(({ relname }) => relname === table)),
   };
 }

@@ -1,6 +1,13 @@
 import type { ReturnFault } from './plausibility.ts';
 import type { Version } from './version.ts';
 
+/**
+ * Where the times of an upload come from. `bytes`: every row says it, so the same bytes are always
+ * the same upload. `given`: a person said it. `receipt`: nobody did; then the same bytes repeat
+ * only the last upload of their source, since A, B, A is three reports.
+ */
+export type TimesFrom = 'bytes' | 'given' | 'receipt';
+
 /** One delivery of returns: a file. */
 export interface Upload {
   /** Where it came from. */
@@ -8,8 +15,9 @@ export interface Upload {
   /** SHA-256 of its bytes, hex. */
   readonly sha256: string;
   readonly bytes: number;
-  /** Whether its bytes say when it was reported. Then the same bytes are always the same upload. */
-  readonly states_times: boolean;
+  /** Milliseconds. A second try of the same upload has the same. */
+  readonly received_at: number;
+  readonly times: TimesFrom;
   readonly rows: number;
   /** Rows that could not be read. */
   readonly refused: readonly { readonly line: number; readonly reason: string }[];

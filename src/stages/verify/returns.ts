@@ -7,7 +7,7 @@ import { ReturnsCounter } from '../../domain/returns/returns-counter.ts';
 import type { Version } from '../../domain/returns/version.ts';
 import { recordsFrom } from '../../ports/log.ts';
 import type { Returns } from '../../ports/returns.ts';
-import { type Check, CLOCKS_MS_MAX, check, noneOf, type Verification } from './check.ts';
+import { type Check, CLOCKS_MS_MAX, check, DIFFERENCES_SHOWN_MAX, noneOf, type Verification } from './check.ts';
 import type { Published } from './published.ts';
 import { compareTallies } from './tallies.ts';
 
@@ -41,7 +41,8 @@ export async function compareReturns(
     try {
       counter.countRecord(value);
       const { seq, upload, versions } = readReturns(index, value);
-      rows.push(...differingRows(upload, versions, await returns.accepted(entry, seq, versions.length)));
+      if (rows.length < DIFFERENCES_SHOWN_MAX)
+        rows.push(...differingRows(upload, versions, await returns.accepted(entry, seq, versions.length)));
     } catch (cause) {
       chain.push(`record ${offset}: ${cause instanceof Error ? cause.message : cause}`);
       break;
@@ -60,6 +61,7 @@ export async function compareReturns(
       noneOf('every seq and every link of the chain of hashes in topic returns', chain),
       noneOf('versions in the log = table returns', rows),
       check('accepted versions in table returns = the log', stored.accepted, versions),
+      check('versions in table returns behind the end of the log', 0, stored.strays),
       noneOf('table uploads = table returns', stored.differing),
       noneOf('tables of returns refuse changes', stored.unprotected),
       compareTallies(index, 'returns in the log = returns in PostgreSQL', counter.tally, stored.tally),

@@ -6,8 +6,8 @@ CREATE TABLE uploads (
   source       text        NOT NULL,
   sha256       text        NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
   bytes        bigint      NOT NULL CHECK (bytes >= 0),
-  -- Whether the bytes say when they were reported: then the same bytes are the same upload for ever.
-  states_times boolean     NOT NULL,
+  -- Where the times of its numbers come from: its bytes, a person, or the moment of its receipt.
+  times        text        NOT NULL CHECK (times IN ('bytes', 'given', 'receipt')),
   received_at  timestamptz NOT NULL,
   rows         integer     NOT NULL CHECK (rows >= 0),
   refused      integer     NOT NULL CHECK (refused >= 0),
