@@ -338,7 +338,7 @@ export class Hub {
     const took_ms = performance.now() - startedAt + (await this.#sendAll(frame));
     this.#isSending = false;
     this.#nextTickAt = startedAt + Math.max(TICK_SPACING_MS, took_ms / TICK_CORE_SHARE_MAX);
-    if (!this.#isClosed && this.#feed.state() !== this.shown) this.#onChange();
+    if (!this.#isClosed) this.#onChange();
   }
 
   /**
