@@ -123,7 +123,7 @@ test('a number with a fault is kept and marked', async (context) => {
   );
 });
 
-test('a file that is no table of returns is refused whole', async (context) => {
+test('a file that is not a table of returns is refused whole', async (context) => {
   await assert.rejects(read(context, 'contest,candidate,votes\na,b,1\n'), /location_id/);
   await assert.rejects(read(context, HEADER), /no row below the header/);
 });

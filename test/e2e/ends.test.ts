@@ -223,7 +223,7 @@ test('a terminal that goes away (SIGHUP) ends a command in order, but under nohu
 });
 
 describe('a real terminal that goes away', {
-  skip: spawnSync('script', ['--version']).error !== undefined && 'there is no script here',
+  skip: spawnSync('script', ['--version']).error !== undefined && 'the program script is missing here',
 }, () => {
   const workspace = openWorkspace({ after });
 

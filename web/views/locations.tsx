@@ -18,7 +18,7 @@ const columnsOf = (isReturns: boolean): readonly Column<Key>[] => [
 ];
 
 /**
- * What is counted in a location: its ballots, or the votes that returns report. `part` is the
+ * The count of a location: its ballots, or the votes that returns report. `part` is the
  * turnout, or the part of its units that is counted.
  */
 function countedIn(location: LocationResult, chosen: ContestResult): { counted: number | null; part: number | null } {

@@ -85,6 +85,9 @@ export class CheckpointResults implements PublishedResults {
     if (key === CHECKPOINT_KEY && 'as_of' in record) this.#newest = record;
     else if (key.startsWith(LOCATION_KEY_PREFIX) && 'ballots_cast' in record) {
       if (key !== LOCATION_KEY_PREFIX + record.location_id) return 'is of another location than its key';
+      const { source } = this.#shape.index.election;
+      // Every count of ballots is known, so one without its number is damage.
+      if (source === 'ballots' && hasUnknown(record)) return UNREADABLE;
       const location = applyLocationResult(this.#shape.index, this.tally, record);
       if (location === -1) return UNKNOWN_PLACE;
       this.#digest.set(location, key, value);
@@ -147,6 +150,10 @@ function parseRecord(text: string): LocationResultRecord | CheckpointRecord | nu
 
 const isCheckpoint = (value: object): value is CheckpointRecord =>
   'as_of' in value && typeof value.as_of === 'string' && 'definition' in value && typeof value.definition === 'string';
+
+const hasUnknown = ({ ballots_cast, contests }: LocationResultRecord): boolean =>
+  ballots_cast === null ||
+  Object.values(contests).some((slot) => slot.undervotes === null || slot.overvoted_ballots === null);
 
 const isKnownOrNot = (value: unknown): boolean => value === null || isCount(value);
 

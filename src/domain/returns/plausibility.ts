@@ -1,6 +1,6 @@
 /**
- * What is checked of each number of a return. A number with a fault is kept and not counted: it is
- * in quarantine.
+ * The checks of each number of a return. A number with a fault is kept and not counted: it is in
+ * quarantine.
  */
 export const RETURN_FAULTS = {
   SAME_TIME: {
